@@ -1,0 +1,99 @@
+"""What travels through the engine: a frame goes in, a decision is made, a result comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import nan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Reason(StrEnum):
+    """Why a frame is, or is not, a key frame."""
+
+    FIRST = 'first'
+    """No key frame existed yet."""
+    SIZE_CHANGE = 'size_change'
+    """The camera's image size differs from the key frame's."""
+    TIME_JUMP = 'time_jump'
+    """The stamp went backwards: a bag was looped or a clock was set."""
+    GAP = 'gap'
+    """More time than ``max_gap`` passed since the previous frame."""
+    RESET = 'reset'
+    """Somebody reset the stream, or an error did."""
+    REQUESTED = 'requested'
+    """Somebody asked for a key frame."""
+    DEVIATION = 'deviation'
+    """The scheduler compared a score with its threshold (either outcome)."""
+    INTERVAL = 'interval'
+    """The distance from the key frame decided (either outcome)."""
+    CODEC = 'codec'
+    """The video codec's frame type decided."""
+    EVERY_FRAME = 'every_frame'
+    """There is no propagation: the whole network runs on every frame."""
+
+
+class Track(StrEnum):
+    """Who computed an answer."""
+
+    FULL = 'full'
+    """The whole network, on this very frame."""
+    PROPAGATED = 'propagated'
+    """Propagation from the last key frame."""
+    FAST = 'fast'
+    """A key frame answered by propagation while the slow track computes its true features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One camera image as the engine sees it."""
+
+    image: NDArray[np.uint8]
+    """RGB pixels, shape ``(H, W, 3)``, C-contiguous."""
+    stamp_ns: int
+    """Acquisition time in nanoseconds; only differences matter."""
+    index: int
+    """Position in its stream, counted from 0 by whoever reads the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the scheduler said of one frame."""
+
+    frame_index: int
+    is_key_frame: bool
+    reason: Reason
+    predicted_deviation: float = nan
+    """Predicted share of pixels whose label differs from the key frame's, 0..1; NaN where none."""
+    threshold: float = nan
+    """What the prediction was compared with; NaN where nothing was."""
+    key_frame_stamp_ns: int = 0
+    """Stamp of the key frame this answer rests on (its own, for a key frame)."""
+    frames_since_key: int = 0
+    """Propagation distance in frames; 0 for a key frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """The answer to one frame."""
+
+    frame_index: int
+    stamp_ns: int
+    size: tuple[int, int]
+    """Height and width of the camera image in pixels."""
+    labels: NDArray[np.uint8]
+    """Class ids at the network's label resolution, shape ``(h, w)``."""
+    confidence: NDArray[np.uint8] | None
+    """0..255 at the same resolution, or None where nobody asked for it."""
+    decision: Decision
+    track: Track
+    features_accurate: bool
+    """True once the cached key-frame features come from the whole network, not from the fast track."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time per part: ``preprocess``, ``low``, ``scheduler``, ``high``, ``propagation``, ``head``, ``labels``."""
