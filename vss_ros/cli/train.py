@@ -1,0 +1,51 @@
+"""``vss train``: run a recipe and write a model card with its weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    import argparse
+
+DESCRIPTION = 'Train what a recipe describes; a stopped run continues with --resume.'
+EPILOG = """examples:
+  vss train config/experiments/efficientnet_lite0_fpn.yaml --data camvid=data/camvid --data street=data/street
+  vss train config/experiments/spatially_variant_conv.yaml --data camvid=data/camvid --data street=data/drives --resume
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('recipe', type=Path, help='a YAML file of config/experiments')
+    parser.add_argument('--data', action='append', default=[], metavar='NAME=DIR', help="where a recipe's data set lies")
+    parser.add_argument('--runs', type=Path, default=Path('runs'), help='checkpoints and curves go to RUNS/<model> (default: runs)')
+    parser.add_argument('-o', '--output', type=Path, default=Path('models'), help='cards and weights (default: models)')
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 for all (default: 0)')
+    parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; returns the exit status."""
+    import torch  # noqa: PLC0415 (slow to import; --help should not wait for it)
+
+    from vss_ros.training.run import run_recipe  # noqa: PLC0415
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    folders = dict(_pair(text) for text in args.data)
+    card = run_recipe(args.recipe, folders, args.runs, args.output, resume=args.resume)
+    if getattr(args, 'json', None):
+        Path(args.json).write_text(json.dumps(card.scores, indent=2) + '\n')
+    return 0
+
+
+def _pair(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition('=')
+    if not equals or not Path(folder).is_dir():
+        msg = f'--data {text}: expected NAME=DIR with an existing folder'
+        raise VssError(msg)
+    return name, Path(folder)

@@ -1,0 +1,59 @@
+"""What every backbone offers: a cheap part, a dear part and a head."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from vss_ros.engine.registry import Registry
+
+
+class Backbone(nn.Module, ABC):
+    """A segmentation network cut in three: ``head(high(low(image)))`` is the whole of it.
+
+    The cut is where the low-latency paper cuts ResNet-101 (section 3.1): the low features are cheap, tell
+    how much the scene has changed, and steer how the dear high features move from frame to frame.
+
+    Args:
+        classes: Number of classes C.
+
+    """
+
+    low_channels: ClassVar[int]
+    """Channels of F_l."""
+    low_stride: ClassVar[int]
+    """Image pixels per cell of F_l."""
+    high_channels: ClassVar[int]
+    """Channels of F_h."""
+    high_stride: ClassVar[int]
+    """Image pixels per cell of F_h."""
+    logits_stride: ClassVar[int]
+    """Image pixels per cell of the logits."""
+    size_multiple: ClassVar[int]
+    """Image height and width must be multiples of this."""
+
+    def __init__(self, classes: int) -> None:
+        """Remember the number of classes."""
+        super().__init__()
+        self.classes = classes
+
+    @abstractmethod
+    def low(self, image: Tensor) -> Tensor:
+        """Return F_l ``(N, low_channels, H/low_stride, W/low_stride)`` of a normalised ``(N, 3, H, W)`` image."""
+
+    @abstractmethod
+    def high(self, low: Tensor) -> Tensor:
+        """Return F_h ``(N, high_channels, H/high_stride, W/high_stride)`` of F_l."""
+
+    @abstractmethod
+    def head(self, high: Tensor) -> Tensor:
+        """Return logits ``(N, classes, H/logits_stride, W/logits_stride)`` of F_h."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Run the whole network: ``(N, 3, H, W) -> (N, classes, H/logits_stride, W/logits_stride)``."""
+        return self.head(self.high(self.low(image)))
+
+
+BACKBONES: Registry[Backbone] = Registry('backbone')

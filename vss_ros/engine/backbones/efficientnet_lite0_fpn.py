@@ -1,0 +1,90 @@
+"""EfficientNet-Lite0 with a feature pyramid: the default backbone, made for CPUs and edge devices."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
+
+from vss_ros.engine.backbones.base import BACKBONES, Backbone
+from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn_relu
+
+STAGES = (  # kernel, stride, expansion, output channels, repeats (EfficientNet-B0's table, Lite variant)
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
+DETAIL = 8
+"""Channels of the stride-4 detail, carried through F_l at stride 8 by space-to-depth."""
+WIDTH = 128
+"""Channels of the pyramid."""
+
+
+def _stage(in_channels: int, index: int) -> nn.Sequential:
+    kernel, stride, expand, channels, repeats = STAGES[index]
+    first = InvertedResidual(in_channels, channels, kernel, stride, expand)
+    rest = (InvertedResidual(channels, channels, kernel, 1, expand) for _ in range(repeats - 1))
+    return nn.Sequential(first, *rest)
+
+
+@BACKBONES.register('efficientnet_lite0_fpn', paper='Tan & Le 2019 (Lite variant); Lin et al. 2017')
+class EfficientNetLite0FPN(Backbone):
+    """EfficientNet-Lite0 encoder, feature pyramid, sub-pixel head.
+
+    Split after the third stage (stride 8). Both features have stride 8, so that every propagation finds
+    the shapes its paper assumes, and both carry stride-4 detail folded into channels: F_l by
+    space-to-depth of a thin stride-4 lateral, F_h by a head that unfolds its cells 2 x 2 (sub-pixel
+    convolution, Shi et al. 2016). So a non-key frame, which sees its own F_l, keeps its own thin poles
+    and signs, and nothing at stride 4 is as wide as a pyramid.
+    """
+
+    low_channels = 40 + 4 * DETAIL
+    low_stride = 8
+    high_channels = 64
+    high_stride = 8
+    logits_stride = 4
+    size_multiple = 8
+
+    def __init__(self, classes: int) -> None:
+        """Build the network with random weights."""
+        super().__init__(classes)
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32, 1e-3, 0.01), nn.ReLU6(inplace=True))
+        channels = [32, *(stage[3] for stage in STAGES)]
+        self.stages = nn.ModuleList(_stage(channels[i], i) for i in range(len(STAGES)))
+        self.detail = nn.Sequential(nn.Conv2d(24, DETAIL, 1, bias=False), nn.BatchNorm2d(DETAIL))
+
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(320, WIDTH, 1), nn.ReLU(inplace=True))
+        self.lateral32 = nn.Conv2d(320, WIDTH, 1)
+        self.lateral16 = nn.Conv2d(112, WIDTH, 1)
+        self.lateral8 = nn.Conv2d(self.low_channels, WIDTH, 1)
+        self.smooth16 = conv_bn_relu(WIDTH, WIDTH)
+        self.smooth8 = conv_bn_relu(WIDTH, WIDTH)
+        self.reduce = conv_bn_relu(WIDTH, self.high_channels)
+        self.classify = nn.Conv2d(self.high_channels, 4 * classes, 3, 1, 1)
+
+    def low(self, image: Tensor) -> Tensor:
+        """Return F_l ``(N, 72, H/8, W/8)``: 40 channels of stage 3, then 8 channels of stride 4, folded."""
+        at4 = self.stages[1](self.stages[0](self.stem(image)))
+        at8 = self.stages[2](at4)
+        return torch.cat((at8, pixel_unshuffle(self.detail(at4), 2)), 1)
+
+    def high(self, low: Tensor) -> Tensor:
+        """Return F_h ``(N, 64, H/8, W/8)``: the deep stages and the pyramid."""
+        at16 = self.stages[4](self.stages[3](low[:, :40]))
+        at32 = self.stages[6](self.stages[5](at16))
+        top = self.lateral32(at32) + self.context(at32)
+        middle = self.smooth16(self.lateral16(at16) + _resize_like(top, at16))
+        bottom = self.smooth8(self.lateral8(low) + _resize_like(middle, low))
+        return self.reduce(bottom)  # type: ignore[no-any-return]
+
+    def head(self, high: Tensor) -> Tensor:
+        """Return logits ``(N, classes, H/4, W/4)``."""
+        return pixel_shuffle(self.classify(high), 2)
+
+
+def _resize_like(x: Tensor, reference: Tensor) -> Tensor:
+    return interpolate(x, size=reference.shape[-2:], mode='bilinear', align_corners=False)

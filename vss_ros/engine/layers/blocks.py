@@ -1,0 +1,50 @@
+"""Convolution blocks shared by backbones and propagations."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Return convolution, batch norm, ReLU with 'same' padding: ``(N, in, H, W) -> (N, out, H/stride, W/stride)``."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def conv_relu(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
+    """Return a biased convolution and ReLU, as the low-latency paper's small networks use them."""
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2), nn.ReLU(inplace=True))
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block as EfficientNet-Lite uses it: ReLU6, no squeeze-and-excite.
+
+    Expand 1x1, depthwise k x k, project 1x1; the input is added where shapes agree.
+    Strided layers pad evenly, not as TensorFlow's 'SAME' does: an explicit uneven pad copies the widest
+    tensor of the network (a quarter of the low part's time), and fine-tuning absorbs the shift.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, expand: int) -> None:
+        """Build the block; ``expand`` 1 leaves the expansion out."""
+        super().__init__()
+        hidden = in_channels * expand
+        self.expand = (
+            nn.Sequential(nn.Conv2d(in_channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden, 1e-3, 0.01), nn.ReLU6(True))
+            if expand != 1
+            else nn.Identity()
+        )
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(hidden, hidden, kernel, stride, kernel // 2, groups=hidden, bias=False),
+            nn.BatchNorm2d(hidden, 1e-3, 0.01),
+            nn.ReLU6(inplace=True),
+        )
+        self.project = nn.Sequential(nn.Conv2d(hidden, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels, 1e-3, 0.01))
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in, H, W)`` to ``(N, out, ceil(H/stride), ceil(W/stride))``."""
+        y: Tensor = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.residual else y

@@ -1,0 +1,47 @@
+"""Checkpoints of a running training; what is shipped goes through ``engine.model_card`` instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from vss_ros.training.ema import MovingAverage
+
+NAME = 'checkpoint.pt'
+
+
+def save_checkpoint(
+    folder: Path, epoch: int, model: nn.Module, average: MovingAverage[Any], optimiser: torch.optim.Optimizer
+) -> None:
+    """Write the state after ``epoch`` whole epochs, replacing the former checkpoint in one step."""
+    state = {
+        'epoch': epoch,
+        'model': model.state_dict(),
+        'average': average.model.state_dict(),
+        'updates': average.updates,
+        'optimiser': optimiser.state_dict(),
+    }
+    partial = folder / f'{NAME}.part'
+    torch.save(state, partial)
+    partial.replace(folder / NAME)
+
+
+def load_checkpoint(
+    folder: Path, model: nn.Module, average: MovingAverage[Any], optimiser: torch.optim.Optimizer
+) -> int:
+    """Restore the last checkpoint and return the number of epochs done, 0 where there is none."""
+    path = folder / NAME
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    model.load_state_dict(state['model'])
+    average.model.load_state_dict(state['average'])
+    average.updates = state['updates']
+    optimiser.load_state_dict(state['optimiser'])
+    return int(state['epoch'])

@@ -1,0 +1,37 @@
+"""Losses of the training stages."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot
+
+
+def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int) -> Tensor:
+    """Return class-weighted cross entropy plus half a soft Jaccard loss over the classes present.
+
+    The Jaccard term is what mIoU measures, made smooth (Rahman & Wang 2016); alone it is unsteady.
+
+    Args:
+        logits: ``(N, C, H, W)`` float.
+        labels: ``(N, H, W)`` int64 ids; ``void`` is ignored.
+        weights: ``(C,)`` class weights.
+        void: The ignored id.
+
+    """
+    entropy = cross_entropy(logits, labels, weights, ignore_index=void)
+    valid = (labels != void).unsqueeze(1)
+    classes = logits.shape[1]
+    truth = one_hot(torch.where(labels == void, 0, labels), classes).movedim(-1, 1) * valid
+    probability = logits.softmax(1) * valid
+    intersection = (probability * truth).sum((0, 2, 3))
+    union = (probability + truth).sum((0, 2, 3)) - intersection
+    present = truth.sum((0, 2, 3)) > 0
+    jaccard = 1 - (intersection[present] / union[present].clamp_min(1)).mean()
+    return entropy + 0.5 * jaccard
+
+
+def class_weights(counts: Tensor, power: float = 0.5, bounds: tuple[float, float] = (0.5, 3.0)) -> Tensor:
+    """Return ``(median / count) ** power``, bounded: rare classes count more, but not without limit."""
+    frequency = counts.double() / counts.sum()
+    return ((frequency.median() / frequency.clamp_min(1e-9)) ** power).clamp(*bounds).float()
