@@ -1,0 +1,31 @@
+# Every target sets up what is missing first (.venv, colcon build); see tools/bootstrap.py.
+RUN := tools/run
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test test-slow lint demo clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make .venv from requirements.lock and build the messages
+	@$(RUN) --setup
+
+build:  ## colcon build, also where nothing seems to have changed
+	@$(RUN) --build
+
+lint:  ## ruff and mypy
+	@$(RUN) ruff check
+	@$(RUN) mypy
+
+test: lint  ## lint, then the tests that are not slow
+	@$(RUN) pytest -m 'not slow' $(ARGS)
+
+test-slow:  ## all tests
+	@$(RUN) pytest $(ARGS)
+
+demo:  ## segment the embedded clip live over DDS into demo-output/; SOURCE=bag, video or folder
+	@$(RUN) python -m vss_ros.node.demo $(if $(SOURCE),"$(SOURCE)") $(ARGS)
+
+clean:  ## remove everything that was made here, .venv too
+	rm -rf .venv build install log demo-output .mypy_cache .ruff_cache .pytest_cache
