@@ -1,0 +1,140 @@
+"""Make rosbag2 bags without ROS, and look into them.
+
+Examples:
+  vss bag make drive.mp4 -o drive_bag
+  vss bag make camvid/val -o camvid_val --format png --fps 15     (masks in camvid/valannot are found)
+  vss bag make frames/ -o frames_bag --masks labels/ --topic /front/image_raw
+  vss bag info drive_bag --json info.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from vss_ros.cli.output import add_json_argument, write_json
+from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, open_bag
+from vss_ros.data.messages import camera_info, compressed_image, raw_image
+from vss_ros.data.sources import open_source
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vss_ros.data.sources import Source
+
+# A stamp of 0 means "no stamp" in ROS, and a clock at 0 means "no clock yet".
+_START_NS = 10**9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``vss bag make`` and ``vss bag info``."""
+    actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
+    layout = argparse.RawDescriptionHelpFormatter
+    make = actions.add_parser(
+        'make', help='bag from a video, image folder or bag', description=__doc__, formatter_class=layout
+    )
+    make.add_argument('input', type=Path, metavar='INPUT', help='video, folder of PNG/JPEG images, or bag')
+    make.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='bag folder to make')
+    make.add_argument('--masks', type=Path, metavar='DIR', help='folder of grey PNG masks of class ids')
+    make.add_argument(
+        '--fps', type=float, default=15.0, help='rate of an image folder (default: %(default)s)'
+    )
+    make.add_argument('--topic', default='/camera/image_raw', help='image topic (default: %(default)s)')
+    make.add_argument('--frame-id', default='camera', help='frame of the headers (default: %(default)s)')
+    make.add_argument('--format', choices=('jpeg', 'png', 'raw'), default='jpeg', help='default: %(default)s')
+    make.add_argument('--quality', type=int, default=90, help='of JPEG, 1 to 100 (default: %(default)s)')
+    make.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: %(default)s')
+    make.add_argument('--fov', type=float, default=60.0, help='horizontal, in degrees (default: %(default)s)')
+    make.add_argument('--overwrite', action='store_true', help='replace a bag that exists')
+    add_json_argument(make)
+    info = actions.add_parser(
+        'info', help='topics, counts, duration, size', description=__doc__, formatter_class=layout
+    )
+    info.add_argument('bag', type=Path, metavar='BAG', help='bag folder, or a bare .mcap or .db3 file')
+    add_json_argument(info)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the action; returns the exit code."""
+    return _make(args) if args.action == 'make' else _info(args)
+
+
+def _make(args: argparse.Namespace) -> int:
+    """Write the bag."""
+    if not 1 <= args.quality <= 100 or not 0 < args.fov < 180:
+        raise VssError(f'expected --quality 1..100 and --fov 0..180, got {args.quality} and {args.fov}')
+    with (
+        open_source(args.input, masks=args.masks, fps=args.fps) as source,
+        BagWriter(args.output, storage=args.storage, overwrite=args.overwrite) as bag,
+    ):
+        _copy(source, bag, args)
+        if not bag.counts:
+            raise VssError(
+                f'expected at least one good frame in {args.input}, got none of {source.frame_count}'
+            )
+        rejected = source.rejected
+    counts = ', '.join(f'{count} on {topic}' for topic, count in bag.counts.items())
+    print(f'{args.output}: {counts}' + (f'; {rejected} damaged frames left out' if rejected else ''))
+    write_json(args.json, {'bag': str(args.output), 'messages': bag.counts, 'rejected': rejected})
+    return 0
+
+
+def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:
+    """Write every frame with its camera_info and mask."""
+    namespace = args.topic.rpartition('/')[0]
+    suffix = '' if args.format == 'raw' else '/compressed'
+    image_type = IMAGE if args.format == 'raw' else COMPRESSED_IMAGE
+    topics = {
+        args.topic + suffix: image_type,
+        f'{namespace}/camera_info': CAMERA_INFO,
+    }
+    if source.has_masks:
+        topics[f'{namespace}/mask{suffix}'] = image_type
+    for frame, mask in tqdm(source, total=source.frame_count, unit='frame', disable=None):
+        if not bag.counts:
+            for topic, msgtype in topics.items():
+                bag.add_topic(topic, msgtype)
+        stamp = frame.stamp_ns + _START_NS
+        mask_format = 'raw' if args.format == 'raw' else 'png'
+        messages = [
+            _image_message(frame.image, stamp, args.format, args),
+            camera_info(frame.image.shape[:2], stamp, args.frame_id, fov=args.fov),
+            None if mask is None else _image_message(mask, stamp, mask_format, args),
+        ]
+        for topic, message in zip(topics, messages, strict=False):
+            if message is not None:
+                bag.write(topic, stamp, message)
+
+
+def _image_message(pixels: NDArray[np.uint8], stamp: int, codec: str, args: argparse.Namespace) -> Any:
+    """Make the message of the wanted format."""
+    if codec == 'raw':
+        return raw_image(pixels, stamp, args.frame_id)
+    return compressed_image(
+        pixels, stamp, args.frame_id, codec='png' if codec == 'png' else 'jpeg', quality=args.quality
+    )
+
+
+def _info(args: argparse.Namespace) -> int:
+    """Print the table."""
+    with open_bag(args.bag) as reader:
+        seconds = max(0, reader.end_time - reader.start_time) / 1e9 if reader.message_count else 0.0
+        topics: list[dict[str, Any]] = [
+            {'topic': c.topic, 'type': c.msgtype, 'messages': c.msgcount}
+            for c in sorted(reader.connections, key=lambda c: c.topic)
+        ]
+        messages = reader.message_count
+    files = [args.bag] if args.bag.is_file() else [file for file in args.bag.iterdir() if file.is_file()]
+    size = sum(file.stat().st_size for file in files)
+    width = max([len(entry['topic']) for entry in topics], default=5)
+    print(f'{args.bag}: {messages} messages, {seconds:.2f} s, {size / 1e6:.2f} MB')
+    for entry in topics:
+        rate = f'{entry["messages"] / seconds:8.2f} Hz' if seconds else ''
+        print(f'  {entry["topic"]:<{width}}  {entry["messages"]:>7} {rate}  {entry["type"]}')
+    write_json(args.json, {'messages': messages, 'duration_s': seconds, 'size_bytes': size, 'topics': topics})
+    return 0

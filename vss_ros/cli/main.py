@@ -1,0 +1,100 @@
+"""The command ``vss VERB``: finds the verb's module and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from vss_ros import __version__
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS: Final = {
+    'segment': ('vss_ros.cli.segment', 'segment a video, image folder or bag offline'),
+    'evaluate': ('vss_ros.cli.evaluate', 'measure accuracy and latency on labelled frames'),
+    'train': ('vss_ros.cli.train', 'train weights by a recipe'),
+    'benchmark': ('vss_ros.cli.benchmark', 'measure speed on this machine'),
+    'report': ('vss_ros.cli.report', 'compare results'),
+    'models': ('vss_ros.cli.models', 'list, show and verify models and their parts'),
+    'bag': ('vss_ros.cli.bag', 'make bags and look into them'),
+}
+"""Verb → module and one line of help.
+
+A module has ``add_arguments(parser)`` and ``run(args) -> int``; its docstring is the help text. Only the verb
+that is called gets imported, so that ``vss bag`` starts without PyTorch.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Without the program's name; ``sys.argv`` by default.
+
+    Returns:
+        Exit code: what the verb says, 2 after an error of the user's concern, 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(arguments)
+    except VssError as error:
+        print(f'vss: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('vss: interrupted', file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of the pipe, such as `head`, has seen enough; else Python complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:  # no space, no permission: the system's own words say it best
+        print(f'vss: {error}', file=sys.stderr)
+        return 2
+
+
+def _run(arguments: list[str]) -> int:
+    """Parse with only the called verb's module loaded, and run it."""
+    parser = argparse.ArgumentParser(
+        prog='vss',
+        description='Low-latency semantic segmentation of camera streams.',
+        epilog='example: vss bag make drive.mp4 -o drive_bag        help on a verb: vss bag --help',
+    )
+    parser.add_argument('--version', action='version', version=f'vss {__version__}')
+    verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+    called = next((argument for argument in arguments if not argument.startswith('-')), None)
+    module: Any = None
+    for verb, (path, line) in VERBS.items():
+        if verb == called:
+            module = _load(verb, path)
+            subparser = verbs.add_parser(
+                verb,
+                help=line,
+                description=module.__doc__,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            module.add_arguments(subparser)
+        else:
+            verbs.add_parser(verb, help=line)
+    args = parser.parse_args(arguments)
+    return int(module.run(args))
+
+
+def _load(verb: str, path: str) -> Any:
+    """Import a verb's module, or say what is missing."""
+    try:
+        return import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name == path:
+            message = f'expected the verb {verb!r}, which version {__version__} lacks; update vss_ros'
+        else:
+            message = f'expected the Python package {error.name!r} for `vss {verb}`, got none; install it'
+        raise VssError(message) from error
+
+
+if __name__ == '__main__':
+    sys.exit(main())

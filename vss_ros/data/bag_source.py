@@ -1,0 +1,190 @@
+"""The camera images of a rosbag2 bag, with the masks that carry the same stamps."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.data.bags import COMPRESSED_IMAGE, IMAGE, message_types, open_bag, read_messages
+from vss_ros.data.image_decoding import (
+    ImageError,
+    decode_compressed,
+    decode_mask,
+    decode_raw,
+    decode_raw_mask,
+)
+from vss_ros.data.messages import stamp_ns
+from vss_ros.data.sources import Source, SourceFrame, check_mask
+from vss_ros.engine.frames import Frame
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from rosbags.interfaces import Connection
+    from rosbags.rosbag2 import Reader
+
+    from vss_ros.data.sources import OnReject
+
+
+class BagSource(Source):
+    """Images of one topic, stamped by their headers."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        image_topic: str | None = None,
+        mask_topic: str | None = None,
+        on_reject: OnReject | None = None,
+    ) -> None:
+        """Open the bag and choose the topics.
+
+        Args:
+            path: Bag folder, or a bare ``.mcap`` or ``.db3`` file.
+            image_topic: Needed where several topics carry images.
+            mask_topic: By default the only image topic whose name holds ``mask``, if there is one.
+            on_reject: See :class:`Source`.
+
+        Raises:
+            VssError: The bag does not read, or the choice of a topic is not clear.
+        """
+        super().__init__(path, on_reject)
+        with ExitStack() as stack:
+            self._reader = stack.enter_context(open_bag(path))
+            # A second reader, because masks are read at their own pace and a reader has one position.
+            self._mask_reader = stack.enter_context(open_bag(path))
+            self._image = _choose_image(self._reader, image_topic, mask_topic)
+            self._mask = _choose_mask(self._mask_reader, mask_topic)
+            duration = (self._reader.end_time - self._reader.start_time) / 1e9
+            self._stack = stack.pop_all()
+        count = self._image.msgcount
+        self._fps = (count - 1) / duration if count > 1 and duration > 0 else None
+
+    @property
+    def topic(self) -> str:
+        """The topic that is read."""
+        return self._image.topic
+
+    @property
+    def frame_count(self) -> int:
+        """Messages on the image topic."""
+        return self._image.msgcount
+
+    @property
+    def fps(self) -> float | None:
+        """Messages over the bag's duration."""
+        return self._fps
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether a mask topic was named or found."""
+        return self._mask is not None
+
+    def close(self) -> None:
+        """Close the bag."""
+        self._stack.close()
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Yield the images in bag order."""
+        masks = self._masks_by_stamp()
+        held = next(masks, None)
+        index = 0
+        for number, (_, _, data) in enumerate(read_messages(self._reader, [self._image])):
+            try:
+                message = _deserialise(data, self._image.msgtype)
+                image = _decode_image(message)
+                stamp = stamp_ns(message)
+                while held is not None and held[0] < stamp:
+                    held = next(masks, None)
+                mask = None
+                if held is not None and held[0] == stamp:
+                    mask = check_mask(held[1], image, f'stamp {stamp}')
+            except ImageError as error:
+                self.reject(str(number), error)
+                continue
+            yield SourceFrame(Frame(image, stamp, index), mask)
+            index += 1
+
+    def _masks_by_stamp(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield stamp and mask in bag order; damaged masks are reported like damaged frames."""
+        if self._mask is None:
+            return
+        for number, (_, _, data) in enumerate(read_messages(self._mask_reader, [self._mask])):
+            try:
+                message = _deserialise(data, self._mask.msgtype)
+                yield stamp_ns(message), _decode_mask(message)
+            except ImageError as error:
+                self.reject(f'mask {number}', error)
+
+
+def _choose_image(reader: Reader, topic: str | None, mask_topic: str | None) -> Connection:
+    """Find the connection with the camera images."""
+    images = _image_connections(reader)
+    if topic is None:
+        chosen = [
+            c
+            for c in images
+            if c.topic != mask_topic
+            and not is_mask_topic(c.topic)
+            and not c.topic.endswith('/compressedDepth')
+        ]
+    else:
+        chosen = [c for c in images if c.topic == topic]
+    if len(chosen) != 1:
+        raise _no_choice(reader, f'images on {topic}' if topic else 'exactly one topic with camera images')
+    return chosen[0]
+
+
+def _choose_mask(reader: Reader, topic: str | None) -> Connection | None:
+    """Find the connection with the masks; None where nobody asked and none stands out."""
+    if topic is None:
+        masks = [c for c in _image_connections(reader) if is_mask_topic(c.topic)]
+        return masks[0] if len(masks) == 1 else None
+    for connection in _image_connections(reader):
+        if connection.topic == topic:
+            return connection
+    raise _no_choice(reader, f'masks on {topic}')
+
+
+def _image_connections(reader: Reader) -> list[Connection]:
+    """List the topics of the two image types."""
+    return [c for c in reader.connections if c.msgtype in {IMAGE, COMPRESSED_IMAGE}]
+
+
+def _no_choice(reader: Reader, wanted: str) -> VssError:
+    """List what there is to choose from."""
+    listed = ', '.join(sorted(c.topic for c in _image_connections(reader))) or 'none'
+    return VssError(f'expected {wanted} in {reader.path}, got {listed}; name the topic to read')
+
+
+def is_mask_topic(topic: str) -> bool:
+    """Say whether a topic's name promises class ids rather than camera images."""
+    return 'mask' in topic
+
+
+def _deserialise(data: bytes, msgtype: str) -> Any:
+    """Read CDR bytes."""
+    try:
+        return message_types().deserialize_cdr(data, msgtype)
+    except Exception as error:  # rosbags raises whatever the damaged bytes lead to
+        raise ImageError(
+            'data', f'expected a whole {msgtype}, got {len(data)} other bytes: {error}'
+        ) from error
+
+
+def _decode_image(message: Any) -> NDArray[np.uint8]:
+    """Decode either image type to RGB."""
+    if hasattr(message, 'format'):
+        return decode_compressed(message.data, message.format)
+    return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
+
+
+def _decode_mask(message: Any) -> NDArray[np.uint8]:
+    """Decode either image type to class ids."""
+    if hasattr(message, 'format'):
+        return decode_mask(message.data)
+    return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)

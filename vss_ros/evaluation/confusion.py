@@ -1,0 +1,94 @@
+"""One confusion matrix over a whole sequence, and the scores read from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class ConfusionMatrix:
+    """Counts of (true class, predicted class) over every pixel added; void truth counts nowhere.
+
+    A prediction outside the classes, void included, is an error of its true class: a model can't gain by
+    abstaining.
+    """
+
+    def __init__(self, classes: int, void_id: int) -> None:
+        """Start empty.
+
+        Args:
+            classes: Number of classes C; ids are 0 to C - 1.
+            void_id: True label of pixels to ignore, not a class id.
+
+        Raises:
+            VssError: The void id is a class id.
+        """
+        if not 1 <= classes <= void_id <= 255:
+            raise VssError(f'expected void_id from the number of classes ({classes}) to 255, got {void_id}')
+        self.classes = classes
+        self.void_id = void_id
+        self._counts = np.zeros((classes, classes + 1), np.int64)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Pixels by true class (row) and predicted class (column; the last: no class), ``(C, C + 1)``."""
+        return self._counts
+
+    def add(self, truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
+        """Count one image.
+
+        Args:
+            truth: Class ids and ``void_id``, shape ``(H, W)``.
+            prediction: Class ids, the same shape.
+
+        Raises:
+            VssError: The shapes differ, or truth holds ids that are neither a class nor void.
+        """
+        if truth.shape != prediction.shape:
+            raise VssError(f'expected a prediction of shape {truth.shape}, got {prediction.shape}')
+        columns = self.classes + 1
+        valid = truth != self.void_id
+        true_ids = truth[valid].astype(np.intp)
+        if true_ids.size and int(true_ids.max()) >= self.classes:
+            raise VssError(
+                f'expected true labels below {self.classes} or {self.void_id} (void), '
+                f'got {int(true_ids.max())}; check the class table and the id mapping'
+            )
+        predicted = np.minimum(prediction[valid], self.classes)
+        pairs = np.bincount(true_ids * columns + predicted, minlength=self.classes * columns)
+        self._counts += pairs.reshape(self.classes, columns)
+
+    def merge(self, other: ConfusionMatrix) -> None:
+        """Add another matrix of the same classes.
+
+        Raises:
+            VssError: The classes differ.
+        """
+        if (other.classes, other.void_id) != (self.classes, self.void_id):
+            raise VssError(f'expected a matrix of {self.classes} classes, got one of {other.classes}')
+        self._counts += other.counts
+
+    @property
+    def per_class_iou(self) -> NDArray[np.float64]:
+        """Intersection over union, 0..1, shape ``(C,)``; NaN for a class neither true nor predicted."""
+        hits = np.diag(self._counts)
+        union = self._counts.sum(axis=1) + self._counts[:, : self.classes].sum(axis=0) - hits
+        return np.asarray(np.divide(hits, union, out=np.full(self.classes, np.nan), where=union > 0))
+
+    @property
+    def miou(self) -> float:
+        """Mean of the classes that occur, 0..1; NaN while nothing was added."""
+        iou = self.per_class_iou
+        return float(np.nanmean(iou)) if not np.isnan(iou).all() else float('nan')
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of right pixels, 0..1; NaN while nothing was added."""
+        total = int(self._counts.sum())
+        return int(np.trace(self._counts)) / total if total else float('nan')
