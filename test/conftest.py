@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 _domains = count()
@@ -32,10 +28,10 @@ def SHARED() -> Path:  # noqa: N802  (a constant to the tests that use it)
 
 
 @pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Give the test, and the processes it starts, a ROS domain of its own on this machine only.
 
-    Yields:
+    Returns:
         The environment for subprocesses; ``os.environ`` has the same values during the test.
     """
     pytest.importorskip(
@@ -49,4 +45,4 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     # A profile of the shell that started pytest must not decide what a test measures.
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
-    yield dict(os.environ)
+    return dict(os.environ)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PACKAGE = 'vss_ros'
 
@@ -48,3 +53,20 @@ def _roots() -> list[Path]:
     with suppress(LookupError, OSError):
         roots.append(Path(get_package_share_directory(PACKAGE)))
     return roots
+
+
+def large_image_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that make Fast DDS deliver images of several MB; see config/dds/large_images.xml.
+
+    Args:
+        environment: The environment to add to.
+
+    Returns:
+        Nothing where a profile is set already: whoever set it decides.
+    """
+    old, new = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
+    if environment.get(old) or environment.get(new):
+        return {}
+    # Fast DDS 3, from ROS 2 Kilted on, warns about the old name; the oldest releases know no other.
+    name = old if environment.get('ROS_DISTRO') in {'humble', 'iron', 'jazzy'} else new
+    return {name: str(resource('config', 'dds', 'large_images.xml'))}

@@ -1,0 +1,93 @@
+"""Segment a camera's images: `ros2 launch vss_ros segment.launch.py image_topic:=/camera/image_raw`.
+
+The node brings itself up (parameter autostart), so that it is a plain node here. Where launch is not
+installed, the same executable starts with the same parameter file:
+`segmentation_node --ros-args --params-file segment.yaml -r image_raw:=/camera/image_raw`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+from vss_ros.resources import large_image_environment
+
+if TYPE_CHECKING:
+    from launch.action import Action
+
+NODE = 'segmentation'
+BOOLEAN = ['true', 'false', 'True', 'False']  # Python launch files that include this one give Python's words
+LARGE = 'one that is set already stays, and the camera driver needs it as well'
+
+
+def arguments() -> list[Action]:
+    """Return what can be given on the command line; an empty value leaves it to the parameter file."""
+    default_params = PathJoinSubstitution([FindPackageShare('vss_ros'), 'config', 'segment.yaml'])
+    rows = [
+        ('namespace', '', 'Namespace of the node; its topics are relative to it', None),
+        (
+            'params_file',
+            default_params,
+            'Parameter file of the node (config/segment.yaml explains each)',
+            None,
+        ),
+        ('model', '', 'Model: a name of `vss models` or the path of a card; empty: as in params_file', None),
+        ('device', '', 'Where the network runs; empty: as in params_file', ['', 'auto', 'cpu', 'cuda']),
+        ('image_topic', 'image_raw', 'Topic of the camera (compressed: without /compressed)', None),
+        ('image_transport', '', 'What to subscribe to; empty: as in params_file', ['', 'raw', 'compressed']),
+        ('use_sim_time', 'false', 'Take the time from /clock: for bags and simulators', BOOLEAN),
+        (
+            'autostart',
+            'true',
+            'Configure and activate the node at once; false: wait for transitions',
+            BOOLEAN,
+        ),
+        ('log_level', 'info', 'Log level of the node', ['debug', 'info', 'warn', 'error', 'fatal']),
+        ('respawn', 'false', 'Start the node again, after 2 s, when it ends', BOOLEAN),
+        ('large_images', 'true', f'Set the Fast DDS profile for images of several MB; {LARGE}', BOOLEAN),
+    ]
+    return [
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
+        for name, default, text, choices in rows
+    ]
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """Return the node with its environment, now that the arguments are known."""
+
+    def text(name: str) -> str:
+        return str(LaunchConfiguration(name).perform(context))
+
+    def flag(name: str) -> bool:
+        return text(name).lower() == 'true'
+
+    overrides: dict[str, str | bool] = {name: flag(name) for name in ('use_sim_time', 'autostart')}
+    overrides |= {name: text(name) for name in ('model', 'device', 'image_transport') if text(name)}
+    topic = text('image_topic')
+    # A logger is named like the node, with dots. Only this one: rclpy's own debug lines would bury it.
+    logger = '.'.join([*filter(None, text('namespace').split('/')), NODE])
+    profile = large_image_environment(context.environment) if flag('large_images') else {}
+    node = Node(
+        package='vss_ros',
+        executable='segmentation_node',
+        name=NODE,
+        namespace=text('namespace'),
+        parameters=[text('params_file'), overrides],
+        remappings=[('image_raw', topic), ('image_raw/compressed', f'{topic}/compressed')],
+        ros_arguments=['--log-level', f'{logger}:={text("log_level")}'],
+        respawn=flag('respawn'),
+        respawn_delay=2.0,
+        output='both',
+        emulate_tty=True,
+    )
+    return [*(SetEnvironmentVariable(name, value) for name, value in profile.items()), node]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments and the node that follows from them."""
+    return LaunchDescription([*arguments(), OpaqueFunction(function=start)])
