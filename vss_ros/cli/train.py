@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('recipe', type=Path, help='a YAML file of config/experiments')
     parser.add_argument('--data', action='append', default=[], metavar='NAME=DIR', help="where a recipe's data set lies")
-    parser.add_argument('--runs', type=Path, default=Path('runs'), help='checkpoints and curves go to RUNS/<model> (default: runs)')
+    parser.add_argument('--runs', type=Path, default=Path('runs'), help='checkpoints and curves go to RUNS/<recipe> (default: runs)')
     parser.add_argument('-o', '--output', type=Path, default=Path('models'), help='cards and weights (default: models)')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 for all (default: 0)')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     folders = dict(_pair(text) for text in args.data)
-    card = run_recipe(args.recipe, folders, args.runs, args.output, resume=args.resume)
+    cards = run_recipe(args.recipe, folders, args.runs, args.output, resume=args.resume)
     if getattr(args, 'json', None):
-        Path(args.json).write_text(json.dumps(card.scores, indent=2) + '\n')
+        Path(args.json).write_text(json.dumps({card.name: card.scores for card in cards}, indent=2) + '\n')
     return 0
 
 

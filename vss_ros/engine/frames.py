@@ -33,6 +33,8 @@ class Reason(StrEnum):
     """The scheduler compared a score with its threshold (either outcome)."""
     INTERVAL = 'interval'
     """The distance from the key frame decided (either outcome)."""
+    BUSY = 'busy'
+    """Would be a key frame, but the slow track still computes the last one's features."""
     CODEC = 'codec'
     """The video codec's frame type decided."""
     EVERY_FRAME = 'every_frame'

@@ -1,0 +1,204 @@
+"""From names to a ready segmenter."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import nn
+
+from vss_ros.engine.backbones import BACKBONES, Backbone
+from vss_ros.engine.layers.fuse import fuse_conv_bn
+from vss_ros.engine.model_card import ModelCard, has_card, load_weights, read_card
+from vss_ros.engine.pipeline import Parts, StreamSegmenter
+from vss_ros.engine.preprocess import Normalisation, Preprocessor
+from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import NO_PROPAGATION
+from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
+from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+TRACKS = ('blocking', 'fast_slow')
+M = TypeVar('M', bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterConfig:
+    """What users choose; CLI options and node parameters carry the same names."""
+
+    model: str = 'efficientnet_lite0_fpn'
+    """Backbone card: name or path."""
+    propagation: str = 'spatially_variant_conv'
+    scheduler: str = 'predicted_deviation'
+    threshold: float = nan
+    """NaN: what the scheduler's card or class recommends."""
+    min_interval: int = 1
+    interval: int = 0
+    """Most frames from key frame to key frame; 0: the scheduler's default."""
+    track: str = 'fast_slow'
+    slow_delay: int = 0
+    """Frames until the simulated slow track answers; 0 runs the real background thread."""
+    device: str = 'auto'
+    size: tuple[int, int] | None = None
+    """Network input (height, width); None: the card's area at the camera's aspect."""
+    threads: int = 0
+    """CPU threads per track; 0 leaves a core for the slow track and the middleware."""
+    max_gap: float = 1.0
+    """Seconds of silence after which a frame is a key frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A ready segmenter and the cards it was built from."""
+
+    segmenter: StreamSegmenter
+    card: ModelCard
+    device: torch.device
+
+
+def build_segmenter(
+    config: SegmenterConfig, *, on_slow_track_error: Callable[[BaseException], None] | None = None
+) -> Built:
+    """Load cards and weights and put the parts together.
+
+    Raises:
+        VssError: Unknown names, missing or damaged weights, parts that do not fit, a missing device.
+
+    """
+    device = choose_device(config.device)
+    torch.set_num_threads(config.threads or default_threads(config.track))
+    card = read_card(config.model)
+    _expect(card, 'backbone')
+    backbone = BACKBONES.get(card.builder)(len(card.class_names))
+    _load(backbone, card, device)
+    parts = Parts(
+        backbone,
+        _propagation(config, card, backbone, device),
+        _scheduler(config, card, backbone, device),
+        _track(config, backbone),
+    )
+    multiple = backbone.size_multiple
+    if config.size is not None and any(side % multiple for side in config.size):
+        better = tuple(max(round(side / multiple), 1) * multiple for side in config.size)
+        msg = f'size {config.size}: {card.builder} expects multiples of {multiple}; use {better}'
+        raise VssError(msg)
+    statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
+    preprocess = Preprocessor(statistics, card.input_size, multiple, device, config.size)
+    segmenter = StreamSegmenter(
+        parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
+    )
+    return Built(segmenter, card, device)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        VssError: The device is not there.
+
+    """
+    if name == 'auto':
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if name.startswith('cuda') and not torch.cuda.is_available():
+        msg = f'device {name!r}: this PyTorch ({torch.__version__}) sees no CUDA device; use cpu or auto'
+        raise VssError(msg)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        msg = f'device {name!r}: expected auto, cpu, cuda or cuda:N'
+        raise VssError(msg) from error
+
+
+def default_threads(track: str) -> int:
+    """Return CPU threads per track: the slow track and the middleware need cores of their own."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    return max(cores // 2 if track == 'fast_slow' else cores - 1, 1)
+
+
+def part_card_name(card: ModelCard, member: str) -> str:
+    """Return the name or path of the card of a propagation or scheduler trained on a backbone card."""
+    return f'{_stem(card)}.{member}'
+
+
+def _stem(card: ModelCard) -> str:
+    return card.path.removesuffix('.yaml') if card.path else card.name
+
+
+def _expect(card: ModelCard, kind: str) -> None:
+    if card.kind != kind:
+        msg = f'card {card.name}: expected a {kind}, got a {card.kind}; name the card of a {kind}'
+        raise VssError(msg)
+
+
+def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
+    load_weights(card, module)
+    module.eval().requires_grad_(False)
+    fuse_conv_bn(module)
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _load_part(module: nn.Module, base: ModelCard, member: str, kind: str, device: torch.device) -> ModelCard | None:
+    """Load the weights of a part trained on ``base``; parts without weights need no card."""
+    if not any(True for _ in module.parameters()):
+        return None
+    name = part_card_name(base, member)
+    if not has_card(name):
+        msg = f'{kind} {member!r} has no weights for model {base.name!r}: expected the card {name}.yaml; train it with: vss train'
+        raise VssError(msg)
+    card = read_card(name)
+    _expect(card, kind)
+    if card.base_sha256 != base.sha256:
+        msg = (
+            f'card {card.name} was trained on weights {card.base_sha256[:12]}… of {card.base}, '
+            f'but {base.name} holds {base.sha256[:12]}…; train it again or restore both from one release'
+        )
+        raise VssError(msg)
+    _load(module, card, device)
+    return card
+
+
+def _propagation(
+    config: SegmenterConfig, card: ModelCard, backbone: Backbone, device: torch.device
+) -> Propagation | None:
+    if config.propagation == NO_PROPAGATION:
+        return None
+    if config.propagation not in PROPAGATIONS:
+        names = ', '.join([NO_PROPAGATION, *(member.name for member in PROPAGATIONS)])
+        msg = f'no propagation is called {config.propagation!r}; expected one of: {names}'
+        raise VssError(msg)
+    propagation = PROPAGATIONS.get(config.propagation)(
+        backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride
+    )
+    _load_part(propagation, card, config.propagation, 'propagation', device)
+    return propagation
+
+
+def _scheduler(config: SegmenterConfig, card: ModelCard, backbone: Backbone, device: torch.device) -> Scheduler:
+    cls = SCHEDULERS.get(config.scheduler)
+    scheduler = cls(
+        backbone.low_channels,
+        threshold=config.threshold,
+        min_interval=config.min_interval,
+        max_interval=config.interval,
+    )
+    if config.propagation != NO_PROPAGATION:
+        _load_part(scheduler, card, config.scheduler, 'scheduler', device)
+    return scheduler
+
+
+def _track(config: SegmenterConfig, backbone: Backbone) -> Track:
+    if config.track not in TRACKS:
+        msg = f'no track is called {config.track!r}; expected one of: {", ".join(TRACKS)}'
+        raise VssError(msg)
+    if config.track == 'blocking' or config.propagation == NO_PROPAGATION:
+        return Blocking()
+    if config.slow_delay:
+        return SimulatedFastSlow(backbone.high, config.slow_delay)
+    return FastSlow(backbone.high)

@@ -1,0 +1,185 @@
+"""Model cards: a YAML file that says what its safetensors file is, and a hash that proves it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
+
+from vss_ros.errors import VssError
+from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+KINDS = ('backbone', 'propagation', 'scheduler')
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a weights file holds. A propagation or scheduler belongs to the backbone card it names."""
+
+    name: str
+    """File stem of card and weights: ``MODEL`` or, for the parts that go with it, ``MODEL.MEMBER``."""
+    kind: str
+    """One of ``KINDS``."""
+    builder: str
+    """Registered name of the class that holds the weights."""
+    sha256: str
+    """Of the safetensors file."""
+    parameters: int
+    base: str = ''
+    """Backbone card these weights were trained on, empty for a backbone."""
+    base_sha256: str = ''
+    input_size: tuple[int, int] = (0, 0)
+    """Height and width trained for, pixels."""
+    mean: tuple[float, ...] = ()
+    """Per-channel mean of RGB in 0..1."""
+    std: tuple[float, ...] = ()
+    classes: str = ''
+    """Class table in config/classes."""
+    class_names: tuple[str, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """How it was trained: command, data, seed, epochs, hardware, wall time, versions."""
+    scores: dict[str, Any] = field(default_factory=dict)
+    """What was measured, by which command."""
+    path: str = ''
+    """Where the card was read; not part of the file."""
+
+
+def read_card(name_or_path: str | Path) -> ModelCard:
+    """Read a card by its name in ``models/`` or by its path.
+
+    Raises:
+        VssError: No such card (the message lists those there are), or not a card.
+
+    """
+    path = _locate(str(name_or_path))
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        msg = f'{path}: not a readable model card: {error}'
+        raise VssError(msg) from error
+    known = {f.name for f in fields(ModelCard)} - {'path'}
+    required = {'name', 'kind', 'builder', 'sha256', 'parameters'}
+    if not isinstance(raw, dict) or not required <= set(raw) <= known or raw['kind'] not in KINDS:
+        got = sorted(raw) if isinstance(raw, dict) else type(raw).__name__
+        msg = f'{path}: expected a model card with keys {sorted(required)} and optionally {sorted(known - required)}, got {got}'
+        raise VssError(msg)
+    for key in ('input_size', 'mean', 'std', 'class_names'):
+        if key in raw:
+            raw[key] = tuple(raw[key])
+    return ModelCard(**raw, path=str(path))
+
+
+def has_card(name: str) -> bool:
+    """Tell whether ``models/`` or the given folder holds this card."""
+    try:
+        _locate(name)
+    except VssError:
+        return False
+    return True
+
+
+def load_weights(card: ModelCard, module: nn.Module) -> None:
+    """Load a card's weights into ``module``; nothing is unpickled.
+
+    Raises:
+        VssError: The file is missing, is not what the card describes, does not fit, or is not finite.
+
+    """
+    path = _weights_path(card)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        msg = f'{path}: the weights of card {card.name} cannot be read ({error.strerror}); restore the file'
+        raise VssError(msg) from error
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != card.sha256:
+        msg = (
+            f'{path}: expected sha256 {card.sha256}, got {actual}; '
+            'the file is damaged or belongs to another card: restore both from one release'
+        )
+        raise VssError(msg)
+    try:
+        tensors = load_tensors(data)
+    except SafetensorError as error:
+        msg = f'{path}: not a safetensors file: {error}'
+        raise VssError(msg) from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            msg = f'{path}: tensor {name} holds NaN or infinity; train again or restore the file'
+            raise VssError(msg)
+    try:
+        module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except RuntimeError as error:
+        msg = f'{path}: the weights do not fit {type(module).__name__} of card {card.name}: {error}'
+        raise VssError(msg) from error
+
+
+def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
+    """Write weights and card; each file is whole or not there.
+
+    Matrices and kernels are stored in half precision, everything one-dimensional (biases, batch-norm
+    statistics) in single.
+
+    Returns:
+        The card with hash and number of parameters filled in.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f'{card.name}.safetensors'
+    partial = weights.with_suffix('.part')
+    save_file({name: _stored(tensor) for name, tensor in module.state_dict().items()}, partial)
+    values = asdict(card) | {
+        'sha256': hashlib.sha256(partial.read_bytes()).hexdigest(),
+        'parameters': sum(p.numel() for p in module.parameters()),
+        'path': '',
+    }
+    partial.replace(weights)
+    finished = ModelCard(**values)
+    write_card(finished, folder)
+    return finished
+
+
+def write_card(card: ModelCard, folder: Path) -> None:
+    """Write the YAML file alone, e.g. when a score was measured."""
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(card).items() if k != 'path' and v not in ('', (), {})}
+    target = folder / f'{card.name}.yaml'
+    partial = target.with_suffix('.yaml.part')
+    partial.write_text(yaml.safe_dump(values, sort_keys=False, width=110))
+    partial.replace(target)
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    wide = tensor.is_floating_point() and tensor.dim() > 1
+    return (tensor.half() if wide else tensor).contiguous()
+
+
+def _locate(name: str) -> Path:
+    from pathlib import Path  # noqa: PLC0415
+
+    for candidate in (Path(name), Path(f'{name}.yaml')):
+        if candidate.suffix == '.yaml' and candidate.is_file():
+            return candidate
+    folder = resource('models')
+    path = folder / f'{name}.yaml'
+    if not path.is_file():
+        there = ', '.join(sorted(p.stem for p in folder.glob('*.yaml')))
+        msg = f'no model card {name!r}: expected the path of a card or one of: {there or "(none)"}'
+        raise VssError(msg)
+    return path
+
+
+def _weights_path(card: ModelCard) -> Path:
+    from pathlib import Path  # noqa: PLC0415
+
+    return Path(card.path).with_suffix('.safetensors') if card.path else resource('models') / f'{card.name}.safetensors'

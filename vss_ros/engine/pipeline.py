@@ -1,0 +1,252 @@
+"""The algorithm on one page: a frame goes in, its labels and the key-frame decision come out."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+
+from vss_ros.engine.frames import Decision, Frame, FrameResult, Reason
+from vss_ros.engine.frames import Track as AnsweredBy
+from vss_ros.engine.key_frame_cache import KeyFrameCache
+from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled
+from vss_ros.engine.schedulers.base import Verdict
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    from vss_ros.engine.backbones.base import Backbone
+    from vss_ros.engine.key_frame_cache import KeyFrame
+    from vss_ros.engine.preprocess import Preprocessor
+    from vss_ros.engine.propagation.base import Propagation
+    from vss_ros.engine.schedulers.base import Scheduler
+    from vss_ros.engine.tracks import Track
+
+CONFIDENCE_DECAY = 0.98
+"""Factor on the confidence per frame of propagation distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The exchangeable parts of one segmenter."""
+
+    backbone: Backbone
+    propagation: Propagation | None
+    """None: the whole network runs on every frame."""
+    scheduler: Scheduler
+    track: Track
+
+
+class StreamSegmenter:
+    """Segments one camera stream, frame by frame.
+
+    Everything but ``request_key_frame`` and ``request_reset`` belongs to the one thread that calls ``step``.
+
+    Args:
+        parts: Backbone, propagation, scheduler and track.
+        preprocess: Camera image to network input.
+        max_gap_ns: A longer silence between two frames makes the second a key frame; nanoseconds.
+        on_slow_track_error: Called with what went wrong in the slow track; the fast track goes on.
+
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        preprocess: Preprocessor,
+        *,
+        max_gap_ns: int = 1_000_000_000,
+        on_slow_track_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """Start without a key frame."""
+        self.parts = parts
+        self.late_results_dropped = 0
+        self.slow_track_errors = 0
+        self._preprocess = preprocess
+        self._max_gap_ns = max_gap_ns
+        self._on_slow_track_error = on_slow_track_error
+        self._cache = KeyFrameCache()
+        self._previous: tuple[tuple[int, ...], int] | None = None  # shape and stamp of the last frame
+        self._distance = 0
+        self._requested: Reason | None = None
+        self._seconds: dict[str, float] = {}
+
+    def request_key_frame(self) -> None:
+        """Make the next frame a key frame; callable from any thread."""
+        self._requested = self._requested or Reason.REQUESTED
+
+    def request_reset(self) -> None:
+        """Forget the stream before the next frame; callable from any thread."""
+        self._requested = Reason.RESET
+
+    @torch.inference_mode()
+    def step(self, frame: Frame, *, confidence: bool = False) -> FrameResult:
+        """Segment one frame.
+
+        Args:
+            frame: The camera image; not modified, not kept.
+            confidence: Also compute the confidence map.
+
+        Raises:
+            VssError: The network gave values that are not finite. Whatever is raised, the stream is
+                reset first, so that the next frame starts afresh.
+
+        """
+        try:
+            return self._step(frame, confidence)
+        except BaseException:
+            self._forget()
+            self._requested = Reason.RESET
+            raise
+
+    def close(self) -> None:
+        """End the background thread, if any."""
+        self.parts.track.close()
+
+    def _step(self, frame: Frame, confidence: bool) -> FrameResult:
+        backbone, propagation, scheduler, track = (
+            self.parts.backbone, self.parts.propagation, self.parts.scheduler, self.parts.track,
+        )  # fmt: skip
+        self._seconds = {}
+        self._collect()
+        fresh_start = self._continuity(frame)
+        self._previous = (frame.image.shape, frame.stamp_ns)
+        with self._timed('preprocess'):
+            image = self._preprocess(frame.image)
+        with self._timed('low'):
+            low = backbone.low(image)
+
+        if propagation is None:
+            verdict = Verdict(True, fresh_start or Reason.EVERY_FRAME)
+            high = self._high(low)
+            return self._answer(frame, verdict, AnsweredBy.FULL, high, None, confidence)
+
+        with self._timed('scheduler'):
+            compared = scheduler.prepare(low)
+            verdict = self._judge(fresh_start, compared)
+        with self._timed('propagation'):
+            prepared = propagation.prepare(low)
+        key = self._cache.key
+        if key is None or (verdict.is_key_frame and not track.background):
+            answered_by, high = AnsweredBy.FULL, self._high(low)
+        else:
+            with self._timed('propagation'):
+                high = propagation.propagate(key.propagation, key.high, prepared, low)
+            answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
+        if verdict.is_key_frame:
+            self._distance = 0
+            key = self._cache.store(
+                frame_index=frame.index, stamp_ns=frame.stamp_ns, propagation=prepared, scheduler=compared,
+                high=high, accurate=answered_by is AnsweredBy.FULL,
+            )  # fmt: skip
+            if answered_by is AnsweredBy.FAST:
+                track.submit(key.number, low)
+        return self._answer(frame, verdict, answered_by, high, key, confidence)
+
+    def _collect(self) -> None:
+        """Let the slow track's result, if one has come, replace the cached features."""
+        result = self.parts.track.collect()
+        if result is None:
+            return
+        if result.error is not None or result.high is None:
+            self.slow_track_errors += 1
+            if self._on_slow_track_error is not None:
+                self._on_slow_track_error(result.error or RuntimeError('the slow track returned nothing'))
+        elif not self._cache.make_accurate(result.number, result.high):
+            self.late_results_dropped += 1
+
+    def _continuity(self, frame: Frame) -> Reason | None:
+        """Reset where the stream breaks off; return why this frame must be a key frame, if it must."""
+        previous, requested = self._previous, self._requested
+        self._requested = None
+        reason = None
+        if requested is Reason.RESET:
+            reason = Reason.RESET
+        elif previous is None:
+            reason = Reason.FIRST
+        elif previous[0] != frame.image.shape:
+            reason = Reason.SIZE_CHANGE
+        elif frame.stamp_ns < previous[1]:
+            reason = Reason.TIME_JUMP
+        elif frame.stamp_ns - previous[1] > self._max_gap_ns:
+            reason = Reason.GAP
+        if reason is not None:
+            self._forget()
+        return reason or requested
+
+    def _forget(self) -> None:
+        self._cache.reset()
+        self._previous = None
+        self._distance = 0
+
+    def _judge(self, fresh_start: Reason | None, compared: Tensor | None) -> Verdict:
+        """Ask the scheduler, unless there is nothing to compare with or somebody asked for a key frame."""
+        key = self._cache.key
+        if key is None:
+            return Verdict(True, fresh_start or Reason.FIRST)
+        self._distance += 1
+        verdict = self.parts.scheduler.decide(self._distance, key.scheduler, compared)
+        if fresh_start is not None:
+            verdict = Verdict(True, fresh_start, verdict.score, verdict.threshold)
+        if verdict.is_key_frame and self.parts.track.busy:
+            # One slow computation at a time: a newer one in its place would starve the features of ever
+            # becoming accurate while the scene changes fast.
+            if verdict.reason is Reason.REQUESTED:
+                self._requested = self._requested or Reason.REQUESTED
+            verdict = Verdict(False, Reason.BUSY, verdict.score, verdict.threshold)
+        return verdict
+
+    def _high(self, low: Tensor) -> Tensor:
+        with self._timed('high'):
+            high = self.parts.backbone.high(low)
+            if not bool(torch.isfinite(high.sum())):
+                msg = (
+                    'expected finite features, got NaN or infinity from the backbone; '
+                    'check the weights with: vss models verify'
+                )
+                raise VssError(msg)
+            return high
+
+    def _answer(
+        self,
+        frame: Frame,
+        verdict: Verdict,
+        answered_by: AnsweredBy,
+        high: Tensor,
+        key: KeyFrame | None,
+        confidence: bool,
+    ) -> FrameResult:
+        camera = (frame.image.shape[0], frame.image.shape[1])
+        size = self._preprocess.size(camera)
+        with self._timed('head'):
+            logits = self.parts.backbone.head(high)
+        with self._timed('labels'):
+            labels = argmax_upsampled(logits, size)
+            decay = CONFIDENCE_DECAY**self._distance
+            sure = confidence_upsampled(logits, size, decay) if confidence else None
+        decision = Decision(
+            frame_index=frame.index,
+            is_key_frame=verdict.is_key_frame,
+            reason=verdict.reason,
+            predicted_deviation=verdict.score,
+            threshold=verdict.threshold,
+            key_frame_stamp_ns=frame.stamp_ns if key is None else key.stamp_ns,
+            frames_since_key=self._distance,
+        )
+        accurate = True if key is None else key.accurate
+        return FrameResult(
+            frame.index, frame.stamp_ns, camera, labels, sure, decision, answered_by, accurate, self._seconds
+        )
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        start = perf_counter()
+        yield
+        self._seconds[part] = self._seconds.get(part, 0.0) + perf_counter() - start
+

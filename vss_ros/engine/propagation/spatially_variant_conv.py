@@ -1,0 +1,57 @@
+"""The low-latency paper's propagation: predicted kernels, AdaptNet and fusion (section 3.3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vss_ros.engine.layers.blocks import conv_relu
+from vss_ros.engine.layers.spatially_variant import spatially_variant_convolution
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+from vss_ros.errors import VssError
+
+SIDE = 9
+"""K of Eq. 1."""
+
+
+@PROPAGATIONS.register('spatially_variant_conv', paper='Li et al. 2018, Low-Latency Video Semantic Segmentation')
+class SpatiallyVariantConv(Propagation):
+    """Spatially variant convolution steered by both frames' low features, fused with AdaptNet's.
+
+    The paper's networks are 256 channels wide beside ResNet-101; here the width is half of F_h's, so that
+    propagation stays cheap beside whatever backbone it serves. The kernel predictor reduces either F_l
+    with one shared 3x3 convolution (section 4: "a similar structure" to the key frame selector, which does
+    the same), so a key frame's half is computed once. The fused features pass a ReLU, since the backbone's
+    head was trained on features that had one.
+    """
+
+    def __init__(self, low_channels: int, high_channels: int, low_stride: int, high_stride: int) -> None:
+        """Build the networks; fusion starts as the identity on the propagated features."""
+        super().__init__(low_channels, high_channels, low_stride, high_stride)
+        if low_stride != high_stride:
+            msg = (
+                f'spatially_variant_conv expects F_l and F_h of one stride, got {low_stride} and {high_stride}; '
+                'choose a backbone whose strides agree'
+            )
+            raise VssError(msg)
+        width = max(high_channels // 2, 8)
+        self.reduce = conv_relu(low_channels, width)
+        self.predict = nn.Sequential(conv_relu(2 * width, width), nn.Conv2d(width, SIDE * SIDE, 1))
+        self.adapt = nn.Sequential(conv_relu(low_channels, width), conv_relu(width, width), conv_relu(width, width))
+        self.fuse = nn.Conv2d(high_channels + width, high_channels, 3, 1, 1)
+        nn.init.dirac_(self.fuse.weight[:, :high_channels].data)
+        nn.init.zeros_(self.fuse.weight[:, high_channels:].data)
+        nn.init.zeros_(self.fuse.bias.data)  # type: ignore[union-attr]
+
+    def prepare(self, low: Tensor) -> Tensor:
+        """Return the reduced F_l, ``(N, width, H, W)``."""
+        return self.reduce(low)  # type: ignore[no-any-return]
+
+    def kernels(self, key: Tensor, current: Tensor) -> Tensor:
+        """Return per-cell kernels ``(N, 81, H, W)``; the 81 weights of a cell sum to one."""
+        return self.predict(torch.cat((key, current), 1)).softmax(1)  # type: ignore[no-any-return]
+
+    def propagate(self, key: Tensor, key_high: Tensor, current: Tensor, low: Tensor) -> Tensor:
+        """Return the current F_h, ``(N, high_channels, H, W)``."""
+        moved = spatially_variant_convolution(key_high, self.kernels(key, current))
+        return torch.relu(self.fuse(torch.cat((moved, self.adapt(low)), 1)))

@@ -1,0 +1,53 @@
+"""The low-latency paper's scheduler: predict how much the labels have changed (section 3.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from vss_ros.engine.layers.blocks import conv_relu
+from vss_ros.engine.schedulers.base import SCHEDULERS, Scheduler
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WIDTH = 32
+"""Channels; the paper's 256 beside ResNet-101's 1024 low channels, scaled to slim backbones."""
+
+
+@SCHEDULERS.register('predicted_deviation', paper='Li et al. 2018, Low-Latency Video Semantic Segmentation')
+class PredictedDeviation(Scheduler):
+    """Predicts the share of pixels whose label differs from the key frame's.
+
+    One shared 3x3 convolution on either F_l, their difference, a 3x3 convolution, global average pooling
+    and a fully connected layer (section 4). The difference enters with its absolute value: which frame
+    came first does not matter to how many labels differ. A sigmoid keeps the answer a share.
+    """
+
+    default_threshold = 0.12
+
+    def __init__(self, low_channels: int, **options: float) -> None:
+        """Build the networks; ``options`` are the base class's."""
+        super().__init__(low_channels, **options)  # type: ignore[arg-type]
+        self.reduce = nn.Conv2d(low_channels, WIDTH, 3, 1, 1)
+        self.compare = conv_relu(WIDTH, WIDTH)
+        self.regress = nn.Linear(WIDTH, 1)
+
+    def prepare(self, low: Tensor) -> Tensor:
+        """Return the reduced F_l, ``(N, WIDTH, H, W)``."""
+        return self.reduce(low)  # type: ignore[no-any-return]
+
+    def forward(self, key_low: Tensor, low: Tensor) -> Tensor:
+        """Return predicted deviations ``(N,)`` in 0..1 of two batches of F_l."""
+        return self._compare(self.prepare(key_low), self.prepare(low))
+
+    def score(self, key: Tensor | None, current: Tensor | None) -> float:
+        """Return the predicted deviation, 0..1."""
+        assert key is not None and current is not None  # noqa: PT018, S101 (prepare() never returns None here)
+        return float(self._compare(key, current))
+
+    def _compare(self, key: Tensor, current: Tensor) -> Tensor:
+        pooled = self.compare((current - key).abs()).mean((2, 3))
+        return torch.sigmoid(self.regress(pooled)).squeeze(1)

@@ -1,0 +1,178 @@
+"""Who computes a key frame's high features: the frame itself, or a slow track in the background."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+SLOW_TRACK_NICENESS = 5
+"""Added to the slow track's own thread: where cores are short, the frame in hand goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlowResult:
+    """True features of the key frame with the given number, or the error that prevented them."""
+
+    number: int
+    high: Tensor | None
+    error: BaseException | None = None
+
+
+class Track(ABC):
+    """Computes F_h of key frames."""
+
+    name: str
+    background: bool
+    """True where a key frame is answered by propagation first."""
+
+    @property
+    def busy(self) -> bool:
+        """A slow computation is under way, so that no other can start."""
+        return False
+
+    def submit(self, number: int, low: Tensor) -> None:
+        """Start computing F_h of key frame ``number``; at most one at a time."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def collect(self) -> SlowResult | None:
+        """Return a finished result once, None where there is none; called once before each frame."""
+
+    def close(self) -> None:
+        """Stop the background thread; returns when it has ended."""
+
+
+class Blocking(Track):
+    """The frame waits for the whole network."""
+
+    name = 'blocking'
+    background = False
+
+    def collect(self) -> None:
+        """Return None: nothing runs in the background."""
+
+
+class SimulatedFastSlow(Track):
+    """The fast/slow track for offline evaluation: the result arrives a stated number of frames later.
+
+    Deterministic: what a frame sees depends on the frames alone, not on the machine.
+
+    Args:
+        high: The backbone's dear part.
+        delay: Frames from the key frame to the first that sees its true features, 1 or more.
+
+    """
+
+    name = 'fast_slow'
+    background = True
+
+    def __init__(self, high: Callable[[Tensor], Tensor], delay: int) -> None:
+        """Start idle."""
+        self._high = high
+        self._delay = delay
+        self._pending: tuple[int, Tensor] | None = None
+        self._left = 0
+
+    @property
+    def busy(self) -> bool:
+        """A result is on its way."""
+        return self._pending is not None
+
+    def submit(self, number: int, low: Tensor) -> None:
+        """Remember the key frame; it is computed when it is due, outside any measured part."""
+        self._pending = (number, low)
+        self._left = self._delay
+
+    def collect(self) -> SlowResult | None:
+        """Count one frame; return the result when it is due."""
+        if self._pending is None:
+            return None
+        self._left -= 1
+        if self._left > 0:
+            return None
+        (number, low), self._pending = self._pending, None
+        return SlowResult(number, self._high(low))
+
+
+class FastSlow(Track):
+    """The fast/slow track: one background thread computes true features (low-latency paper, section 3.4).
+
+    Args:
+        high: The backbone's dear part.
+
+    """
+
+    name = 'fast_slow'
+    background = True
+
+    def __init__(self, high: Callable[[Tensor], Tensor]) -> None:
+        """Start the thread."""
+        self._high = high
+        self._wake = threading.Condition()
+        self._job: tuple[int, Tensor] | None = None
+        self._result: SlowResult | None = None
+        self._busy = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name='slow_track', daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """True from ``submit`` until the result was collected."""
+        return self._busy
+
+    def submit(self, number: int, low: Tensor) -> None:
+        """Hand F_l to the background thread and return at once."""
+        with self._wake:
+            self._job = (number, low)
+            self._busy = True
+            self._wake.notify()
+
+    def collect(self) -> SlowResult | None:
+        """Return the finished result, if any; never waits for the computation."""
+        with self._wake:
+            result, self._result = self._result, None
+            if result is not None:
+                self._busy = False
+            return result
+
+    def close(self) -> None:
+        """Let the computation under way finish and end the thread."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        _be_nice()
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._job is not None or self._closed)
+                if self._closed or self._job is None:
+                    return
+                (number, low), self._job = self._job, None
+            try:
+                with torch.inference_mode():
+                    result = SlowResult(number, self._high(low))
+            except Exception as error:  # noqa: BLE001 (whatever it is, it is reported by whoever collects)
+                result = SlowResult(number, None, error)
+            with self._wake:
+                self._result = result
+
+
+def _be_nice() -> None:
+    """Lower this thread's priority where the system gives threads their own (Linux)."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SLOW_TRACK_NICENESS)
+    except (AttributeError, OSError):
+        return

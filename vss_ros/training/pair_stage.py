@@ -1,0 +1,147 @@
+"""Stage 2: propagation and scheduler on pairs, the backbone frozen (low-latency paper, section 4)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import interpolate, kl_div, smooth_l1_loss
+from tqdm import tqdm
+
+from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from vss_ros.training.ema import MovingAverage
+from vss_ros.training.losses import segmentation_loss
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.pairs import Triple
+    from vss_ros.engine.backbones import Backbone
+    from vss_ros.engine.propagation import Propagation
+    from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
+    from vss_ros.training.recipe import Recipe
+
+VOID = 11
+CHAINED = 0.25
+"""Share of batches in which the key features are themselves propagated, as the fast track caches them."""
+DISTILLATION = 0.5
+"""Weight of the per-frame network's soft labels beside the true ones."""
+DEVIATION_WEIGHT = 20.0
+
+
+class Drawable(Protocol):
+    """Something triples can be drawn from."""
+
+    def __len__(self) -> int:
+        """Return the number of frames triples can end in."""
+
+    def draw(self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator) -> Triple:
+        """Return a random triple for a frame."""
+
+
+class PairParts(nn.Module):
+    """What this stage trains: two modules that look at the same pairs."""
+
+    def __init__(self, propagation: Propagation, scheduler: PredictedDeviation) -> None:
+        """Hold both."""
+        super().__init__()
+        self.propagation = propagation
+        self.scheduler = scheduler
+
+
+def train_pairs(
+    recipe: Recipe,
+    backbone: Backbone,
+    parts: PairParts,
+    data: dict[str, Drawable],
+    watched: LabelledImages | None,
+    folder: Path,
+    *,
+    resume: bool,
+) -> PairParts:
+    """Train propagation and scheduler together and return their averages in evaluation mode.
+
+    Args:
+        recipe: What to do.
+        backbone: The trained backbone; it is not changed.
+        parts: Freshly built modules.
+        data: Where triples come from, by the recipe's names; the first is the main one.
+        watched: Labelled consecutive frames whose figures go to the curve file, or None.
+        folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
+        resume: Continue from the folder's checkpoint if there is one.
+
+    """
+    torch.manual_seed(recipe.seed)
+    backbone = backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = MovingAverage(parts, recipe.ema_decay)
+    optimiser = torch.optim.AdamW(parts.parameters(), recipe.rate, weight_decay=recipe.weight_decay)
+    start = load_checkpoint(folder, parts, average, optimiser) if resume else 0
+    steps = recipe.images_per_epoch // recipe.batch
+    for epoch in range(start, recipe.epochs):
+        rng = np.random.default_rng((recipe.seed, epoch))
+        parts.train()
+        losses = []
+        for step in tqdm(range(steps), desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5):
+            progress = (epoch + step / steps) / recipe.epochs
+            optimiser.param_groups[0]['lr'] = recipe.rate * max(min(progress / 0.03, 1.0) * (1 - progress) ** 0.9, 1e-3)
+            loss, deviation_loss = _losses(backbone, parts, _triples(recipe, data, rng), rng)
+            optimiser.zero_grad(set_to_none=True)
+            (loss + DEVIATION_WEIGHT * deviation_loss).backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(parts.parameters(), 5.0)
+            optimiser.step()
+            average.update(parts)
+            losses.append((loss.item(), deviation_loss.item()))
+        point: dict[str, Any] = {'epoch': epoch + 1} | dict(zip(('loss', 'deviation_loss'), np.mean(losses, 0).tolist(), strict=True))
+        if watched is not None and (epoch + 1) % recipe.evaluate_every == 0:
+            point['pda'] = propagation_distance_accuracy(backbone, average.model.propagation, watched, (3, 5), stride=3)
+            point['rank'] = deviation_rank_correlation(backbone, average.model.scheduler, watched, range(2, 11), stride=5)
+        tqdm.write(json.dumps(point))
+        with (folder / 'curve.jsonl').open('a') as file:
+            file.write(json.dumps(point) + '\n')
+        save_checkpoint(folder, epoch + 1, parts, average, optimiser)
+    return average.model
+
+
+def _triples(recipe: Recipe, data: dict[str, Drawable], rng: np.random.Generator) -> list[Triple]:
+    names = list(data)
+    shares = [float(recipe.data[name].get('share', 0.0)) for name in names[1:]]
+    chosen = rng.choice(len(names), recipe.batch, p=[1 - sum(shares), *shares])
+    sources = [data[names[i]] for i in chosen]
+    return [source.draw(int(rng.integers(len(source))), recipe.distances, recipe.crop, rng) for source in sources]
+
+
+def _input(images: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> Tensor:
+    return normalise(torch.from_numpy(np.stack(images)), IMAGENET)
+
+
+def _losses(backbone: Backbone, parts: PairParts, triples: list[Triple], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Return the propagation's loss and the scheduler's on one batch."""
+    chained = rng.random() < CHAINED
+    with torch.no_grad():
+        key_low = backbone.low(_input([t.key for t in triples]))
+        low = backbone.low(_input([t.current for t in triples]))
+        key_high, high = backbone.high(key_low), backbone.high(low)
+        key_logits, teacher = backbone.head(key_high), backbone.head(high)
+        deviation = (key_logits.argmax(1) != teacher.argmax(1)).float().mean((1, 2))
+        from_low, from_high = key_low, key_high
+        if chained:
+            from_low = backbone.low(_input([t.between for t in triples]))
+            from_high = parts.propagation(key_low, key_high, from_low)
+    logits = backbone.head(parts.propagation(from_low, from_high, low))
+    labels = torch.from_numpy(np.stack([t.labels for t in triples])).long()
+    full = interpolate(logits, scale_factor=backbone.logits_stride // 2, mode='bilinear', align_corners=False)
+    weights = torch.ones(logits.shape[1])
+    loss = segmentation_loss(full, labels[:, ::2, ::2], weights, VOID)
+    loss = loss + DISTILLATION * kl_div(logits.log_softmax(1), teacher.softmax(1), reduction='none').sum(1).mean()
+    # Relative errors count: a deviation of 2 % taken for 4 % delays or wastes as much as 10 % taken for 20 %.
+    predicted = parts.scheduler(key_low, low)
+    return loss, smooth_l1_loss(predicted.sqrt(), deviation.sqrt(), beta=0.05)

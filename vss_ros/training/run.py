@@ -1,0 +1,134 @@
+"""Run a recipe from data folders to a model card."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from vss_ros.data.camvid import LabelledImages, load_labelled_folder
+from vss_ros.data.classes import load_classes
+from vss_ros.data.pairs import DrivePairs, StillPairs
+from vss_ros.engine.backbones import BACKBONES
+from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
+from vss_ros.engine.preprocess import IMAGENET
+from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
+from vss_ros.errors import VssError
+from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.training.backbone_stage import per_frame_confusion, train_backbone
+from vss_ros.training.pair_stage import PairParts, train_pairs
+from vss_ros.training.recipe import Recipe, read_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INPUT_SIZE = (360, 480)
+PDA_DISTANCES = (0, 1, 2, 3, 5, 7, 9)
+
+
+def run_recipe(path: Path, folders: dict[str, Path], runs: Path, output: Path, *, resume: bool) -> list[ModelCard]:
+    """Train what a recipe says and write cards with measured scores.
+
+    Args:
+        path: The recipe.
+        folders: Where its data sets lie, by name.
+        runs: Checkpoints and curves go to ``runs/<recipe's stem>``.
+        output: Cards and weights go here.
+        resume: Continue from the last checkpoint.
+
+    Raises:
+        VssError: A bad recipe, missing data, or no card to build on.
+
+    """
+    recipe = read_recipe(path)
+    missing = [name for name in (*recipe.data, *recipe.evaluate) if name not in folders]
+    if missing:
+        msg = f'{path}: expected --data NAME=DIR for {", ".join(sorted(set(missing)))}'
+        raise VssError(msg)
+    data = {name: load_labelled_folder(folders[name], options.get('split')) for name, options in recipe.data.items()}
+    watched = next((load_labelled_folder(folders[n], split) for n, split in recipe.evaluate.items()), None)
+    folder = runs / path.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.time()
+    stages = {'backbone': _backbone, 'pairs': _pairs}
+    if recipe.stage not in stages:
+        msg = f'{path}: stage is {recipe.stage!r}, expected one of: {", ".join(stages)}'
+        raise VssError(msg)
+    names = ' '.join(f'--data {name}=DIR' for name in folders)
+    provenance = {
+        'command': f'vss train config/experiments/{path.name} {names}',
+        'seed': recipe.seed,
+        'epochs': recipe.epochs,
+        'crop': list(recipe.crop),
+        'images': {name: len(images) for name, images in data.items()},
+        'commit': _commit(),
+        'hardware': f'{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads',
+        'versions': {name: version(name) for name in ('torch', 'numpy')},
+    }
+    return stages[recipe.stage](recipe, data, watched, folder, output, resume, provenance, start)
+
+
+def _backbone(
+    recipe: Recipe, data: dict[str, LabelledImages], watched: LabelledImages | None, folder: Path, output: Path,
+    resume: bool, provenance: dict[str, Any], start: float,
+) -> list[ModelCard]:  # fmt: skip
+    model = train_backbone(recipe, data, watched, folder, resume=resume)
+    table = load_classes(recipe.classes)
+    scores: dict[str, Any] = {}
+    if watched is not None:
+        matrix = per_frame_confusion(model, watched)
+        ious = zip(table.names, matrix.per_class_iou, strict=False)
+        scores = {'camvid_val_miou': round(matrix.miou, 4), 'per_class_iou': {n: round(float(v), 4) for n, v in ious}}
+    card = ModelCard(
+        name=recipe.model, kind='backbone', builder=recipe.backbone, sha256='', parameters=0, input_size=INPUT_SIZE,
+        mean=IMAGENET.mean, std=IMAGENET.std, classes=recipe.classes, class_names=tuple(table.names),
+        recipe=provenance | {'wall_minutes': round((time.time() - start) / 60, 1)}, scores=scores,
+    )  # fmt: skip
+    return [save_card(card, model, output)]
+
+
+def _pairs(
+    recipe: Recipe, data: dict[str, LabelledImages], watched: LabelledImages | None, folder: Path, output: Path,
+    resume: bool, provenance: dict[str, Any], start: float,
+) -> list[ModelCard]:  # fmt: skip
+    base = read_card(output / f'{recipe.model}.yaml')
+    backbone = BACKBONES.get(base.builder)(len(base.class_names))
+    load_weights(base, backbone)
+    torch.manual_seed(recipe.seed)
+    propagation = PROPAGATIONS.get(recipe.propagation)(
+        backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride
+    )
+    scheduler = PredictedDeviation(backbone.low_channels)
+    sources = {name: (DrivePairs if 'share' in recipe.data[name] else StillPairs)(images) for name, images in data.items()}
+    parts = train_pairs(recipe, backbone, PairParts(propagation, scheduler), sources, watched, folder, resume=resume)  # type: ignore[arg-type]
+    provenance |= {'wall_minutes': round((time.time() - start) / 60, 1), 'backbone': 'frozen'}
+    scores: list[dict[str, Any]] = [{}, {}]
+    if watched is not None:
+        pda = propagation_distance_accuracy(backbone, parts.propagation, watched, PDA_DISTANCES)
+        rank = deviation_rank_correlation(backbone, parts.scheduler, watched, range(1, 11))
+        scores = [
+            {'camvid_val_pda': {d: round(v, 4) for d, v in pda.items()}},
+            {'camvid_val_rank_correlation': round(rank, 4)},
+        ]
+    cards = []
+    members = ((parts.propagation, 'propagation', recipe.propagation), (parts.scheduler, 'scheduler', recipe.scheduler))
+    for (module, kind, member), measured in zip(members, scores, strict=True):
+        card = ModelCard(
+            name=f'{base.name}.{member}', kind=kind, builder=member, sha256='', parameters=0, base=base.name,
+            base_sha256=base.sha256, recipe=provenance, scores=measured,
+        )  # fmt: skip
+        cards.append(save_card(card, module, output))
+    return cards
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=True)  # noqa: S607
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+    return done.stdout.strip()
