@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 # What vss reads at run time travels inside the package, where vss_ros/resources.py looks for it.
-DATA = [folder for folder in ('config', 'models') if (ROOT / folder).is_dir()]
+DATA = [folder for folder in ('config', 'models', 'msg') if (ROOT / folder).is_dir()]
 
 
 def files_below(folder: str) -> list[str]:
