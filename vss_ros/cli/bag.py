@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from vss_ros.cli.output import add_json_argument, write_json
-from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, open_bag
+from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag, open_bag
 from vss_ros.data.messages import camera_info, compressed_image, raw_image
+from vss_ros.data.playback import START_NS
 from vss_ros.data.sources import open_source
 from vss_ros.errors import VssError
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.data.sources import Source
-
-# A stamp of 0 means "no stamp" in ROS, and a clock at 0 means "no clock yet".
-_START_NS = 10**9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,11 +93,12 @@ def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:
     }
     if source.has_masks:
         topics[f'{namespace}/mask{suffix}'] = image_type
+    start = 0 if is_bag(args.input) else START_NS
     for frame, mask in tqdm(source, total=source.frame_count, unit='frame', disable=None):
         if not bag.counts:
             for topic, msgtype in topics.items():
                 bag.add_topic(topic, msgtype)
-        stamp = frame.stamp_ns + _START_NS
+        stamp = frame.stamp_ns + start
         mask_format = 'raw' if args.format == 'raw' else 'png'
         messages = [
             _image_message(frame.image, stamp, args.format, args),

@@ -14,7 +14,7 @@ from vss_ros.data.image_decoding import (
     decode_raw_mask,
 )
 from vss_ros.data.messages import stamp_ns
-from vss_ros.data.sources import Source, SourceFrame, check_mask
+from vss_ros.data.sources import Source, SourceFrame, check_mask, is_mask_topic
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 
@@ -159,11 +159,6 @@ def _no_choice(reader: Reader, wanted: str) -> VssError:
     """List what there is to choose from."""
     listed = ', '.join(sorted(c.topic for c in _image_connections(reader))) or 'none'
     return VssError(f'expected {wanted} in {reader.path}, got {listed}; name the topic to read')
-
-
-def is_mask_topic(topic: str) -> bool:
-    """Say whether a topic's name promises class ids rather than camera images."""
-    return 'mask' in topic
 
 
 def _deserialise(data: bytes, msgtype: str) -> Any:

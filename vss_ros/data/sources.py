@@ -162,3 +162,8 @@ def check_mask(mask: NDArray[np.uint8], image: NDArray[np.uint8], name: str) -> 
     if mask.shape != image.shape[:2]:
         raise ImageError('size', f"expected a mask of {name}'s size {image.shape[:2]}, got {mask.shape}")
     return mask
+
+
+def is_mask_topic(topic: str) -> bool:
+    """Say whether a topic's name promises class ids rather than camera images."""
+    return 'mask' in topic
