@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.data.bags import COMPRESSED_IMAGE, IMAGE, message_types, open_bag, read_messages
+from vss_ros.data.bags import COMPRESSED_IMAGE, IMAGE, deserialise, open_bag, read_messages
 from vss_ros.data.image_decoding import (
     ImageError,
     decode_compressed,
@@ -162,13 +162,11 @@ def _no_choice(reader: Reader, wanted: str) -> VssError:
 
 
 def _deserialise(data: bytes, msgtype: str) -> Any:
-    """Read CDR bytes."""
+    """Read a message, taking damage for a damaged image."""
     try:
-        return message_types().deserialize_cdr(data, msgtype)
-    except Exception as error:  # rosbags raises whatever the damaged bytes lead to
-        raise ImageError(
-            'data', f'expected a whole {msgtype}, got {len(data)} other bytes: {error}'
-        ) from error
+        return deserialise(data, msgtype)
+    except VssError as error:
+        raise ImageError('data', str(error)) from error
 
 
 def _decode_image(message: Any) -> NDArray[np.uint8]:

@@ -47,6 +47,25 @@ def message_types() -> Typestore:
     return store
 
 
+def deserialise(data: bytes, msgtype: str) -> Any:
+    """Read a message's CDR bytes.
+
+    Args:
+        data: As :func:`read_messages` yields them.
+        msgtype: Such as ``sensor_msgs/msg/Image``.
+
+    Returns:
+        An object with the message's fields; arrays are NumPy's.
+
+    Raises:
+        VssError: The bytes are damaged or the type is not known here.
+    """
+    try:
+        return message_types().deserialize_cdr(data, msgtype)
+    except Exception as error:  # rosbags raises whatever the damaged bytes lead to
+        raise VssError(f'expected a whole {msgtype}, got {len(data)} other bytes: {error!r}') from error
+
+
 def is_bag(path: Path) -> bool:
     """Say whether a path looks like a rosbag2 bag: its folder, or one bare ``.mcap`` or ``.db3`` file."""
     return (path / 'metadata.yaml').is_file() or (path.is_file() and path.suffix in _BAG_SUFFIXES)

@@ -1,13 +1,13 @@
 """Bytes of a camera message or file → pixels, or a reason why not; shared by the node and the sources.
 
 Nothing here trusts its input: sizes are checked before anything is allocated or decoded, and a picture that
-the decoder had to mend is refused. What no decoder can notice is a flipped bit in a JPEG that still decodes
-(JPEG has no checksum); PNG's checksums catch even that.
+the decoder had to mend is refused. A truncated file never passes. What no decoder can notice is damage inside
+a JPEG that happens to decode (JPEG has no checksum); PNG's checksums catch even a flipped bit.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,8 +18,12 @@ from vss_ros.data.image_checks import PNG_GREY, PNG_MAGIC, ImageError, check_png
 __all__ = ['ImageError', 'check_size', 'decode_compressed', 'decode_mask', 'decode_raw', 'decode_raw_mask']
 
 if TYPE_CHECKING:
+    from array import array
+
     from numpy.typing import NDArray
-    from typing_extensions import Buffer
+
+ImageData: TypeAlias = 'bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]'
+"""What message libraries hold bytes in; anything flat and contiguous."""
 
 _CHANNELS: Final = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
 _TO_RGB: Final = {
@@ -33,7 +37,7 @@ _JPEG_MAGIC: Final = b'\xff\xd8\xff'
 
 
 def decode_raw(
-    data: Buffer,
+    data: ImageData,
     height: int,
     width: int,
     encoding: str,
@@ -64,7 +68,7 @@ def decode_raw(
     return np.asarray(cv2.cvtColor(pixels, _TO_RGB[encoding]), np.uint8)
 
 
-def decode_raw_mask(data: Buffer, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
+def decode_raw_mask(data: ImageData, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
     """Turn a mono8 (or 8UC1) sensor_msgs/Image into class ids.
 
     Args:
@@ -84,7 +88,7 @@ def decode_raw_mask(data: Buffer, height: int, width: int, encoding: str, step: 
     return np.ascontiguousarray(pixels[..., 0])
 
 
-def decode_compressed(data: Buffer, format_name: str) -> NDArray[np.uint8]:
+def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
     """Turn a JPEG or PNG, from a sensor_msgs/CompressedImage or a file, into RGB.
 
     Args:
@@ -104,7 +108,7 @@ def decode_compressed(data: Buffer, format_name: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image[..., ::-1]) if 'compressed rgb' in format_name else image
 
 
-def decode_mask(data: Buffer) -> NDArray[np.uint8]:
+def decode_mask(data: ImageData) -> NDArray[np.uint8]:
     """Turn an 8-bit grey PNG into class ids.
 
     Args:
@@ -125,7 +129,7 @@ def decode_mask(data: Buffer) -> NDArray[np.uint8]:
 
 
 def _view(
-    data: Buffer, height: int, width: int, encoding: str, step: int, *, encodings: dict[str, int]
+    data: ImageData, height: int, width: int, encoding: str, step: int, *, encodings: dict[str, int]
 ) -> NDArray[np.uint8]:
     """Check a raw image and lay a view of shape ``(height, width, channels)`` over it."""
     channels = encodings.get(encoding)
