@@ -102,7 +102,7 @@ def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
     Raises:
         ImageError: Another format, damaged or truncated data, 16 bits a channel, or too large.
     """
-    blob = bytes(memoryview(data))
+    blob = np.frombuffer(data, np.uint8).tobytes()
     image = _decode_jpeg(blob) if _kind(blob, format_name) == 'jpeg' else _decode_png(blob)
     # image_transport's way to say that its encoder took an RGB array for BGR.
     return np.ascontiguousarray(image[..., ::-1]) if 'compressed rgb' in format_name else image
@@ -120,7 +120,7 @@ def decode_mask(data: ImageData) -> NDArray[np.uint8]:
     Raises:
         ImageError: Not a PNG, damaged, or not 8-bit grey (a palette or colour image would change the ids).
     """
-    blob = bytes(memoryview(data))
+    blob = np.frombuffer(data, np.uint8).tobytes()
     if _kind(blob, '') != 'png':
         raise ImageError('format', 'expected a PNG mask, got a JPEG, which changes class ids; use PNG')
     if check_png(blob) != PNG_GREY:
@@ -145,16 +145,14 @@ def _view(
             f'expected a step of at least {width * channels} bytes ({width} pixels of {encoding}), '
             f'got {step}; set step to width times channels',
         )
-    size = memoryview(data).nbytes
-    if size != step * height:
+    octets = np.frombuffer(data, np.uint8)
+    if octets.size != step * height:
         raise ImageError(
             'data',
-            f'expected {step * height} bytes (step {step} x height {height}), got {size}; '
+            f'expected {step * height} bytes (step {step} x height {height}), got {octets.size}; '
             f'the sender must fill data, step and height alike',
         )
-    return np.ndarray(
-        (height, width, channels), np.uint8, buffer=memoryview(data), strides=(step, channels, 1)
-    )
+    return np.ndarray((height, width, channels), np.uint8, buffer=octets, strides=(step, channels, 1))
 
 
 def _kind(blob: bytes, format_name: str) -> str:
