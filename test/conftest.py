@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from itertools import count
 from pathlib import Path
 
@@ -37,12 +38,24 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     pytest.importorskip(
         'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'
     )
-    # Two test runs side by side have different process ids, two tests of a run different counts. Domains up
-    # to 100 keep their ports below those that Linux hands out by itself.
-    domain = 1 + (os.getpid() * 7 + next(_domains)) % 100
+    domain = _free_domain()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     # A profile of the shell that started pytest must not decide what a test measures.
     for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
     return dict(os.environ)
+
+
+def _free_domain() -> int:
+    """Return a domain from 1 to 100 in which nobody speaks; the ports of higher ones, Linux gives to anybody."""
+    for _ in range(100):
+        # Two test runs side by side have different process ids, two tests of a run different counts.
+        domain = 1 + (os.getpid() * 7 + next(_domains)) % 100
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7410 + 250 * domain))  # the discovery port of a domain's first participant
+            except OSError:
+                continue
+        return domain
+    pytest.fail('no free ROS domain from 1 to 100: end what is running there')

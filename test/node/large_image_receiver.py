@@ -39,7 +39,7 @@ def main() -> None:
     while len(latencies) < expected and time.monotonic() < last + QUIET:
         executor.spin_once(timeout_sec=0.1)
     ordered = sorted(latencies.values())
-    median = ordered[len(ordered) // 2] if ordered else None
+    median = round(ordered[len(ordered) // 2], 1) if ordered else None
     print(json.dumps({'received': len(latencies), 'p50_ms': median}), flush=True)
     rclpy.shutdown()
 

@@ -58,16 +58,18 @@ def test_profile_delivers_every_large_image(
     assert with_profile != ros_domain
     default = deliver(ros_domain)
     tuned = deliver(with_profile)
-    retries = 0
-    if tuned['received'] < IMAGES:  # a machine that is busy elsewhere can delay a process by 40 ms
-        retries = 1
+    first_try = ''
+    if (
+        tuned['received'] < IMAGES
+    ):  # a machine that is busy elsewhere holds a process up for longer than the queue
+        first_try = f', after a first try with {tuned["received"]} on a busy machine'
         tuned = deliver(with_profile)
-    record_property('retries', retries)
     figures = (
         f'1024x2048 rgb8, 25 Hz, best effort, two processes: defaults {default["received"]}/{IMAGES} '
-        f'(p50 {default["p50_ms"]} ms), profile {tuned["received"]}/{IMAGES} (p50 {tuned["p50_ms"]} ms), '
-        f'retries {retries}'
+        f'(p50 {default["p50_ms"]} ms), profile {tuned["received"]}/{IMAGES} (p50 {tuned["p50_ms"]} ms)'
+        f'{first_try}'
     )
+    record_property('figures', figures)
     print(figures)
     assert tuned['received'] >= default['received'], figures
     assert tuned['received'] == IMAGES, figures
