@@ -122,6 +122,22 @@ def default_threads(track: str) -> int:
     return max(cores // 2 if track == 'fast_slow' else cores - 1, 1)
 
 
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return (height, width) of ``HEIGHTxWIDTH``, None for ``auto``.
+
+    Raises:
+        VssError: It is neither.
+
+    """
+    if text == 'auto':
+        return None
+    height, x, width = text.partition('x')
+    if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
+        msg = f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480'
+        raise VssError(msg)
+    return int(height), int(width)
+
+
 def part_card_name(card: ModelCard, member: str) -> str:
     """Return the name or path of the card of a propagation or scheduler trained on a backbone card."""
     return f'{_stem(card)}.{member}'
@@ -189,7 +205,10 @@ def _scheduler(config: SegmenterConfig, card: ModelCard, backbone: Backbone, dev
         max_interval=config.interval,
     )
     if config.propagation != NO_PROPAGATION:
-        _load_part(scheduler, card, config.scheduler, 'scheduler', device)
+        trained = _load_part(scheduler, card, config.scheduler, 'scheduler', device)
+        if trained is not None and 'threshold' in trained.settings:
+            scheduler.default_threshold = trained.settings['threshold']
+            scheduler.adjust(threshold=config.threshold)
     return scheduler
 
 

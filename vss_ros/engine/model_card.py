@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +17,6 @@ from vss_ros.errors import VssError
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor, nn
 
 KINDS = ('backbone', 'propagation', 'scheduler')
@@ -47,6 +46,8 @@ class ModelCard:
     classes: str = ''
     """Class table in config/classes."""
     class_names: tuple[str, ...] = ()
+    settings: dict[str, float] = field(default_factory=dict)
+    """What the class cannot know before it is trained: a scheduler's recommended ``threshold``."""
     recipe: dict[str, Any] = field(default_factory=dict)
     """How it was trained: command, data, seed, epochs, hardware, wall time, versions."""
     scores: dict[str, Any] = field(default_factory=dict)
@@ -165,12 +166,13 @@ def _stored(tensor: Tensor) -> Tensor:
 
 
 def _locate(name: str) -> Path:
-    from pathlib import Path  # noqa: PLC0415
-
     for candidate in (Path(name), Path(f'{name}.yaml')):
         if candidate.suffix == '.yaml' and candidate.is_file():
             return candidate
-    folder = resource('models')
+    try:
+        folder = resource('models')
+    except FileNotFoundError as error:
+        raise VssError(str(error)) from error
     path = folder / f'{name}.yaml'
     if not path.is_file():
         there = ', '.join(sorted(p.stem for p in folder.glob('*.yaml')))
@@ -180,6 +182,4 @@ def _locate(name: str) -> Path:
 
 
 def _weights_path(card: ModelCard) -> Path:
-    from pathlib import Path  # noqa: PLC0415
-
     return Path(card.path).with_suffix('.safetensors') if card.path else resource('models') / f'{card.name}.safetensors'

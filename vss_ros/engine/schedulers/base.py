@@ -43,15 +43,34 @@ class Scheduler(nn.Module, ABC):
     def __init__(
         self, low_channels: int, *, threshold: float = nan, min_interval: int = 1, max_interval: int = 0
     ) -> None:
-        """Keep the settings; NaN and 0 stand for the scheduler's own defaults."""
+        """Keep the settings; NaN and 0 stand for the scheduler's own."""
         super().__init__()
+        self.min_interval, self.max_interval = 1, self.default_max_interval
         self.low_channels = low_channels
-        self.threshold = self.default_threshold if isnan(threshold) else threshold
-        self.min_interval = min_interval
-        self.max_interval = max_interval or self.default_max_interval
-        if not 1 <= self.min_interval <= self.max_interval:
-            msg = f'expected 1 <= min_interval <= max_interval, got {self.min_interval} and {self.max_interval}'
+        self.adjust(threshold=threshold, min_interval=min_interval, interval=max_interval)
+
+    def adjust(
+        self, *, threshold: float | None = None, min_interval: int | None = None, interval: int | None = None
+    ) -> None:
+        """Change settings, also while frames are being judged; None leaves a setting as it is.
+
+        Args:
+            threshold: NaN or 0 for the scheduler's own.
+            min_interval: Fewest frames from one key frame to the next.
+            interval: Most frames from one key frame to the next, 0 for the scheduler's own.
+
+        Raises:
+            VssError: Intervals that exclude each other; nothing is changed then.
+
+        """
+        least = self.min_interval if min_interval is None else min_interval
+        most = self.max_interval if interval is None else interval or self.default_max_interval
+        if not 1 <= least <= most:
+            msg = f'expected 1 <= min_interval <= interval, got {least} and {most}; 0 stands for the default interval'
             raise VssError(msg)
+        self.min_interval, self.max_interval = least, most
+        if threshold is not None:
+            self.threshold = threshold if threshold > 0 else self.default_threshold
 
     def prepare(self, low: Tensor) -> Tensor | None:  # noqa: ARG002 (most schedulers look at no features)
         """Return what later frames need of a frame's F_l; computed once a frame and cached with a key frame."""

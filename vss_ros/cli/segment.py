@@ -1,0 +1,161 @@
+"""Segment a video, image folder or bag offline with the very engine the node runs.
+
+Writes masks/, overlay.mp4, decisions.csv, timeline.png and summary.json into one folder, which appears
+under its name when all of it is whole. Where the input has true masks, the summary holds the mIoU.
+
+examples:
+  vss segment drive.mp4 -o out
+  vss segment street_bag -o out --track blocking --scheduler fixed_interval --interval 5
+  vss segment frames/ -o out --propagation none          the whole network on every frame
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
+from vss_ros.cli.output import add_json_argument, write_json
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from vss_ros.data.sources import Source
+    from vss_ros.engine.build import Built
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('input', type=Path, metavar='INPUT', help='video, image folder or bag')
+    parser.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='folder to make')
+    parser.add_argument('--overwrite', action='store_true', help='replace a folder that exists')
+    parser.add_argument('--masks', type=Path, metavar='DIR', help='true masks of an image folder or video')
+    parser.add_argument('--image-topic', metavar='TOPIC', help='where a bag has several image topics')
+    parser.add_argument('--fps', type=float, default=15.0, help='rate of an image folder (default: 15)')
+    parser.add_argument('--no-video', action='store_true', help='leave overlay.mp4 out')
+    add_segmenter_arguments(parser)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment; returns 0, or 1 where frames of the input were damaged and left out."""
+    from vss_ros.data.sources import open_source
+    from vss_ros.engine.build import build_segmenter
+
+    built = build_segmenter(segmenter_config(args))
+    with (
+        open_source(args.input, image_topic=args.image_topic, masks=args.masks, fps=args.fps) as source,
+        _whole_folder(args.output, overwrite=args.overwrite) as folder,
+    ):
+        summary = _segment(source, built, folder, video=not args.no_video)
+        write_json(folder / 'summary.json', summary)
+    built.segmenter.close()
+    write_json(args.json, summary)
+    _print(summary, args.output)
+    return 1 if summary['rejected'] else 0
+
+
+def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict[str, Any]:
+    """Run every frame through ``step`` and write what came out; returns the summary."""
+    import cv2
+    import numpy as np
+    from tqdm import tqdm
+
+    from vss_ros.data.classes import load_classes
+    from vss_ros.engine.labels import resize_labels
+    from vss_ros.evaluation.confusion import ConfusionMatrix
+    from vss_ros.evaluation.decisions import plot_timeline, write_csv
+    from vss_ros.evaluation.overlay import OverlayWriter, blend
+    from vss_ros.evaluation.rows import row_of
+
+    table = load_classes(built.card.classes)
+    matrix = ConfusionMatrix(len(table), table.void_id)
+    rows, writer, truths = [], None, 0
+    size: tuple[int, int] | None = None
+    (folder / 'masks').mkdir()
+    try:
+        for frame, truth in tqdm(source, total=source.frame_count, unit='frame', desc='segmenting'):
+            start = perf_counter()
+            result = built.segmenter.step(frame)
+            mask = resize_labels(result.labels, result.size)
+            rows.append(row_of(result, perf_counter() - start))
+            cv2.imwrite(str(folder / 'masks' / f'{frame.index:06d}.png'), mask)
+            if truth is not None:
+                matrix.add(truth, mask)
+                truths += 1
+            if video:
+                size = size or result.size
+                writer = writer or OverlayWriter(folder / 'overlay.mp4', size, source.fps or 15.0)
+                # An input that changes its size in mid-stream goes on in the first size's video.
+                writer.write(np.asarray(cv2.resize(blend(frame.image, mask, table), size[::-1]), np.uint8))
+        if not rows:
+            msg = f'{source.path}: expected at least one readable frame, got none'
+            raise VssError(msg)
+    except BaseException:
+        if writer is not None:
+            writer.__exit__(RuntimeError, None, None)
+        raise
+    if writer is not None:
+        writer.close()
+    write_csv(rows, folder / 'decisions.csv')
+    plot_timeline(rows, folder / 'timeline.png', f'{source.path.name}: offline')
+    return _summary(rows, matrix if truths else None, table.names, source, built)
+
+
+def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
+    from vss_ros.evaluation.decisions import mean_interval
+    from vss_ros.evaluation.latency import percentiles
+
+    keys = [row for row in rows if row.is_key_frame]
+    summary: dict[str, Any] = {
+        'input': str(source.path),
+        'model': built.card.name,
+        'frames': len(rows),
+        'rejected': source.rejected,
+        'key_frames': len(keys),
+        'mean_interval': round(mean_interval(rows), 3),
+        'latency_ms': percentiles([row.latency for row in rows]),
+        'latency_key_ms': percentiles([row.latency for row in keys]),
+        'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
+    }
+    if matrix is not None:
+        ious = zip(names, matrix.per_class_iou, strict=True)
+        summary |= {'miou': round(matrix.miou, 5), 'pixel_accuracy': round(matrix.pixel_accuracy, 5)}
+        summary['per_class_iou'] = {name: round(float(v), 5) for name, v in ious}
+    return summary
+
+
+def _print(summary: dict[str, Any], output: Path) -> None:
+    latency = summary['latency_ms']
+    print(f'{summary["frames"]} frames, {summary["key_frames"]} key frames (every {summary["mean_interval"]:.1f})')
+    print(f'step: p50 {latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms, max {latency["max"]:.1f} ms')
+    if 'miou' in summary:
+        print(f'mIoU {100 * summary["miou"]:.2f} %')
+    if summary['rejected']:
+        print(f'{summary["rejected"]} damaged frames were left out')
+    print(f'look at {output}/overlay.mp4 and {output}/timeline.png')
+
+
+@contextmanager
+def _whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Make a folder that appears under its name when the block ends well, and not at all otherwise."""
+    if target.exists() and not overwrite:
+        msg = f'{target} exists already; choose another folder or add --overwrite'
+        raise VssError(msg)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
+    try:
+        yield partial
+        if target.is_dir():
+            shutil.rmtree(target)
+        partial.chmod(0o755)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

@@ -1,0 +1,68 @@
+"""A thread that always works on the newest item."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar('T')
+
+
+class Worker(Generic[T]):
+    """One thread behind a one-slot mailbox: a new item replaces one that still waits.
+
+    Whatever ``handle`` raises goes to ``on_error``, and the thread goes on with the next item.
+
+    Args:
+        handle: Called in the thread with each item.
+        on_error: Called in the thread with the item and what was raised.
+        name: Thread name, for debuggers.
+
+    """
+
+    def __init__(
+        self, handle: Callable[[T], None], on_error: Callable[[T, BaseException], None], name: str = 'worker'
+    ) -> None:
+        """Start the thread."""
+        self._handle, self._on_error = handle, on_error
+        self._condition = threading.Condition()
+        self._waiting: T | None = None
+        self._overwritten = 0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def overwritten(self) -> int:
+        """Items that were replaced before their turn came."""
+        return self._overwritten
+
+    def offer(self, item: T) -> None:
+        """Put an item into the mailbox and return at once."""
+        with self._condition:
+            self._overwritten += self._waiting is not None
+            self._waiting = item
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """Finish the item in hand, drop the waiting one, end the thread."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._waiting is not None or self._stopping)
+                item, self._waiting = self._waiting, None
+                if self._stopping or item is None:
+                    return
+            try:
+                self._handle(item)
+            except Exception as error:  # noqa: BLE001 (reported; the thread must outlive any one item)
+                self._on_error(item, error)

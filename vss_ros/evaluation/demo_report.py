@@ -1,0 +1,121 @@
+"""What a live run left behind, for people (video, timeline, table) and machines (summary.json)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from vss_ros.cli.output import write_json
+from vss_ros.data.classes import load_classes
+from vss_ros.engine.model_card import read_card
+from vss_ros.evaluation.confusion import ConfusionMatrix
+from vss_ros.evaluation.decisions import mean_interval, plot_timeline, write_csv
+from vss_ros.evaluation.latency import percentiles
+from vss_ros.evaluation.overlay import OverlayWriter, blend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vss_ros.data.classes import ClassTable
+    from vss_ros.evaluation.decisions import DecisionRow
+    from vss_ros.evaluation.recording import Answer, Recording
+
+
+def write_report(recording: Recording, output: Path, source: Path, *, model: str) -> int:
+    """Write overlay.mp4, timeline.png, decisions.csv, summary.json and print a table.
+
+    Returns:
+        0, or 1 where not a single image was answered.
+
+    """
+    table = load_classes(read_card(model).classes)
+    matrix = ConfusionMatrix(len(table), table.void_id)
+    _read(recording, output, table, matrix)
+    rows = recording.decisions
+    if not rows:
+        print(f'no image was answered; look at {output}/segmentation_node.log')
+        return 1
+    plot_timeline(rows, output / 'timeline.png', f'{source.name}: live over DDS, {model}')
+    write_csv(rows, output / 'decisions.csv')
+    summary = _summary(recording, matrix)
+    write_json(output / 'summary.json', summary)
+    _print(summary, output)
+    return 0
+
+
+def _read(recording: Recording, output: Path, table: ClassTable, matrix: ConfusionMatrix) -> None:
+    """Go through the recording once: score masks, draw the video."""
+    size: tuple[int, int] | None = None
+    writer: OverlayWriter | None = None
+    for answer in tqdm(recording.answers(), desc='drawing', unit='frame'):
+        if answer.mask is not None and answer.truth is not None and answer.mask.shape == answer.truth.shape:
+            matrix.add(answer.truth, answer.mask)
+        if answer.image is None or answer.mask is None:
+            continue
+        size = size or (answer.mask.shape[0], answer.mask.shape[1])
+        writer = writer or OverlayWriter(output / 'overlay.mp4', size, 15.0)
+        picture = blend(answer.image, answer.mask, table)
+        writer.write(_captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer))
+    if writer is not None:
+        writer.close()
+
+
+def _captioned(picture: NDArray[np.uint8], answer: Answer) -> NDArray[np.uint8]:
+    """Say in a corner whether this is a key frame, how far the last one is, and how long it took."""
+    row = answer.decision
+    if row is None:
+        return picture
+    text = f'KEY ({row.reason})' if row.is_key_frame else f'+{row.frames_since_key}'
+    text += f'  {1e3 * row.latency:.0f} ms'
+    cv2.rectangle(picture, (0, 0), (11 * len(text) + 8, 22), (0, 120, 0) if row.is_key_frame else (40, 40, 40), -1)
+    cv2.putText(picture, text, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture
+
+
+def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
+    rows: list[DecisionRow] = recording.decisions
+    keys = [row for row in rows if row.is_key_frame]
+    told = recording.diagnostics
+    received = int(told.get('received', 0))
+    frames_in = recording.counts['image']
+    summary: dict[str, Any] = {
+        'frames_in': frames_in,
+        'masks': recording.counts['mask'],
+        'decisions': len(rows),
+        'key_frames': len(keys),
+        'mean_interval': round(mean_interval(rows), 3),
+        'miou': round(matrix.miou, 5) if recording.counts['truth'] else None,
+        'latency_ms': percentiles([row.latency for row in rows]),
+        'latency_key_ms': percentiles([row.latency for row in keys if row.track != 'full']),
+        'latency_full_ms': percentiles([row.latency for row in keys if row.track == 'full']),
+        'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
+        'dropped': {
+            'overwritten': int(told.get('overwritten', 0)),
+            'rejected': int(told.get('rejected', 0)),
+            'errors': int(told.get('errors', 0)),
+            'transport': max(frames_in - received, 0),
+        },
+    }
+    return summary
+
+
+def _print(summary: dict[str, Any], output: Path) -> None:
+    def line(name: str, figures: dict[str, float]) -> str:
+        values = '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
+        return f'  {name:<34}{values}'
+
+    dropped = ', '.join(f'{count} {cause}' for cause, count in summary['dropped'].items() if count) or 'none'
+    print(f'images {summary["frames_in"]}, masks {summary["masks"]}, dropped: {dropped}')
+    print(f'key frames {summary["key_frames"]} (one in {summary["mean_interval"]:.1f})')
+    if summary['miou'] is not None:
+        print(f'mIoU of the published masks {100 * summary["miou"]:.1f} %')
+    print('latency from receipt to published mask, ms')
+    print(line('propagated', summary['latency_nonkey_ms']))
+    print(line('key frames, answered by fast track', summary['latency_key_ms']))
+    print(line('key frames, whole network', summary['latency_full_ms']))
+    print(f'look at {output}/overlay.mp4 and {output}/timeline.png; all that was published: {output}/bag')

@@ -1,0 +1,123 @@
+"""What a bag recorded from the running node says: pictures, decisions, figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vss_ros.data.bags import message_types, open_bag, read_messages
+from vss_ros.data.image_decoding import decode_compressed, decode_mask, decode_raw, decode_raw_mask
+from vss_ros.data.messages import stamp_ns
+from vss_ros.evaluation.decisions import DecisionRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTopics:
+    """Which topic of a recording holds what."""
+
+    image: str
+    mask: str
+    decision: str
+    truth: str | None = None
+    diagnostics: str = '/diagnostics'
+
+
+@dataclass(slots=True)
+class Answer:
+    """What belongs to one stamp."""
+
+    stamp_ns: int
+    image: NDArray[np.uint8] | None = None
+    mask: NDArray[np.uint8] | None = None
+    truth: NDArray[np.uint8] | None = None
+    decision: DecisionRow | None = None
+
+
+@dataclass(slots=True)
+class Recording:
+    """Reads a recording once, in order; counts as it goes."""
+
+    path: Path
+    topics: RecordedTopics
+    counts: Counter[str] = field(default_factory=Counter)
+    """Messages per role: image, mask, truth, decision."""
+    mask_stamps: list[int] = field(default_factory=list)
+    """Stamps of the masks in order of arrival, nanoseconds."""
+    decisions: list[DecisionRow] = field(default_factory=list)
+    diagnostics: dict[str, str] = field(default_factory=dict)
+    """The last status of the node."""
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield every stamp's image, mask, decision and truth once all that will come have come.
+
+        A stamp that lacks one of them (an image nobody answered) is yielded at the end of the bag.
+        """
+        roles = {self.topics.image: 'image', self.topics.mask: 'mask', self.topics.decision: 'decision'}
+        if self.topics.truth:
+            roles[self.topics.truth] = 'truth'
+        complete = set(roles.values())
+        waiting: dict[int, Answer] = {}
+        types = message_types()
+        with open_bag(self.path) as reader:
+            wanted = [c for c in reader.connections if c.topic in roles or c.topic == self.topics.diagnostics]
+            for connection, _, data in read_messages(reader, wanted):
+                message: Any = types.deserialize_cdr(data, connection.msgtype)
+                if connection.topic == self.topics.diagnostics:
+                    self._take_diagnostics(message)
+                    continue
+                role, stamp = roles[connection.topic], stamp_ns(message)
+                answer = waiting.setdefault(stamp, Answer(stamp))
+                setattr(answer, role, self._decode(role, message))
+                self.counts[role] += 1
+                if all(getattr(answer, name) is not None for name in complete):
+                    yield waiting.pop(stamp)
+        yield from waiting.values()
+
+    def _decode(self, role: str, message: Any) -> Any:
+        if role == 'decision':
+            self.decisions.append(_row(message))
+            return self.decisions[-1]
+        if role == 'mask':
+            self.mask_stamps.append(stamp_ns(message))
+        if role == 'image':
+            return _pixels(message)
+        if hasattr(message, 'format'):
+            return decode_mask(message.data)
+        return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
+
+    def _take_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            if status.name.endswith('segmentation'):
+                self.diagnostics = {pair.key: pair.value for pair in status.values}
+
+
+def _pixels(message: Any) -> NDArray[np.uint8]:
+    if hasattr(message, 'format'):
+        return decode_compressed(message.data, message.format)
+    return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
+
+
+def _row(message: Any) -> DecisionRow:
+    key = message.key_frame_stamp
+    return DecisionRow(
+        frame_index=int(message.frame_index),
+        stamp_ns=stamp_ns(message),
+        is_key_frame=bool(message.is_key_frame),
+        reason=str(message.reason),
+        predicted_deviation=float(message.predicted_deviation),
+        threshold=float(message.threshold),
+        key_frame_stamp_ns=key.sec * 10**9 + key.nanosec,
+        frames_since_key=int(message.frames_since_key),
+        track=str(message.track),
+        features_accurate=bool(message.features_accurate),
+        latency=float(message.latency),
+    )

@@ -1,0 +1,84 @@
+"""Messages to frames and results to messages; the only place that knows both."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CompressedImage, Image
+
+from vss_ros.data.image_decoding import decode_compressed, decode_raw
+from vss_ros.engine.frames import Frame
+from vss_ros.msg import KeyFrameDecision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from std_msgs.msg import Header
+
+    from vss_ros.engine.frames import FrameResult
+
+
+def stamp_to_ns(stamp: Time) -> int:
+    """Return a ROS time in nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def ns_to_stamp(nanoseconds: int) -> Time:
+    """Return nanoseconds as a ROS time."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=seconds, nanosec=rest)
+
+
+def to_frame(message: Image | CompressedImage, index: int) -> Frame:
+    """Decode a camera message; rgb8 without padding is viewed, not copied.
+
+    Raises:
+        ImageError: The message is not a whole, plausible image; its ``reason`` is short enough to count by.
+
+    """
+    if isinstance(message, CompressedImage):
+        image = decode_compressed(message.data, message.format)
+    else:
+        image = decode_raw(
+            message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
+        )
+    return Frame(image, stamp_to_ns(message.header.stamp), index)
+
+
+def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:
+    """Return an unpadded image message: mono8, 16UC1 (widened from 8 bits) or rgb8.
+
+    Args:
+        pixels: ``(H, W)`` or ``(H, W, 3)``, C-contiguous; copied once.
+        header: Stamp and frame of the camera image.
+        encoding: ``mono8``, ``16UC1`` or ``rgb8``.
+
+    """
+    stored: NDArray[np.generic] = pixels.astype('<u2') if encoding == '16UC1' else pixels
+    # array.frombytes copies whole blocks; assigning bytes is checked element by element on older distributions.
+    data = array('B')
+    data.frombytes(memoryview(stored).cast('B'))
+    height, width = pixels.shape[:2]
+    return Image(
+        header=header, height=height, width=width, encoding=encoding, is_bigendian=0, step=stored.nbytes // height, data=data
+    )
+
+
+def to_decision(result: FrameResult, header: Header, latency: float) -> KeyFrameDecision:
+    """Return the decision message of one answered image; ``latency`` in seconds."""
+    decision = result.decision
+    return KeyFrameDecision(
+        header=header,
+        frame_index=decision.frame_index,
+        is_key_frame=decision.is_key_frame,
+        reason=decision.reason.value,
+        predicted_deviation=decision.predicted_deviation,
+        threshold=decision.threshold,
+        key_frame_stamp=ns_to_stamp(decision.key_frame_stamp_ns),
+        frames_since_key=decision.frames_since_key,
+        track=result.track.value,
+        features_accurate=result.features_accurate,
+        latency=latency,
+    )

@@ -1,0 +1,209 @@
+"""The main job in one go: player, node and recorder as processes of their own over DDS, then a report.
+
+Plays a bag, video or image folder (the embedded clip by default) at its own speed, records what the node
+publishes and writes overlay.mp4, timeline.png, summary.json and the recorded bag.
+
+examples:
+  make demo
+  make demo SOURCE=drive.mp4
+  python -m vss_ros.node.demo my_bag -o out --param track:=blocking
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from vss_ros.data.playback import Topic, open_playback
+from vss_ros.data.sources import is_mask_topic
+from vss_ros.errors import VssError
+from vss_ros.evaluation.demo_report import write_report
+from vss_ros.evaluation.recording import RecordedTopics, Recording
+from vss_ros.resources import large_image_environment, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NODE = '/segmentation'
+STOP_SECONDS = 20.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; returns the exit status."""
+    args = _parse(arguments)
+    try:
+        return _run(args)
+    except VssError as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('demo: interrupted', file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    source = args.source or resource('test', 'data', 'street')
+    image, truth, images = _topics(source)
+    output: Path = args.output
+    output.mkdir(parents=True, exist_ok=True)
+    topics = RecordedTopics(image.name, f'{NODE}/mask', f'{NODE}/key_frame', truth.name if truth else None)
+    print(f'playing {source} through {NODE} over DDS')
+    play(source, image, topics, output, rate=args.rate, parameters=args.param, total=images)
+    recording = Recording(output / 'bag', topics)
+    return write_report(recording, output, source, model=_model(args.param))
+
+
+def _topics(source: Path) -> tuple[Topic, Topic | None, int]:
+    """Return the camera topic, the true masks' topic if there is one, and the number of images."""
+    with open_playback(source) as playback:
+        cameras = [topic for topic in playback.topics if topic.is_camera]
+        truths = [t for t in playback.topics if is_mask_topic(t.name) and 'mage' in t.msgtype]
+    if len(cameras) != 1:
+        names = ', '.join(topic.name for topic in cameras) or 'none'
+        msg = f'{source}: expected exactly one topic with camera images, got {names}'
+        raise VssError(msg)
+    return cameras[0], truths[0] if len(truths) == 1 else None, cameras[0].messages
+
+
+def play(
+    source: Path, image: Topic, topics: RecordedTopics, output: Path, *, rate: float, parameters: Sequence[str], total: int
+) -> None:
+    """Run recorder, node and player until the source has ended; writes ``output/bag`` and ``output/*.log``.
+
+    Args:
+        source: What is played.
+        image: Its camera topic.
+        topics: What is recorded.
+        output: Folder for bag and logs.
+        rate: Speed, 1 being the recording's own.
+        parameters: ``name:=value`` for the node.
+        total: Images to expect, for the progress bar.
+
+    Raises:
+        VssError: A process failed; the message shows the end of its log.
+
+    """
+    compressed = image.msgtype.endswith('CompressedImage')
+    published = 'image_raw/compressed' if compressed else 'image_raw'
+    given = [f'image_transport:={"compressed" if compressed else "raw"}', *parameters]
+    node = [sys.executable, '-m', 'vss_ros.node.segmentation_node', '--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
+    node += ['-r', f'{published}:={image.name}', *(word for pair in given for word in ('-p', pair))]
+    recorded = [f'{image.name}:{image.msgtype}', topics.mask, topics.decision, f'{NODE}/confidence', topics.diagnostics]
+    recorded += [topics.truth] if topics.truth else []
+    record = [sys.executable, '-m', 'vss_ros.node.recorder', *recorded, '-o', str(output / 'bag'), '--overwrite']
+    player = [sys.executable, '-m', 'vss_ros.node.bag_player', str(source), '--wait-subscribers', '2', '--rate', str(rate)]
+    with ExitStack() as stack:
+        recorder = stack.enter_context(_Process('recorder', record, output))
+        segmenter = stack.enter_context(_Process('segmentation_node', node, output))
+        segmenter.wait_for('waiting for images', 90.0)
+        recorder.wait_for(f'recording {topics.decision}', 30.0)
+        playing = stack.enter_context(_Process('bag_player', player, output))
+        _watch([playing, segmenter, recorder], total)
+        time.sleep(1.5)  # the last mask is on its way, and the last second's diagnostics
+        segmenter.stop()
+        recorder.stop()
+
+
+def _watch(processes: Sequence[_Process], total: int) -> None:
+    """Show progress until the first process, the player, has ended; the others must live."""
+    started = time.monotonic()
+    with tqdm(total=None, bar_format='playing {total_fmt} images: {elapsed}', leave=False) as bar:
+        bar.total = total
+        while processes[0].poll() is None:
+            for process in processes[1:]:
+                if process.poll() is not None:
+                    raise process.failure('ended while the source was playing')
+            bar.update(0)
+            bar.refresh()
+            time.sleep(0.2)
+    if processes[0].poll():
+        raise processes[0].failure(f'failed after {time.monotonic() - started:.0f} s')
+
+
+class _Process:
+    """A child process with a log file; leaving the context stops it."""
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
+        """Start the process with the profile that large images need."""
+        self._name = name
+        self._log = folder / f'{name}.log'
+        environment = os.environ | large_image_environment(os.environ) | {'PYTHONUNBUFFERED': '1'}
+        environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+        with self._log.open('w') as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+    def __enter__(self) -> _Process:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, whatever happened."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._process.poll()
+
+    def wait_for(self, text: str, seconds: float) -> None:
+        """Wait until the log holds ``text``."""
+        deadline = time.monotonic() + seconds
+        while text not in self._log.read_text(errors='replace'):
+            if self.poll() is not None or time.monotonic() > deadline:
+                raise self.failure(f'did not say {text!r} within {seconds:.0f} s')
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Ask it to end and wait.
+
+        Raises:
+            VssError: It did not end by itself, or not with exit status 0.
+
+        """
+        if self.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise self.failure(f'did not end within {STOP_SECONDS:.0f} s of SIGINT') from None
+        if self._process.returncode:
+            raise self.failure(f'ended with exit status {self._process.returncode}')
+
+    def failure(self, what: str) -> VssError:
+        """Return an error with the end of the log."""
+        tail = ''.join(f'\n  {line}' for line in self._log.read_text(errors='replace').splitlines()[-8:])
+        return VssError(f'{self._name} {what}; the end of {self._log}:{tail}')
+
+
+def _model(parameters: Sequence[str]) -> str:
+    from vss_ros.engine.build import SegmenterConfig
+
+    return next((p.split(':=', 1)[1] for p in parameters if p.startswith('model:=')), SegmenterConfig().model)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser('demo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', nargs='?', type=Path, help='bag, video or image folder (default: the embedded clip)')
+    parser.add_argument('-o', '--output', type=Path, default=Path('demo-output'), help='default: demo-output')
+    parser.add_argument('--rate', type=float, default=1.0, help="speed, 1 being the source's own (default: 1)")
+    parser.add_argument('--param', action='append', default=[], metavar='NAME:=VALUE', help='a node parameter, repeatable')
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

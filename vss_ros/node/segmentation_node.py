@@ -1,0 +1,298 @@
+"""The node: images in, masks and key-frame decisions out. Wiring only; the engine does the work.
+
+An image travels: (1) ``_on_image`` puts it into the worker's one-slot mailbox; in the worker's thread
+``_segment`` (2) decodes it, (3) runs ``StreamSegmenter.step`` and (4) publishes what somebody subscribed to.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from vss_ros.data.classes import load_classes
+from vss_ros.data.image_decoding import ImageError
+from vss_ros.engine.build import Built, build_segmenter
+from vss_ros.engine.frames import Frame
+from vss_ros.engine.labels import resize_labels
+from vss_ros.engine.worker import Worker
+from vss_ros.errors import VssError
+from vss_ros.evaluation.overlay import blend
+from vss_ros.msg import KeyFrameDecision
+from vss_ros.node.conversions import to_decision, to_frame, to_image
+from vss_ros.node.diagnostics import Statistics, to_array
+from vss_ros.node.label_info import create_label_info
+from vss_ros.node.parameters import choice_fault, declare_parameters, live_names, read_parameters
+from vss_ros.node.process import StopRequest
+
+if TYPE_CHECKING:
+    from std_msgs.msg import Header
+
+    from vss_ros.engine.frames import FrameResult
+
+CAMERA_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+WARM_UP_STEPS = 3
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class Received(NamedTuple):
+    """An image message and when it came, in seconds of ``time.perf_counter``."""
+
+    message: Image | CompressedImage
+    at: float
+
+
+class SegmentationNode(LifecycleNode):
+    """Segments one camera stream."""
+
+    def __init__(self, **options: Any) -> None:
+        """Declare parameters; everything else waits for the configure transition."""
+        super().__init__('segmentation', **options)
+        declare_parameters(self)
+        self._built: Built | None = None
+        self._worker: Worker[Received] | None = None
+        self._statistics = Statistics()
+        self._frames = 0
+        self._owned: list[Any] = []
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    # Lifecycle. rclpy swallows what these callbacks raise, so each reports its own failure.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model and create the topics; FAILURE leaves the node unconfigured, the log says why."""
+        try:
+            self._config = read_parameters(self)
+            self._built = build_segmenter(self._config.segmenter(), on_slow_track_error=self._on_slow_track_error)
+            self._table = load_classes(self._built.card.classes)
+            self._warm_up(self._built)
+        except (VssError, OSError) as error:
+            self.get_logger().error(f'cannot configure: {error}')
+            self._release()
+            return FAILURE
+        self._create_topics(self._built)
+        self.get_logger().info(
+            f'model {self._built.card.name} on {self._built.device}: {self._config.propagation}, '
+            f'{self._config.scheduler}, {self._config.track}'
+        )
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the camera."""
+        result = super().on_activate(state)
+        self._worker = Worker(self._segment, self._on_error, 'segmentation')
+        compressed = self._config.image_transport == 'compressed'
+        kind, topic = (CompressedImage, 'image_raw/compressed') if compressed else (Image, 'image_raw')
+        self._subscription = self.create_subscription(kind, topic, self._on_image, CAMERA_QOS)
+        self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, finish the image in hand, forget the stream."""
+        self._stop_stream()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the model and the topics back."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop, from whatever state."""
+        self._stop_stream()
+        self._release()
+        return super().on_shutdown(state)
+
+    def stop(self) -> None:
+        """Stop without a transition, as a signal asks for: the image in hand is finished."""
+        self._stop_stream()
+        self._release()
+
+    # The way of an image.
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._statistics.received()
+        if self._worker is not None:
+            self._worker.offer(Received(message, time.perf_counter()))
+
+    def _segment(self, received: Received) -> None:
+        built = self._built
+        if built is None:
+            return
+        frame = to_frame(received.message, self._frames)
+        confident = self._confidence.get_subscription_count() > 0
+        result = built.segmenter.step(frame, confidence=confident)
+        self._frames += 1
+        self._publish(frame, result, received)
+
+    def _publish(self, frame: Frame, result: FrameResult, received: Received) -> None:
+        header = received.message.header
+        if self._mask.get_subscription_count():
+            self._mask.publish(to_image(self._full_size(result.labels, result), header, self._config.mask_encoding))
+        latency = time.perf_counter() - received.at
+        self._key_frame.publish(to_decision(result, header, latency))
+        self._statistics.answered(result, latency)
+        if result.confidence is not None:
+            self._confidence.publish(to_image(self._full_size(result.confidence, result), header, 'mono8'))
+        if self._overlay.get_subscription_count():
+            self._publish_overlay(frame, result, header)
+
+    def _publish_overlay(self, frame: Frame, result: FrameResult, header: Header) -> None:
+        blended = blend(frame.image, resize_labels(result.labels, result.size), self._table)
+        self._overlay.publish(to_image(blended, header, 'rgb8'))
+
+    def _full_size(self, labels: np.ndarray[Any, np.dtype[np.uint8]], result: FrameResult) -> Any:
+        """Return labels at the camera's size, in a buffer that is reused."""
+        if labels.shape == result.size:
+            return labels
+        if self._buffer is None or self._buffer.shape != result.size:
+            self._buffer = np.empty(result.size, np.uint8)
+        return resize_labels(labels, result.size, self._buffer)
+
+    def _on_error(self, received: Received, error: BaseException) -> None:
+        """Count and report what a frame raised; the worker goes on with the next."""
+        stamp = received.message.header.stamp
+        if isinstance(error, ImageError):
+            self._statistics.rejected(error.reason)
+            self.get_logger().warning(f'image rejected: {error}', throttle_duration_sec=1.0)
+            return
+        self._statistics.failed(error)
+        self.get_logger().error(
+            f'image {stamp.sec}.{stamp.nanosec:09d} was not segmented: {type(error).__name__}: {error}; going on with the next'
+        )
+
+    def _on_slow_track_error(self, error: BaseException) -> None:
+        self._statistics.failed(error)
+        self.get_logger().error(f'slow track: {type(error).__name__}: {error}; the fast track goes on')
+
+    # Services, parameters, diagnostics.
+
+    def _on_request_key_frame(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._ask(response, 'request_key_frame', 'the next image will be a key frame')
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._ask(response, 'request_reset', 'the stream is forgotten before the next image')
+
+    def _ask(self, response: Trigger.Response, method: str, done: str) -> Trigger.Response:
+        response.success = self._worker is not None and self._built is not None
+        response.message = done if response.success else 'the node is not active; activate it first'
+        if self._built is not None and response.success:
+            getattr(self._built.segmenter, method)()
+        return response
+
+    def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
+        """Accept live parameters at any time, the others before the node is configured."""
+        for parameter in parameters:
+            fault = choice_fault(parameter.name, parameter.value)
+            if not fault and self._built is not None and parameter.name not in live_names() | {'use_sim_time'}:
+                fault = f'{parameter.name} can be changed only before the node is configured: cleanup, set, configure'
+            if fault:
+                return SetParametersResult(successful=False, reason=fault)
+        if self._built is not None:
+            values = {p.name: p.value for p in parameters if p.name in live_names()}
+            try:
+                self._built.segmenter.parts.scheduler.adjust(**values)
+            except VssError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _publish_diagnostics(self) -> None:
+        if self._built is None:
+            return
+        segmenter = self._built.segmenter
+        more = {
+            'overwritten': self._worker.overwritten if self._worker else 0,
+            'slow_track_errors': segmenter.slow_track_errors,
+            'late_results_dropped': segmenter.late_results_dropped,
+        }
+        active = self._worker is not None
+        name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'
+        status = self._statistics.to_message(name, f'{self._built.device} {platform.node()}', more, active=active)
+        self._diagnostics.publish(to_array(status, self.get_clock().now().to_msg()))
+
+    # What the transitions make and undo.
+
+    def _create_topics(self, built: Built) -> None:
+        self._buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+        self._mask = self.create_lifecycle_publisher(Image, '~/mask', OUTPUT_QOS)
+        self._confidence = self.create_lifecycle_publisher(Image, '~/confidence', OUTPUT_QOS)
+        self._overlay = self.create_lifecycle_publisher(Image, '~/overlay', OUTPUT_QOS)
+        self._key_frame = self.create_lifecycle_publisher(KeyFrameDecision, '~/key_frame', OUTPUT_QOS)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        publishers = [self._mask, self._confidence, self._overlay, self._key_frame, self._diagnostics]
+        label_info = create_label_info(self, built.card.class_names)
+        services = [
+            self.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
+            self.create_service(Trigger, '~/reset', self._on_reset),
+        ]
+        timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics)
+        self._owned = [
+            *((self.destroy_publisher, publisher) for publisher in publishers + ([label_info] if label_info else [])),
+            *((self.destroy_service, service) for service in services),
+            (self.destroy_timer, timer),
+        ]
+
+    def _warm_up(self, built: Built) -> None:
+        """Run the engine once or twice, so that the first image does not pay for PyTorch's first call."""
+        height, width = built.card.input_size
+        for index in range(WARM_UP_STEPS):
+            built.segmenter.step(Frame(np.zeros((height, width, 3), np.uint8), index, index))
+        built.segmenter.request_reset()
+
+    def _stop_stream(self) -> None:
+        if self._worker is None:
+            return
+        self.destroy_subscription(self._subscription)
+        self._worker.stop()
+        self._worker = None
+        if self._built is not None:
+            self._built.segmenter.request_reset()
+
+    def _release(self) -> None:
+        for destroy, thing in self._owned:
+            destroy(thing)
+        self._owned = []
+        if self._built is not None:
+            self._built.segmenter.close()
+            self._built = None
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit status."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stop = StopRequest()
+    node = SegmentationNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    status = 0
+    if node.get_parameter('autostart').value and not _autostart(node):
+        status = 1
+    while status == 0 and not stop.requested:
+        executor.spin_once(timeout_sec=0.1)
+    node.stop()
+    executor.remove_node(node)
+    node.destroy_node()
+    executor.shutdown()
+    rclpy.try_shutdown()
+    return status
+
+
+def _autostart(node: SegmentationNode) -> bool:
+    """Configure and activate; the log says why where it fails."""
+    return node.trigger_configure() == SUCCESS and node.trigger_activate() == SUCCESS
+
+
+if __name__ == '__main__':
+    sys.exit(main())
