@@ -48,7 +48,7 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def _free_domain() -> int:
-    """Return a domain in which nobody speaks, at most 100: Linux gives the ports of higher ones to anybody."""
+    """Return a domain in which nobody speaks, at most 100: Linux gives ports of higher ones to anybody."""
     for _ in range(100):
         # Two test runs side by side have different process ids, two tests of a run different counts.
         domain = 1 + (os.getpid() * 7 + next(_domains)) % 100
