@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -97,6 +98,12 @@ def test_bag_has_image_info_and_mask(tmp_path: Path) -> None:
     )
     mask = cv2.imdecode(messages[MASK_TOPIC][1][1].data, cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(mask, drive_one()[1].labels)
+
+
+def test_without_pybullet_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'pybullet', None)
+    with pytest.raises(ImportError, match='pip install'):
+        next(render_drive(1, 1, size=SMALL))
 
 
 def test_majority_of_four() -> None:
