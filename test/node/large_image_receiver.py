@@ -40,7 +40,8 @@ def main() -> None:
         executor.spin_once(timeout_sec=0.1)
     ordered = sorted(latencies.values())
     median = round(ordered[len(ordered) // 2], 1) if ordered else None
-    print(json.dumps({'received': len(latencies), 'p50_ms': median}), flush=True)
+    missing = sorted(set(range(expected)) - set(map(int, latencies)))
+    print(json.dumps({'received': len(latencies), 'p50_ms': median, 'missing': missing}), flush=True)
     rclpy.shutdown()
 
 

@@ -25,6 +25,8 @@ class Delivery(TypedDict):
 
     received: int
     p50_ms: float | None
+    missing: list[int]
+    """Numbers of the images that did not arrive."""
 
 
 def deliver(env: dict[str, str]) -> Delivery:
@@ -62,7 +64,7 @@ def test_profile_delivers_every_large_image(
     if (
         tuned['received'] < IMAGES
     ):  # a machine that is busy elsewhere holds a process up for longer than the queue
-        first_try = f', after a first try with {tuned["received"]} on a busy machine'
+        first_try = f', after a first try that lacked images {tuned["missing"]}'
         tuned = deliver(with_profile)
     figures = (
         f'1024x2048 rgb8, 25 Hz, best effort, two processes: defaults {default["received"]}/{IMAGES} '
@@ -72,4 +74,4 @@ def test_profile_delivers_every_large_image(
     record_property('figures', figures)
     print(figures)
     assert tuned['received'] >= default['received'], figures
-    assert tuned['received'] == IMAGES, figures
+    assert not tuned['missing'], f'{figures}; lacking images {tuned["missing"]}'
