@@ -3,7 +3,7 @@
 Writes masks/, overlay.mp4, decisions.csv, timeline.png and summary.json into one folder, which appears
 under its name when all of it is whole. Where the input has true masks, the summary holds the mIoU.
 
-examples:
+Examples:
   vss segment drive.mp4 -o out
   vss segment street_bag -o out --track blocking --scheduler fixed_interval --interval 5
   vss segment frames/ -o out --propagation none          the whole network on every frame
@@ -133,7 +133,8 @@ def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, bui
 
 def _print(summary: dict[str, Any], output: Path) -> None:
     latency = summary['latency_ms']
-    print(f'{summary["frames"]} frames, {summary["key_frames"]} key frames (every {summary["mean_interval"]:.1f})')
+    rhythm = f'{summary["key_frames"]} key frames (every {summary["mean_interval"]:.1f})'
+    print(f'{summary["frames"]} frames, {rhythm}')
     print(f'step: p50 {latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms, max {latency["max"]:.1f} ms')
     if 'miou' in summary:
         print(f'mIoU {100 * summary["miou"]:.2f} %')

@@ -14,25 +14,34 @@ if TYPE_CHECKING:
 DESCRIPTION = 'Train what a recipe describes; a stopped run continues with --resume.'
 EPILOG = """examples:
   vss train config/experiments/efficientnet_lite0_fpn.yaml --data camvid=data/camvid --data street=data/street
-  vss train config/experiments/spatially_variant_conv.yaml --data camvid=data/camvid --data street=data/drives --resume
+  vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('recipe', type=Path, help='a YAML file of config/experiments')
-    parser.add_argument('--data', action='append', default=[], metavar='NAME=DIR', help="where a recipe's data set lies")
-    parser.add_argument('--runs', type=Path, default=Path('runs'), help='checkpoints and curves go to RUNS/<recipe> (default: runs)')
-    parser.add_argument('-o', '--output', type=Path, default=Path('models'), help='cards and weights (default: models)')
+    parser.add_argument(
+        '--data', action='append', default=[], metavar='NAME=DIR', help="where a recipe's data set lies"
+    )
+    parser.add_argument(
+        '--runs',
+        type=Path,
+        default=Path('runs'),
+        help='checkpoints and curves go to RUNS/<recipe> (default: runs)',
+    )
+    parser.add_argument(
+        '-o', '--output', type=Path, default=Path('models'), help='cards and weights (default: models)'
+    )
     parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 for all (default: 0)')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
-    import torch  # noqa: PLC0415 (slow to import; --help should not wait for it)
+    import torch
 
-    from vss_ros.training.run import run_recipe  # noqa: PLC0415
+    from vss_ros.training.run import run_recipe
 
     if args.threads:
         torch.set_num_threads(args.threads)

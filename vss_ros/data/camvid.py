@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,6 +11,8 @@ import numpy as np
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 LAYOUTS = (('train', 'trainannot'), ('images', 'labels'), ('val', 'valannot'), ('test', 'testannot'))
@@ -58,7 +59,11 @@ def load_labelled_folder(root: Path, split: str | None = None) -> LabelledImages
     files = sorted(p for p in images.iterdir() if p.suffix.lower() in {'.png', '.jpg', '.jpeg'})
     missing = [p.name for p in files if not (labels / f'{p.stem}.png').is_file()]
     if missing or not files:
-        what = f'{len(missing)} of {len(files)} images have no label map, e.g. {missing[:3]}' if missing else 'no images'
+        what = (
+            f'{len(missing)} of {len(files)} images have no label map, e.g. {missing[:3]}'
+            if missing
+            else 'no images'
+        )
         msg = f'{root}: expected one PNG in {labels.name}/ per image in {images.name}/, got: {what}'
         raise VssError(msg)
     found = LabelledImages([], [], [])
@@ -66,7 +71,7 @@ def load_labelled_folder(root: Path, split: str | None = None) -> LabelledImages
         image = cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         label = _read(labels / f'{path.stem}.png', cv2.IMREAD_UNCHANGED)
         if label.shape != image.shape[:2]:
-            msg = f'{path}: image is {image.shape[:2]} but its label map {label.shape}; both must be (height, width)'
+            msg = f'{path}: image is {image.shape[:2]} (height, width), its label map {label.shape}'
             raise VssError(msg)
         found.images.append(image)
         found.labels.append(label)
@@ -79,7 +84,8 @@ def _folders(root: Path, split: str | None) -> tuple[Path, Path]:
         if split in (None, images) and (root / images).is_dir() and (root / labels).is_dir():
             return root / images, root / labels
     wanted = ' or '.join(f'{a}/ + {b}/' for a, b in LAYOUTS if split in (None, a))
-    msg = f'{root}: expected {wanted}, found {sorted(p.name for p in root.glob("*"))[:8] if root.is_dir() else "no folder"}'
+    found = sorted(p.name for p in root.glob('*'))[:8] if root.is_dir() else 'no folder'
+    msg = f'{root}: expected {wanted}, found {found}'
     raise VssError(msg)
 
 

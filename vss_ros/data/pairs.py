@@ -41,7 +41,9 @@ class StillPairs:
         """Return the number of stills."""
         return len(self._stills)
 
-    def draw(self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator) -> Triple:
+    def draw(
+        self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator
+    ) -> Triple:
         """Return a triple ending in still ``index``, flipped and cropped at random."""
         distance = int(rng.integers(distances[0], distances[1] + 1))
         between = int(rng.integers(1, distance))
@@ -65,7 +67,9 @@ class DrivePairs:
         """Return the number of frames."""
         return len(self._frames)
 
-    def draw(self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator) -> Triple:
+    def draw(
+        self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator
+    ) -> Triple:
         """Return a triple ending at or after frame ``index``, where its drive is long enough."""
         first = self._first[self._drives[index]]
         distance = int(rng.integers(distances[0], distances[1] + 1))
@@ -75,7 +79,9 @@ class DrivePairs:
             distance = min(distance, index - first)
         between = int(rng.integers(1, max(distance, 2)))
         images, labels = self._frames.images, self._frames.labels
-        return _cropped(Triple(images[index - distance], images[index - between], images[index], labels[index]), crop, rng)
+        return _cropped(
+            Triple(images[index - distance], images[index - between], images[index], labels[index]), crop, rng
+        )
 
 
 def _cropped(triple: Triple, crop: tuple[int, int], rng: np.random.Generator) -> Triple:

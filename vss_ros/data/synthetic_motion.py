@@ -120,7 +120,11 @@ def cut_objects(data: LabelledImages, *, smallest: int = 150, largest: int = 160
 
 
 def paste(
-    image: NDArray[np.uint8], labels: NDArray[np.uint8] | None, cutout: Cutout, centre: tuple[float, float], scale: float
+    image: NDArray[np.uint8],
+    labels: NDArray[np.uint8] | None,
+    cutout: Cutout,
+    centre: tuple[float, float],
+    scale: float,
 ) -> None:
     """Draw an object in place; ``centre`` in pixels, parts outside the image are cut off."""
     height, width = image.shape[:2]
@@ -171,7 +175,10 @@ def earlier_views(
     for distance in distances:
         seconds = distance * FRAME_SECONDS
         field = earlier_view_map(labels, drive, seconds)
-        view = np.asarray(cv2.remap(image, field[..., 0], field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        view = np.asarray(
+            cv2.remap(image, field[..., 0], field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+            np.uint8,
+        )
         for cutout, scale, centre, velocity, growth in movers:
             x, y = centre - velocity * seconds
             paste(view, None, cutout, (float(x), float(y)), scale * float(np.exp(-growth * seconds)))

@@ -23,7 +23,6 @@ from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 TRACKS = ('blocking', 'fast_slow')
 M = TypeVar('M', bound=nn.Module)
@@ -160,13 +159,18 @@ def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _load_part(module: nn.Module, base: ModelCard, member: str, kind: str, device: torch.device) -> ModelCard | None:
+def _load_part(
+    module: nn.Module, base: ModelCard, member: str, kind: str, device: torch.device
+) -> ModelCard | None:
     """Load the weights of a part trained on ``base``; parts without weights need no card."""
     if not any(True for _ in module.parameters()):
         return None
     name = part_card_name(base, member)
     if not has_card(name):
-        msg = f'{kind} {member!r} has no weights for model {base.name!r}: expected the card {name}.yaml; train it with: vss train'
+        msg = (
+            f'{kind} {member!r} has no weights for model {base.name!r}: expected the card {name}.yaml; '
+            'train it with: vss train'
+        )
         raise VssError(msg)
     card = read_card(name)
     _expect(card, kind)
@@ -196,7 +200,9 @@ def _propagation(
     return propagation
 
 
-def _scheduler(config: SegmenterConfig, card: ModelCard, backbone: Backbone, device: torch.device) -> Scheduler:
+def _scheduler(
+    config: SegmenterConfig, card: ModelCard, backbone: Backbone, device: torch.device
+) -> Scheduler:
     cls = SCHEDULERS.get(config.scheduler)
     scheduler = cls(
         backbone.low_channels,

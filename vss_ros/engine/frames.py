@@ -98,4 +98,7 @@ class FrameResult:
     features_accurate: bool
     """True once the cached key-frame features come from the whole network, not from the fast track."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall time per part: ``preprocess``, ``low``, ``scheduler``, ``high``, ``propagation``, ``head``, ``labels``."""
+    """Wall time per part.
+
+    Keys: ``preprocess``, ``low``, ``scheduler``, ``high``, ``propagation``, ``head``, ``labels``.
+    """

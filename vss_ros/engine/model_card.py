@@ -73,7 +73,10 @@ def read_card(name_or_path: str | Path) -> ModelCard:
     required = {'name', 'kind', 'builder', 'sha256', 'parameters'}
     if not isinstance(raw, dict) or not required <= set(raw) <= known or raw['kind'] not in KINDS:
         got = sorted(raw) if isinstance(raw, dict) else type(raw).__name__
-        msg = f'{path}: expected a model card with keys {sorted(required)} and optionally {sorted(known - required)}, got {got}'
+        msg = (
+            f'{path}: expected a model card with keys {sorted(required)} and optionally '
+            f'{sorted(known - required)}, got {got}'
+        )
         raise VssError(msg)
     for key in ('input_size', 'mean', 'std', 'class_names'):
         if key in raw:
@@ -145,6 +148,7 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
         'parameters': sum(p.numel() for p in module.parameters()),
         'path': '',
     }
+    partial.chmod(0o644)
     partial.replace(weights)
     finished = ModelCard(**values)
     write_card(finished, folder)
@@ -153,7 +157,11 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
 
 def write_card(card: ModelCard, folder: Path) -> None:
     """Write the YAML file alone, e.g. when a score was measured."""
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(card).items() if k != 'path' and v not in ('', (), {})}
+    values = {
+        k: list(v) if isinstance(v, tuple) else v
+        for k, v in asdict(card).items()
+        if k != 'path' and v not in ('', (), {})
+    }
     target = folder / f'{card.name}.yaml'
     partial = target.with_suffix('.yaml.part')
     partial.write_text(yaml.safe_dump(values, sort_keys=False, width=110))
@@ -182,4 +190,8 @@ def _locate(name: str) -> Path:
 
 
 def _weights_path(card: ModelCard) -> Path:
-    return Path(card.path).with_suffix('.safetensors') if card.path else resource('models') / f'{card.name}.safetensors'
+    return (
+        Path(card.path).with_suffix('.safetensors')
+        if card.path
+        else resource('models') / f'{card.name}.safetensors'
+    )

@@ -249,4 +249,3 @@ class StreamSegmenter:
         start = perf_counter()
         yield
         self._seconds[part] = self._seconds.get(part, 0.0) + perf_counter() - start
-

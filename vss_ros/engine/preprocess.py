@@ -82,5 +82,7 @@ class Preprocessor:
         height, width = self.size((image.shape[0], image.shape[1]))
         if image.shape[:2] != (height, width):
             shrinks = image.shape[0] > height
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[assignment]
+            image = cv2.resize(
+                image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            )  # type: ignore[assignment]
         return normalise(torch.from_numpy(image).to(self._device).unsqueeze(0), self._statistics)

@@ -48,7 +48,7 @@ class Track(ABC):
     def collect(self) -> SlowResult | None:
         """Return a finished result once, None where there is none; called once before each frame."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most tracks have no thread)
         """Stop the background thread; returns when it has ended."""
 
 

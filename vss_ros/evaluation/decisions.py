@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 
 mpl.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first: a robot has no screen)
+import matplotlib.pyplot as plt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,22 +55,38 @@ def plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
     """Draw predicted deviation, threshold, key frames and latency over time."""
     start = rows[0].stamp_ns
     seconds = [(row.stamp_ns - start) / 1e9 for row in rows]
-    figure, (above, below) = plt.subplots(2, 1, figsize=(11, 5.5), sharex=True, height_ratios=(3, 2), layout='constrained')
-    above.plot(seconds, [100 * row.predicted_deviation for row in rows], '.-', lw=1, ms=4, label='predicted deviation')
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(11, 5.5), sharex=True, height_ratios=(3, 2), layout='constrained'
+    )
+    above.plot(
+        seconds,
+        [100 * row.predicted_deviation for row in rows],
+        '.-',
+        lw=1,
+        ms=4,
+        label='predicted deviation',
+    )
     above.plot(seconds, [100 * row.threshold for row in rows], '--', lw=1, color='tab:red', label='threshold')
     keys = [(t, row) for t, row in zip(seconds, rows, strict=True) if row.is_key_frame]
     for i, (t, row) in enumerate(keys):
         fresh = row.track == 'full'
         colour = 'tab:purple' if fresh else 'tab:green'
         first = next(j for j, (_, r) in enumerate(keys) if (r.track == 'full') == fresh) == i
-        label = ('key frame (whole network at once)' if fresh else 'key frame (fast track)') if first else None
+        label = (
+            ('key frame (whole network at once)' if fresh else 'key frame (fast track)') if first else None
+        )
         above.axvline(t, color=colour, lw=0.8, alpha=0.6, label=label)
     above.set_ylabel('labels changed since\nkey frame, %')
     above.set_ylim(bottom=0)
     above.legend(loc='upper right', fontsize=8)
     above.set_title(title)
     colours = ['tab:green' if row.is_key_frame else 'tab:blue' for row in rows]
-    below.bar(seconds, [1e3 * row.latency for row in rows], width=0.8 * max(seconds[-1], 0.1) / len(rows), color=colours)
+    below.bar(
+        seconds,
+        [1e3 * row.latency for row in rows],
+        width=0.8 * max(seconds[-1], 0.1) / len(rows),
+        color=colours,
+    )
     below.set_ylabel('latency, ms')
     below.set_xlabel('time, s (green: key frames)')
     figure.savefig(path, dpi=110)

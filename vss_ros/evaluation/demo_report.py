@@ -72,7 +72,9 @@ def _captioned(picture: NDArray[np.uint8], answer: Answer) -> NDArray[np.uint8]:
         return picture
     text = f'KEY ({row.reason})' if row.is_key_frame else f'+{row.frames_since_key}'
     text += f'  {1e3 * row.latency:.0f} ms'
-    cv2.rectangle(picture, (0, 0), (11 * len(text) + 8, 22), (0, 120, 0) if row.is_key_frame else (40, 40, 40), -1)
+    cv2.rectangle(
+        picture, (0, 0), (11 * len(text) + 8, 22), (0, 120, 0) if row.is_key_frame else (40, 40, 40), -1
+    )
     cv2.putText(picture, text, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
     return picture
 
@@ -106,7 +108,9 @@ def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
 
 def _print(summary: dict[str, Any], output: Path) -> None:
     def line(name: str, figures: dict[str, float]) -> str:
-        values = '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
+        values = (
+            '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
+        )
         return f'  {name:<34}{values}'
 
     dropped = ', '.join(f'{count} {cause}' for cause, count in summary['dropped'].items() if count) or 'none'

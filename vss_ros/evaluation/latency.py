@@ -16,4 +16,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
         return {}
     values = np.array(seconds) * 1e3
     p50, p95, p99 = np.percentile(values, (50, 95, 99))
-    return {name: round(float(v), 2) for name, v in zip(('p50', 'p95', 'p99', 'max'), (p50, p95, p99, values.max()), strict=True)}
+    return {
+        name: round(float(v), 2)
+        for name, v in zip(('p50', 'p95', 'p99', 'max'), (p50, p95, p99, values.max()), strict=True)
+    }

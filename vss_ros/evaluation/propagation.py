@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 @torch.inference_mode()
 def propagation_distance_accuracy(
-    backbone: Backbone, propagation: Propagation, video: LabelledImages, distances: Iterable[int], *, stride: int = 1
+    backbone: Backbone,
+    propagation: Propagation,
+    video: LabelledImages,
+    distances: Iterable[int],
+    *,
+    stride: int = 1,
 ) -> dict[int, float]:
     """Return the PDA curve: mIoU of frames propagated in one hop from ``distance`` frames before.
 
@@ -54,7 +59,12 @@ def propagation_distance_accuracy(
 
 @torch.inference_mode()
 def deviation_rank_correlation(
-    backbone: Backbone, scheduler: PredictedDeviation, video: LabelledImages, distances: Iterable[int], *, stride: int = 1
+    backbone: Backbone,
+    scheduler: PredictedDeviation,
+    video: LabelledImages,
+    distances: Iterable[int],
+    *,
+    stride: int = 1,
 ) -> float:
     """Return Spearman's rank correlation of predicted and true deviation over frame pairs of a video."""
     scheduler.eval()

@@ -6,8 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from vss_ros.data.bags import message_types, open_bag, read_messages
 from vss_ros.data.image_decoding import decode_compressed, decode_mask, decode_raw, decode_raw_mask
 from vss_ros.data.messages import stamp_ns
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -14,6 +13,7 @@ from vss_ros.engine.frames import Frame
 from vss_ros.msg import KeyFrameDecision
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from std_msgs.msg import Header
 
@@ -42,7 +42,12 @@ def to_frame(message: Image | CompressedImage, index: int) -> Frame:
         image = decode_compressed(message.data, message.format)
     else:
         image = decode_raw(
-            message.data, message.height, message.width, message.encoding, message.step, bool(message.is_bigendian)
+            message.data,
+            message.height,
+            message.width,
+            message.encoding,
+            message.step,
+            bool(message.is_bigendian),
         )
     return Frame(image, stamp_to_ns(message.header.stamp), index)
 
@@ -57,12 +62,18 @@ def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:
 
     """
     stored: NDArray[np.generic] = pixels.astype('<u2') if encoding == '16UC1' else pixels
-    # array.frombytes copies whole blocks; assigning bytes is checked element by element on older distributions.
+    # frombytes copies a block; assigned bytes are checked one by one on older distributions.
     data = array('B')
     data.frombytes(memoryview(stored).cast('B'))
     height, width = pixels.shape[:2]
     return Image(
-        header=header, height=height, width=width, encoding=encoding, is_bigendian=0, step=stored.nbytes // height, data=data
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=stored.nbytes // height,
+        data=data,
     )
 
 

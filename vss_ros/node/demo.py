@@ -3,7 +3,7 @@
 Plays a bag, video or image folder (the embedded clip by default) at its own speed, records what the node
 publishes and writes overlay.mp4, timeline.png, summary.json and the recorded bag.
 
-examples:
+Examples:
   make demo
   make demo SOURCE=drive.mp4
   python -m vss_ros.node.demo my_bag -o out --param track:=blocking
@@ -19,7 +19,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tqdm import tqdm
 
@@ -75,7 +75,14 @@ def _topics(source: Path) -> tuple[Topic, Topic | None, int]:
 
 
 def play(
-    source: Path, image: Topic, topics: RecordedTopics, output: Path, *, rate: float, parameters: Sequence[str], total: int
+    source: Path,
+    image: Topic,
+    topics: RecordedTopics,
+    output: Path,
+    *,
+    rate: float,
+    parameters: Sequence[str],
+    total: int,
 ) -> None:
     """Run recorder, node and player until the source has ended; writes ``output/bag`` and ``output/*.log``.
 
@@ -95,12 +102,42 @@ def play(
     compressed = image.msgtype.endswith('CompressedImage')
     published = 'image_raw/compressed' if compressed else 'image_raw'
     given = [f'image_transport:={"compressed" if compressed else "raw"}', *parameters]
-    node = [sys.executable, '-m', 'vss_ros.node.segmentation_node', '--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
+    node = [
+        sys.executable,
+        '-m',
+        'vss_ros.node.segmentation_node',
+        '--ros-args',
+        '--params-file',
+        str(resource('config', 'segment.yaml')),
+    ]
     node += ['-r', f'{published}:={image.name}', *(word for pair in given for word in ('-p', pair))]
-    recorded = [f'{image.name}:{image.msgtype}', topics.mask, topics.decision, f'{NODE}/confidence', topics.diagnostics]
+    recorded = [
+        f'{image.name}:{image.msgtype}',
+        topics.mask,
+        topics.decision,
+        f'{NODE}/confidence',
+        topics.diagnostics,
+    ]
     recorded += [topics.truth] if topics.truth else []
-    record = [sys.executable, '-m', 'vss_ros.node.recorder', *recorded, '-o', str(output / 'bag'), '--overwrite']
-    player = [sys.executable, '-m', 'vss_ros.node.bag_player', str(source), '--wait-subscribers', '2', '--rate', str(rate)]
+    record = [
+        sys.executable,
+        '-m',
+        'vss_ros.node.recorder',
+        *recorded,
+        '-o',
+        str(output / 'bag'),
+        '--overwrite',
+    ]
+    player = [
+        sys.executable,
+        '-m',
+        'vss_ros.node.bag_player',
+        str(source),
+        '--wait-subscribers',
+        '2',
+        '--rate',
+        str(rate),
+    ]
     with ExitStack() as stack:
         recorder = stack.enter_context(_Process('recorder', record, output))
         segmenter = stack.enter_context(_Process('segmentation_node', node, output))
@@ -141,7 +178,7 @@ class _Process:
         with self._log.open('w') as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
-    def __enter__(self) -> _Process:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -197,11 +234,19 @@ def _model(parameters: Sequence[str]) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser('demo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', nargs='?', type=Path, help='bag, video or image folder (default: the embedded clip)')
+    parser = argparse.ArgumentParser(
+        'demo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'source', nargs='?', type=Path, help='bag, video or image folder (default: the embedded clip)'
+    )
     parser.add_argument('-o', '--output', type=Path, default=Path('demo-output'), help='default: demo-output')
-    parser.add_argument('--rate', type=float, default=1.0, help="speed, 1 being the source's own (default: 1)")
-    parser.add_argument('--param', action='append', default=[], metavar='NAME:=VALUE', help='a node parameter, repeatable')
+    parser.add_argument(
+        '--rate', type=float, default=1.0, help="speed, 1 being the source's own (default: 1)"
+    )
+    parser.add_argument(
+        '--param', action='append', default=[], metavar='NAME:=VALUE', help='a node parameter, repeatable'
+    )
     return parser.parse_args(arguments)
 
 

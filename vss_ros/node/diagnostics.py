@@ -67,7 +67,11 @@ class Statistics:
             values |= {f'rejected_{reason}': count for reason, count in sorted(self._rejected.items())}
             values['rate_hz'] = f'{len(recent) / 5.0:.2f}'
             values['seconds_since_answer'] = f'{age:.3f}'
-            for kind, window in (('key', self._key), ('nonkey', self._other), ('all', [*self._key, *self._other])):
+            for kind, window in (
+                ('key', self._key),
+                ('nonkey', self._other),
+                ('all', [*self._key, *self._other]),
+            ):
                 values |= _percentiles(f'latency_{kind}_ms', list(window))
             values['last_error'] = self._last_error
             errors = self._counts['errors']
@@ -75,7 +79,10 @@ class Statistics:
         if errors:
             level, message = DiagnosticStatus.WARN, f'{errors} errors, the last: {self._last_error}'
         if active and not recent and not age < STALE_AFTER:
-            level, message = DiagnosticStatus.WARN, 'active, but no image was answered for 2 s: check the camera topic'
+            level, message = (
+                DiagnosticStatus.WARN,
+                'active, but no image was answered for 2 s: check the camera topic',
+            )
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware, values=pairs)
 
@@ -91,4 +98,9 @@ def _percentiles(name: str, seconds: list[float]) -> dict[str, object]:
     if not seconds:
         return {}
     p50, p95, p99 = np.percentile(np.array(seconds) * 1e3, (50, 95, 99))
-    return {f'{name}_p50': f'{p50:.1f}', f'{name}_p95': f'{p95:.1f}', f'{name}_p99': f'{p99:.1f}', f'{name}_max': f'{max(seconds) * 1e3:.1f}'}
+    return {
+        f'{name}_p50': f'{p50:.1f}',
+        f'{name}_p95': f'{p95:.1f}',
+        f'{name}_p99': f'{p99:.1f}',
+        f'{name}_max': f'{max(seconds) * 1e3:.1f}',
+    }

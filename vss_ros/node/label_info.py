@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from rclpy.node import Node
 
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
 
 
 def create_label_info(node: Node, names: Sequence[str]) -> Any | None:

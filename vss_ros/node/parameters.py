@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def _parameter(
-    default: Any, text: str, *, bounds: tuple[float, float] | None = None, choices: tuple[str, ...] = (), live: bool = False
+    default: Any,
+    text: str,
+    *,
+    bounds: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
 ) -> Any:
     metadata = {'text': text, 'bounds': bounds, 'choices': choices, 'live': live}
     return field(default=default, metadata=metadata)
@@ -29,15 +34,24 @@ class NodeConfig:
     autostart: bool = _parameter(True, 'Configure and activate at start, without a lifecycle manager.')
     model: str = _parameter('efficientnet_lite0_fpn', 'Model card: a name in models/ or the path of a .yaml.')
     propagation: str = _parameter(
-        'spatially_variant_conv', "How a non-key frame gets its result; 'none' runs the whole network on every frame."
+        'spatially_variant_conv',
+        "How a non-key frame gets its result; 'none' runs the whole network on every frame.",
     )
     scheduler: str = _parameter('predicted_deviation', 'What decides which frames are key frames.')
     threshold: float = _parameter(
-        0.0, "Score above which a frame becomes a key frame; 0 takes the model's own.", bounds=(0.0, 1e6), live=True
+        0.0,
+        "Score above which a frame becomes a key frame; 0 takes the model's own.",
+        bounds=(0.0, 1e6),
+        live=True,
     )
-    min_interval: int = _parameter(1, 'Fewest frames from one key frame to the next.', bounds=(1, 1000), live=True)
+    min_interval: int = _parameter(
+        1, 'Fewest frames from one key frame to the next.', bounds=(1, 1000), live=True
+    )
     interval: int = _parameter(
-        0, "Most frames from one key frame to the next; 0 takes the scheduler's own.", bounds=(0, 100000), live=True
+        0,
+        "Most frames from one key frame to the next; 0 takes the scheduler's own.",
+        bounds=(0, 100000),
+        live=True,
     )
     track: str = _parameter(
         'fast_slow',
@@ -45,14 +59,24 @@ class NodeConfig:
         choices=('blocking', 'fast_slow'),
     )
     device: str = _parameter('auto', 'auto, cpu, cuda or cuda:N.')
-    size: str = _parameter('auto', "Network input as HEIGHTxWIDTH; auto keeps the model's area at the camera's aspect.")
-    threads: int = _parameter(0, 'CPU threads per track; 0 leaves a core to the slow track and the middleware.', bounds=(0, 256))
-    max_gap: float = _parameter(1.0, 'Seconds of silence after which the next image is a key frame.', bounds=(0.01, 3600.0))
+    size: str = _parameter(
+        'auto', "Network input as HEIGHTxWIDTH; auto keeps the model's area at the camera's aspect."
+    )
+    threads: int = _parameter(
+        0, 'CPU threads per track; 0 leaves a core to the slow track and the middleware.', bounds=(0, 256)
+    )
+    max_gap: float = _parameter(
+        1.0, 'Seconds of silence after which the next image is a key frame.', bounds=(0.01, 3600.0)
+    )
     image_transport: str = _parameter(
-        'raw', 'raw subscribes to image_raw, compressed to image_raw/compressed (JPEG or PNG).', choices=('raw', 'compressed')
+        'raw',
+        'raw subscribes to image_raw, compressed to image_raw/compressed (JPEG or PNG).',
+        choices=('raw', 'compressed'),
     )
     mask_encoding: str = _parameter('mono8', 'Encoding of ~/mask.', choices=('mono8', '16UC1'))
-    diagnostics_period: float = _parameter(1.0, 'Seconds between two messages on /diagnostics.', bounds=(0.05, 3600.0))
+    diagnostics_period: float = _parameter(
+        1.0, 'Seconds between two messages on /diagnostics.', bounds=(0.05, 3600.0)
+    )
 
     def segmenter(self) -> SegmenterConfig:
         """Return the engine's part of the configuration.
@@ -61,9 +85,21 @@ class NodeConfig:
             VssError: ``size`` is not ``auto`` or HEIGHTxWIDTH.
 
         """
-        names = ('model', 'propagation', 'scheduler', 'min_interval', 'interval', 'track', 'device', 'threads', 'max_gap')
+        names = (
+            'model',
+            'propagation',
+            'scheduler',
+            'min_interval',
+            'interval',
+            'track',
+            'device',
+            'threads',
+            'max_gap',
+        )
         return SegmenterConfig(
-            **{name: getattr(self, name) for name in names}, threshold=self.threshold or nan, size=parse_size(self.size)
+            **{name: getattr(self, name) for name in names},
+            threshold=self.threshold or nan,
+            size=parse_size(self.size),
         )
 
 
@@ -106,4 +142,8 @@ def read_parameters(node: Node) -> NodeConfig:
 def choice_fault(name: str, value: object) -> str:
     """Return what is wrong with a value of a parameter that has choices, empty if nothing is."""
     choices = {f.name: f.metadata['choices'] for f in fields(NodeConfig)}.get(name, ())
-    return '' if not choices or value in choices else f'{name} is {value!r}, expected one of: {", ".join(choices)}'
+    return (
+        ''
+        if not choices or value in choices
+        else f'{name} is {value!r}, expected one of: {", ".join(choices)}'
+    )

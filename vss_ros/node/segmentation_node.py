@@ -75,7 +75,9 @@ class SegmentationNode(LifecycleNode):
         """Load the model and create the topics; FAILURE leaves the node unconfigured, the log says why."""
         try:
             self._config = read_parameters(self)
-            self._built = build_segmenter(self._config.segmenter(), on_slow_track_error=self._on_slow_track_error)
+            self._built = build_segmenter(
+                self._config.segmenter(), on_slow_track_error=self._on_slow_track_error
+            )
             self._table = load_classes(self._built.card.classes)
             self._warm_up(self._built)
         except (VssError, OSError) as error:
@@ -140,7 +142,9 @@ class SegmentationNode(LifecycleNode):
     def _publish(self, frame: Frame, result: FrameResult, received: Received) -> None:
         header = received.message.header
         if self._mask.get_subscription_count():
-            self._mask.publish(to_image(self._full_size(result.labels, result), header, self._config.mask_encoding))
+            self._mask.publish(
+                to_image(self._full_size(result.labels, result), header, self._config.mask_encoding)
+            )
         latency = time.perf_counter() - received.at
         self._key_frame.publish(to_decision(result, header, latency))
         self._statistics.answered(result, latency)
@@ -170,7 +174,8 @@ class SegmentationNode(LifecycleNode):
             return
         self._statistics.failed(error)
         self.get_logger().error(
-            f'image {stamp.sec}.{stamp.nanosec:09d} was not segmented: {type(error).__name__}: {error}; going on with the next'
+            f'image {stamp.sec}.{stamp.nanosec:09d} was not segmented: {type(error).__name__}: {error}; '
+            'going on with the next'
         )
 
     def _on_slow_track_error(self, error: BaseException) -> None:
@@ -196,8 +201,12 @@ class SegmentationNode(LifecycleNode):
         """Accept live parameters at any time, the others before the node is configured."""
         for parameter in parameters:
             fault = choice_fault(parameter.name, parameter.value)
-            if not fault and self._built is not None and parameter.name not in live_names() | {'use_sim_time'}:
-                fault = f'{parameter.name} can be changed only before the node is configured: cleanup, set, configure'
+            if (
+                not fault
+                and self._built is not None
+                and parameter.name not in live_names() | {'use_sim_time'}
+            ):
+                fault = f'{parameter.name} is fixed once the node is configured: cleanup, set, configure'
             if fault:
                 return SetParametersResult(successful=False, reason=fault)
         if self._built is not None:
@@ -219,7 +228,9 @@ class SegmentationNode(LifecycleNode):
         }
         active = self._worker is not None
         name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'
-        status = self._statistics.to_message(name, f'{self._built.device} {platform.node()}', more, active=active)
+        status = self._statistics.to_message(
+            name, f'{self._built.device} {platform.node()}', more, active=active
+        )
         self._diagnostics.publish(to_array(status, self.get_clock().now().to_msg()))
 
     # What the transitions make and undo.
@@ -239,7 +250,10 @@ class SegmentationNode(LifecycleNode):
         ]
         timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics)
         self._owned = [
-            *((self.destroy_publisher, publisher) for publisher in publishers + ([label_info] if label_info else [])),
+            *(
+                (self.destroy_publisher, publisher)
+                for publisher in publishers + ([label_info] if label_info else [])
+            ),
             *((self.destroy_service, service) for service in services),
             (self.destroy_timer, timer),
         ]

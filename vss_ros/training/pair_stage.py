@@ -43,7 +43,9 @@ class Drawable(Protocol):
     def __len__(self) -> int:
         """Return the number of frames triples can end in."""
 
-    def draw(self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator) -> Triple:
+    def draw(
+        self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator
+    ) -> Triple:
         """Return a random triple for a frame."""
 
 
@@ -92,7 +94,9 @@ def train_pairs(
         losses = []
         for step in tqdm(range(steps), desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5):
             progress = (epoch + step / steps) / recipe.epochs
-            optimiser.param_groups[0]['lr'] = recipe.rate * max(min(progress / 0.03, 1.0) * (1 - progress) ** 0.9, 1e-3)
+            optimiser.param_groups[0]['lr'] = recipe.rate * max(
+                min(progress / 0.03, 1.0) * (1 - progress) ** 0.9, 1e-3
+            )
             loss, deviation_loss = _losses(backbone, parts, _triples(recipe, data, rng), rng)
             optimiser.zero_grad(set_to_none=True)
             (loss + DEVIATION_WEIGHT * deviation_loss).backward()  # type: ignore[no-untyped-call]
@@ -100,10 +104,16 @@ def train_pairs(
             optimiser.step()
             average.update(parts)
             losses.append((loss.item(), deviation_loss.item()))
-        point: dict[str, Any] = {'epoch': epoch + 1} | dict(zip(('loss', 'deviation_loss'), np.mean(losses, 0).tolist(), strict=True))
+        point: dict[str, Any] = {'epoch': epoch + 1} | dict(
+            zip(('loss', 'deviation_loss'), np.mean(losses, 0).tolist(), strict=True)
+        )
         if watched is not None and (epoch + 1) % recipe.evaluate_every == 0:
-            point['pda'] = propagation_distance_accuracy(backbone, average.model.propagation, watched, (3, 5), stride=3)
-            point['rank'] = deviation_rank_correlation(backbone, average.model.scheduler, watched, range(2, 11), stride=5)
+            point['pda'] = propagation_distance_accuracy(
+                backbone, average.model.propagation, watched, (3, 5), stride=3
+            )
+            point['rank'] = deviation_rank_correlation(
+                backbone, average.model.scheduler, watched, range(2, 11), stride=5
+            )
         tqdm.write(json.dumps(point))
         with (folder / 'curve.jsonl').open('a') as file:
             file.write(json.dumps(point) + '\n')
@@ -116,14 +126,18 @@ def _triples(recipe: Recipe, data: dict[str, Drawable], rng: np.random.Generator
     shares = [float(recipe.data[name].get('share', 0.0)) for name in names[1:]]
     chosen = rng.choice(len(names), recipe.batch, p=[1 - sum(shares), *shares])
     sources = [data[names[i]] for i in chosen]
-    return [source.draw(int(rng.integers(len(source))), recipe.distances, recipe.crop, rng) for source in sources]
+    return [
+        source.draw(int(rng.integers(len(source))), recipe.distances, recipe.crop, rng) for source in sources
+    ]
 
 
 def _input(images: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> Tensor:
     return normalise(torch.from_numpy(np.stack(images)), IMAGENET)
 
 
-def _losses(backbone: Backbone, parts: PairParts, triples: list[Triple], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _losses(
+    backbone: Backbone, parts: PairParts, triples: list[Triple], rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Return the propagation's loss and the scheduler's on one batch."""
     chained = rng.random() < CHAINED
     with torch.no_grad():
@@ -141,7 +155,10 @@ def _losses(backbone: Backbone, parts: PairParts, triples: list[Triple], rng: np
     full = interpolate(logits, scale_factor=backbone.logits_stride // 2, mode='bilinear', align_corners=False)
     weights = torch.ones(logits.shape[1])
     loss = segmentation_loss(full, labels[:, ::2, ::2], weights, VOID)
-    loss = loss + DISTILLATION * kl_div(logits.log_softmax(1), teacher.softmax(1), reduction='none').sum(1).mean()
+    loss = (
+        loss
+        + DISTILLATION * kl_div(logits.log_softmax(1), teacher.softmax(1), reduction='none').sum(1).mean()
+    )
     # Relative errors count: a deviation of 2 % taken for 4 % delays or wastes as much as 10 % taken for 20 %.
     predicted = parts.scheduler(key_low, low)
     return loss, smooth_l1_loss(predicted.sqrt(), deviation.sqrt(), beta=0.05)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BOUNDS = {
     'epochs': (1, 10_000),
@@ -70,7 +72,11 @@ def read_recipe(path: Path) -> Recipe:
         if not isinstance(value, int | float) or not low <= value <= high:
             faults.append(f'{key} is {value!r}, expected a number from {low} to {high}')
     for key in ('crop', 'distances'):
-        if key in raw and not (isinstance(raw[key], list) and len(raw[key]) == 2 and all(isinstance(v, int) and v > 0 for v in raw[key])):  # noqa: PLR2004
+        if key in raw and not (
+            isinstance(raw[key], list)
+            and len(raw[key]) == 2
+            and all(isinstance(v, int) and v > 0 for v in raw[key])
+        ):
             faults.append(f'{key} is {raw[key]!r}, expected two positive integers')
     if faults:
         msg = f'{path}: {"; ".join(faults)}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +22,37 @@ from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.errors import VssError
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
 from vss_ros.training.backbone_stage import per_frame_confusion, train_backbone
-from vss_ros.training.pair_stage import PairParts, train_pairs
+from vss_ros.training.pair_stage import Drawable, PairParts, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
 INPUT_SIZE = (360, 480)
+"""Height and width the shipped models are trained for, pixels."""
 PDA_DISTANCES = (0, 1, 2, 3, 5, 7, 9)
 
 
-def run_recipe(path: Path, folders: dict[str, Path], runs: Path, output: Path, *, resume: bool) -> list[ModelCard]:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recipe with all it needs."""
+
+    recipe: Recipe
+    data: dict[str, LabelledImages]
+    watched: LabelledImages | None
+    folder: Path
+    """Checkpoints and curves."""
+    output: Path
+    """Cards and weights."""
+    resume: bool
+    provenance: dict[str, Any]
+
+
+def run_recipe(
+    path: Path, folders: dict[str, Path], runs: Path, output: Path, *, resume: bool
+) -> list[ModelCard]:
     """Train what a recipe says and write cards with measured scores.
 
     Args:
@@ -50,11 +71,13 @@ def run_recipe(path: Path, folders: dict[str, Path], runs: Path, output: Path, *
     if missing:
         msg = f'{path}: expected --data NAME=DIR for {", ".join(sorted(set(missing)))}'
         raise VssError(msg)
-    data = {name: load_labelled_folder(folders[name], options.get('split')) for name, options in recipe.data.items()}
+    data = {
+        name: load_labelled_folder(folders[name], options.get('split'))
+        for name, options in recipe.data.items()
+    }
     watched = next((load_labelled_folder(folders[n], split) for n, split in recipe.evaluate.items()), None)
     folder = runs / path.stem
     folder.mkdir(parents=True, exist_ok=True)
-    start = time.time()
     stages = {'backbone': _backbone, 'pairs': _pairs}
     if recipe.stage not in stages:
         msg = f'{path}: stage is {recipe.stage!r}, expected one of: {", ".join(stages)}'
@@ -67,68 +90,89 @@ def run_recipe(path: Path, folders: dict[str, Path], runs: Path, output: Path, *
         'crop': list(recipe.crop),
         'images': {name: len(images) for name, images in data.items()},
         'commit': _commit(),
-        'hardware': f'{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads',
+        'hardware': f'{platform.machine()} CPU, {torch.get_num_threads()} threads',
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
-    return stages[recipe.stage](recipe, data, watched, folder, output, resume, provenance, start)
+    job = Job(recipe, data, watched, folder, output, resume, provenance)
+    start = time.time()
+    cards = stages[recipe.stage](job)
+    minutes = {'wall_minutes': round((time.time() - start) / 60, 1)}
+    return [save_card(replace(card, recipe=provenance | minutes), module, output) for card, module in cards]
 
 
-def _backbone(
-    recipe: Recipe, data: dict[str, LabelledImages], watched: LabelledImages | None, folder: Path, output: Path,
-    resume: bool, provenance: dict[str, Any], start: float,
-) -> list[ModelCard]:  # fmt: skip
-    model = train_backbone(recipe, data, watched, folder, resume=resume)
+def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
+    recipe = job.recipe
+    model = train_backbone(recipe, job.data, job.watched, job.folder, resume=job.resume)
     table = load_classes(recipe.classes)
     scores: dict[str, Any] = {}
-    if watched is not None:
-        matrix = per_frame_confusion(model, watched)
-        ious = zip(table.names, matrix.per_class_iou, strict=False)
-        scores = {'camvid_val_miou': round(matrix.miou, 4), 'per_class_iou': {n: round(float(v), 4) for n, v in ious}}
+    if job.watched is not None:
+        matrix = per_frame_confusion(model, job.watched)
+        ious = zip(table.names, matrix.per_class_iou, strict=True)
+        scores = {
+            'camvid_val_miou': round(matrix.miou, 4),
+            'per_class_iou': {name: round(float(value), 4) for name, value in ious},
+        }
     card = ModelCard(
-        name=recipe.model, kind='backbone', builder=recipe.backbone, sha256='', parameters=0, input_size=INPUT_SIZE,
-        mean=IMAGENET.mean, std=IMAGENET.std, classes=recipe.classes, class_names=tuple(table.names),
-        recipe=provenance | {'wall_minutes': round((time.time() - start) / 60, 1)}, scores=scores,
-    )  # fmt: skip
-    return [save_card(card, model, output)]
+        name=recipe.model,
+        kind='backbone',
+        builder=recipe.backbone,
+        sha256='',
+        parameters=0,
+        input_size=INPUT_SIZE,
+        mean=IMAGENET.mean,
+        std=IMAGENET.std,
+        classes=recipe.classes,
+        class_names=tuple(table.names),
+        scores=scores,
+    )
+    return [(card, model)]
 
 
-def _pairs(
-    recipe: Recipe, data: dict[str, LabelledImages], watched: LabelledImages | None, folder: Path, output: Path,
-    resume: bool, provenance: dict[str, Any], start: float,
-) -> list[ModelCard]:  # fmt: skip
-    base = read_card(output / f'{recipe.model}.yaml')
+def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
+    recipe = job.recipe
+    base = read_card(job.output / f'{recipe.model}.yaml')
     backbone = BACKBONES.get(base.builder)(len(base.class_names))
     load_weights(base, backbone)
     torch.manual_seed(recipe.seed)
-    propagation = PROPAGATIONS.get(recipe.propagation)(
-        backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride
+    shapes = (backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride)
+    parts = PairParts(
+        PROPAGATIONS.get(recipe.propagation)(*shapes), PredictedDeviation(backbone.low_channels)
     )
-    scheduler = PredictedDeviation(backbone.low_channels)
-    sources = {name: (DrivePairs if 'share' in recipe.data[name] else StillPairs)(images) for name, images in data.items()}
-    parts = train_pairs(recipe, backbone, PairParts(propagation, scheduler), sources, watched, folder, resume=resume)  # type: ignore[arg-type]
-    provenance |= {'wall_minutes': round((time.time() - start) / 60, 1), 'backbone': 'frozen'}
-    scores: list[dict[str, Any]] = [{}, {}]
-    if watched is not None:
-        pda = propagation_distance_accuracy(backbone, parts.propagation, watched, PDA_DISTANCES)
-        rank = deviation_rank_correlation(backbone, parts.scheduler, watched, range(1, 11))
-        scores = [
-            {'camvid_val_pda': {d: round(v, 4) for d, v in pda.items()}},
-            {'camvid_val_rank_correlation': round(rank, 4)},
-        ]
-    cards = []
-    members = ((parts.propagation, 'propagation', recipe.propagation), (parts.scheduler, 'scheduler', recipe.scheduler))
-    for (module, kind, member), measured in zip(members, scores, strict=True):
-        card = ModelCard(
-            name=f'{base.name}.{member}', kind=kind, builder=member, sha256='', parameters=0, base=base.name,
-            base_sha256=base.sha256, recipe=provenance, scores=measured,
-        )  # fmt: skip
-        cards.append(save_card(card, module, output))
-    return cards
+    sources: dict[str, Drawable] = {
+        name: DrivePairs(images) if 'share' in recipe.data[name] else StillPairs(images)
+        for name, images in job.data.items()
+    }
+    parts = train_pairs(recipe, backbone, parts, sources, job.watched, job.folder, resume=job.resume)
+    pda, rank = {}, {}
+    if job.watched is not None:
+        curve = propagation_distance_accuracy(backbone, parts.propagation, job.watched, PDA_DISTANCES)
+        pda = {'camvid_val_pda': {distance: round(miou, 4) for distance, miou in curve.items()}}
+        correlation = deviation_rank_correlation(backbone, parts.scheduler, job.watched, range(1, 11))
+        rank = {'camvid_val_rank_correlation': round(correlation, 4)}
+
+    def card(kind: str, member: str, scores: dict[str, Any]) -> ModelCard:
+        return ModelCard(
+            name=f'{base.name}.{member}',
+            kind=kind,
+            builder=member,
+            sha256='',
+            parameters=0,
+            base=base.name,
+            base_sha256=base.sha256,
+            scores=scores,
+        )
+
+    return [
+        (card('propagation', recipe.propagation, pda), parts.propagation),
+        (card('scheduler', recipe.scheduler, rank), parts.scheduler),
+    ]
 
 
 def _commit() -> str:
     try:
-        done = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=True)  # noqa: S607
+        done = subprocess.run(
+            ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'
     return done.stdout.strip()

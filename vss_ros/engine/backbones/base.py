@@ -41,7 +41,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def low(self, image: Tensor) -> Tensor:
-        """Return F_l ``(N, low_channels, H/low_stride, W/low_stride)`` of a normalised ``(N, 3, H, W)`` image."""
+        """Return F_l ``(N, low_channels, H/low_stride, W/low_stride)`` of an image ``(N, 3, H, W)``."""
 
     @abstractmethod
     def high(self, low: Tensor) -> Tensor:

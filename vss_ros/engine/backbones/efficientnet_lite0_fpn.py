@@ -52,7 +52,9 @@ class EfficientNetLite0FPN(Backbone):
     def __init__(self, classes: int) -> None:
         """Build the network with random weights."""
         super().__init__(classes)
-        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32, 1e-3, 0.01), nn.ReLU6(inplace=True))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32, 1e-3, 0.01), nn.ReLU6(inplace=True)
+        )
         channels = [32, *(stage[3] for stage in STAGES)]
         self.stages = nn.ModuleList(_stage(channels[i], i) for i in range(len(STAGES)))
         self.detail = nn.Sequential(nn.Conv2d(24, DETAIL, 1, bias=False), nn.BatchNorm2d(DETAIL))

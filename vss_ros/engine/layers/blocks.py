@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Return convolution, batch norm, ReLU with 'same' padding: ``(N, in, H, W) -> (N, out, H/stride, W/stride)``."""
+    """Return convolution, batch norm and ReLU: ``(N, in, H, W) -> (N, out, H/stride, W/stride)``."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -32,7 +32,11 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = in_channels * expand
         self.expand = (
-            nn.Sequential(nn.Conv2d(in_channels, hidden, 1, bias=False), nn.BatchNorm2d(hidden, 1e-3, 0.01), nn.ReLU6(True))
+            nn.Sequential(
+                nn.Conv2d(in_channels, hidden, 1, bias=False),
+                nn.BatchNorm2d(hidden, 1e-3, 0.01),
+                nn.ReLU6(True),
+            )
             if expand != 1
             else nn.Identity()
         )
@@ -41,7 +45,9 @@ class InvertedResidual(nn.Module):
             nn.BatchNorm2d(hidden, 1e-3, 0.01),
             nn.ReLU6(inplace=True),
         )
-        self.project = nn.Sequential(nn.Conv2d(hidden, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels, 1e-3, 0.01))
+        self.project = nn.Sequential(
+            nn.Conv2d(hidden, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels, 1e-3, 0.01)
+        )
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fuse_conv_bn(module: nn.Module) -> None:
-    """Fold every batch norm that follows a convolution in a ``Sequential``, in place; evaluation mode only."""
+    """Fold batch norms that follow a convolution in a ``Sequential``, in place; evaluation mode only."""
     for child in module.children():
         fuse_conv_bn(child)
     if not isinstance(module, nn.Sequential):

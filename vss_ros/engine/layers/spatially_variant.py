@@ -53,12 +53,12 @@ class _SpatiallyVariantConvolution(torch.autograd.Function):
     """The same with a backward pass that keeps nothing but its two inputs."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, kernels: Tensor) -> Tensor:  # noqa: ANN401 (torch's own type)
+    def forward(ctx: Any, features: Tensor, kernels: Tensor) -> Tensor:
         ctx.save_for_backward(features, kernels)
         return _forward(features, kernels)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         features, kernels = ctx.saved_tensors
         side = round(kernels.shape[1] ** 0.5)
         with torch.enable_grad():

@@ -27,7 +27,7 @@ class Propagation(nn.Module, ABC):
         self.low_stride, self.high_stride = low_stride, high_stride
 
     def prepare(self, low: Tensor) -> Tensor:
-        """Return what later frames need of a frame's F_l; computed once a frame and cached with a key frame."""
+        """Return what later frames need of a frame's F_l; computed once, cached with a key frame."""
         return low
 
     @abstractmethod

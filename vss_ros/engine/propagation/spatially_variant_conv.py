@@ -14,7 +14,9 @@ SIDE = 9
 """K of Eq. 1."""
 
 
-@PROPAGATIONS.register('spatially_variant_conv', paper='Li et al. 2018, Low-Latency Video Semantic Segmentation')
+@PROPAGATIONS.register(
+    'spatially_variant_conv', paper='Li et al. 2018, Low-Latency Video Semantic Segmentation'
+)
 class SpatiallyVariantConv(Propagation):
     """Spatially variant convolution steered by both frames' low features, fused with AdaptNet's.
 
@@ -30,14 +32,16 @@ class SpatiallyVariantConv(Propagation):
         super().__init__(low_channels, high_channels, low_stride, high_stride)
         if low_stride != high_stride:
             msg = (
-                f'spatially_variant_conv expects F_l and F_h of one stride, got {low_stride} and {high_stride}; '
+                f'spatially_variant_conv expects features of one stride, got {low_stride} and {high_stride}; '
                 'choose a backbone whose strides agree'
             )
             raise VssError(msg)
         width = max(high_channels // 2, 8)
         self.reduce = conv_relu(low_channels, width)
         self.predict = nn.Sequential(conv_relu(2 * width, width), nn.Conv2d(width, SIDE * SIDE, 1))
-        self.adapt = nn.Sequential(conv_relu(low_channels, width), conv_relu(width, width), conv_relu(width, width))
+        self.adapt = nn.Sequential(
+            conv_relu(low_channels, width), conv_relu(width, width), conv_relu(width, width)
+        )
         self.fuse = nn.Conv2d(high_channels + width, high_channels, 3, 1, 1)
         nn.init.dirac_(self.fuse.weight[:, :high_channels].data)
         nn.init.zeros_(self.fuse.weight[:, high_channels:].data)

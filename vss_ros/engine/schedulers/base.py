@@ -66,14 +66,14 @@ class Scheduler(nn.Module, ABC):
         least = self.min_interval if min_interval is None else min_interval
         most = self.max_interval if interval is None else interval or self.default_max_interval
         if not 1 <= least <= most:
-            msg = f'expected 1 <= min_interval <= interval, got {least} and {most}; 0 stands for the default interval'
+            msg = f'expected 1 <= min_interval <= interval, got {least} and {most}'
             raise VssError(msg)
         self.min_interval, self.max_interval = least, most
         if threshold is not None:
             self.threshold = threshold if threshold > 0 else self.default_threshold
 
     def prepare(self, low: Tensor) -> Tensor | None:  # noqa: ARG002 (most schedulers look at no features)
-        """Return what later frames need of a frame's F_l; computed once a frame and cached with a key frame."""
+        """Return what later frames need of a frame's F_l; computed once, cached with a key frame."""
         return None
 
     @abstractmethod

@@ -45,7 +45,7 @@ class PredictedDeviation(Scheduler):
 
     def score(self, key: Tensor | None, current: Tensor | None) -> float:
         """Return the predicted deviation, 0..1."""
-        assert key is not None and current is not None  # noqa: PT018, S101 (prepare() never returns None here)
+        assert key is not None and current is not None  # noqa: PT018 (prepare() never returns None here)
         return float(self._compare(key, current))
 
     def _compare(self, key: Tensor, current: Tensor) -> Tensor:

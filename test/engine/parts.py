@@ -1,0 +1,67 @@
+"""Small parts with random weights that engine tests are made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vss_ros.engine.backbones import BACKBONES, Backbone
+from vss_ros.engine.frames import Frame
+from vss_ros.engine.pipeline import Parts, StreamSegmenter
+from vss_ros.engine.preprocess import IMAGENET, Preprocessor
+from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.schedulers.fixed_interval import FixedInterval
+from vss_ros.engine.tracks import Blocking, Track
+
+if TYPE_CHECKING:
+    from vss_ros.engine.schedulers import Scheduler
+
+SIZE = (48, 64)
+
+
+def backbone(seed: int = 0) -> Backbone:
+    """Return the default backbone with random weights."""
+    torch.manual_seed(seed)
+    return BACKBONES.get('efficientnet_lite0_fpn')(11).eval()
+
+
+def propagation(net: Backbone, name: str = 'spatially_variant_conv') -> Propagation:
+    """Return a propagation with random weights that fits a backbone."""
+    cls = PROPAGATIONS.get(name)
+    return cls(net.low_channels, net.high_channels, net.low_stride, net.high_stride).eval()
+
+
+def segmenter(
+    net: Backbone,
+    *,
+    moved: Propagation | None = None,
+    scheduler: Scheduler | None = None,
+    track: Track | None = None,
+) -> StreamSegmenter:
+    """Return a segmenter of given or default parts."""
+    parts = Parts(
+        net,
+        moved,
+        scheduler or FixedInterval(net.low_channels, max_interval=4),
+        track or Blocking(),
+    )
+    return StreamSegmenter(parts, Preprocessor(IMAGENET, SIZE, net.size_multiple, torch.device('cpu')))
+
+
+def frame(
+    index: int, *, size: tuple[int, int] = SIZE, stamp_ns: int | None = None, seed: int | None = None
+) -> Frame:
+    """Return a random image at 15 Hz; equal seeds give equal pixels."""
+    rng = np.random.default_rng(index if seed is None else seed)
+    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    return Frame(image, index * 66_666_667 if stamp_ns is None else stamp_ns, index)
+
+
+def low_of(net: Backbone, image: Frame) -> Tensor:
+    """Return F_l as the segmenter computes it."""
+    with torch.inference_mode():
+        low: Tensor = net.low(Preprocessor(IMAGENET, SIZE, 8, torch.device('cpu'))(image.image))
+        return low

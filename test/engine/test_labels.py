@@ -1,0 +1,30 @@
+"""Plane-by-plane argmax against the plain computation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, resize_labels
+
+
+def test_agrees_with_interpolate_and_argmax() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 11, 23, 30)
+    full = interpolate(logits, size=(90, 120), mode='bilinear', align_corners=False)
+    assert (argmax_upsampled(logits, (90, 120)) == full.argmax(1)[0].numpy()).mean() > 0.9999
+
+
+def test_confidence_is_the_winners_probability() -> None:
+    logits = torch.zeros(1, 4, 6, 8)
+    logits[:, 2] = 30.0
+    assert confidence_upsampled(logits, (12, 16), 1.0).min() == 255
+    assert abs(int(confidence_upsampled(torch.zeros(1, 4, 6, 8), (12, 16), 0.5).max()) - 255 // 8) <= 1
+
+
+def test_resize_writes_into_the_given_array() -> None:
+    labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    out = np.empty((4, 6), np.uint8)
+    assert resize_labels(labels, (4, 6), out) is out
+    assert np.array_equal(out, labels.repeat(2, 0).repeat(2, 1))

@@ -1,0 +1,86 @@
+"""Cards and weights: whole, proven by hash, never unpickled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[ModelCard, nn.Module]:
+    """Return a card on disk and the module it was made from."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    card = ModelCard(name='tiny', kind='backbone', builder='none', sha256='', parameters=0, input_size=(8, 8))
+    return save_card(card, module, tmp_path), module
+
+
+def test_round_trip(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:
+    card, module = saved
+    read = read_card(tmp_path / 'tiny.yaml')
+    assert read.sha256 == card.sha256
+    assert read.input_size == (8, 8)
+    assert read.parameters == sum(p.numel() for p in module.parameters())
+    other = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    load_weights(read, other)
+    assert torch.allclose(other[0].weight, module[0].weight, atol=1e-3)  # half precision
+    assert torch.equal(other[0].bias, module[0].bias)
+
+
+def test_damaged_weights_are_refused(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:
+    path = tmp_path / 'tiny.safetensors'
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(VssError, match='expected sha256'):
+        load_weights(read_card(tmp_path / 'tiny.yaml'), saved[1])
+
+
+def test_missing_weights_are_refused(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:
+    (tmp_path / 'tiny.safetensors').unlink()
+    with pytest.raises(VssError, match='restore the file'):
+        load_weights(read_card(tmp_path / 'tiny.yaml'), saved[1])
+
+
+def test_weights_of_another_shape_are_refused(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:
+    with pytest.raises(VssError, match='do not fit'):
+        load_weights(read_card(tmp_path / 'tiny.yaml'), nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5)))
+
+
+def test_not_finite_weights_are_refused(tmp_path: Path) -> None:
+    module = nn.Conv2d(1, 1, 1)
+    nn.init.constant_(module.weight, float('nan'))
+    card = ModelCard(name='nan', kind='backbone', builder='none', sha256='', parameters=0)
+    save_card(card, module, tmp_path)
+    with pytest.raises(VssError, match='NaN'):
+        load_weights(read_card(tmp_path / 'nan.yaml'), nn.Conv2d(1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    'text', ['[1, 2]', 'name: x', 'a: : b', 'kind: other\nname: x\nbuilder: y\nsha256: z\nparameters: 1']
+)
+def test_what_is_not_a_card_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / 'bad.yaml'
+    path.write_text(text)
+    with pytest.raises(VssError, match='card'):
+        read_card(path)
+
+
+def test_unknown_name_lists_those_there_are() -> None:
+    with pytest.raises(VssError, match='no model card'):
+        read_card('no_such_model')
+
+
+def test_card_is_plain_yaml(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:
+    assert yaml.safe_load((tmp_path / 'tiny.yaml').read_text())['kind'] == 'backbone'
+    assert saved[0].path == ''
