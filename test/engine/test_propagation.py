@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
-from parts import backbone, frame, low_of, propagation
+from engine_parts import backbone, frame, low_of, propagation
 
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.spatially_variant_conv import SpatiallyVariantConv

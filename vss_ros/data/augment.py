@@ -64,4 +64,4 @@ def relight(image: NDArray[np.uint8], rng: np.random.Generator, strength: float 
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.2))
     if rng.random() < 0.15:
         x += rng.normal(0, rng.uniform(0.005, 0.03), x.shape).astype(np.float32)
-    return (np.clip(x, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(x, 0, 1) * 255, np.uint8)

@@ -73,7 +73,7 @@ def load_labelled_folder(root: Path, split: str | None = None) -> LabelledImages
         if label.shape != image.shape[:2]:
             msg = f'{path}: image is {image.shape[:2]} (height, width), its label map {label.shape}'
             raise VssError(msg)
-        found.images.append(image)
+        found.images.append(np.asarray(image, np.uint8))
         found.labels.append(label)
         found.names.append(path.stem)
     return found

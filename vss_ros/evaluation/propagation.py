@@ -76,8 +76,8 @@ def deviation_rank_correlation(
             key = current - distance
             predicted.append(float(scheduler(lows[key], lows[current])))
             true.append(float((labels[key] != labels[current]).float().mean()))
-    ranks = [np.argsort(np.argsort(values)) for values in (predicted, true)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    ranks = [np.argsort(np.argsort(values)).astype(float) for values in (predicted, true)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _low(backbone: Backbone, image: NDArray[np.uint8]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
@@ -47,7 +47,7 @@ def to_frame(message: Image | CompressedImage, index: int) -> Frame:
             message.width,
             message.encoding,
             message.step,
-            bool(message.is_bigendian),
+            is_bigendian=bool(message.is_bigendian),
         )
     return Frame(image, stamp_to_ns(message.header.stamp), index)
 
@@ -61,10 +61,10 @@ def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:
         encoding: ``mono8``, ``16UC1`` or ``rgb8``.
 
     """
-    stored: NDArray[np.generic] = pixels.astype('<u2') if encoding == '16UC1' else pixels
+    stored: NDArray[Any] = pixels.astype('<u2') if encoding == '16UC1' else pixels
     # frombytes copies a block; assigned bytes are checked one by one on older distributions.
     data = array('B')
-    data.frombytes(memoryview(stored).cast('B'))
+    data.frombytes(stored.data.cast('B'))
     height, width = pixels.shape[:2]
     return Image(
         header=header,

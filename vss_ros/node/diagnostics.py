@@ -62,7 +62,7 @@ class Statistics:
             now = time.monotonic()
             recent = [t for t in self._answered_at if now - t < 5.0]
             age = now - self._answered_at[-1] if self._answered_at else float('nan')
-            values: dict[str, object] = dict(self._counts) | more
+            values: dict[str, object] = {**self._counts, **more}
             values['rejected'] = sum(self._rejected.values())
             values |= {f'rejected_{reason}': count for reason, count in sorted(self._rejected.items())}
             values['rate_hz'] = f'{len(recent) / 5.0:.2f}'

@@ -67,6 +67,7 @@ class SegmentationNode(LifecycleNode):
         self._statistics = Statistics()
         self._frames = 0
         self._owned: list[Any] = []
+        self._buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
         self.add_on_set_parameters_callback(self._on_parameters)
 
     # Lifecycle. rclpy swallows what these callbacks raise, so each reports its own failure.
@@ -236,7 +237,6 @@ class SegmentationNode(LifecycleNode):
     # What the transitions make and undo.
 
     def _create_topics(self, built: Built) -> None:
-        self._buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
         self._mask = self.create_lifecycle_publisher(Image, '~/mask', OUTPUT_QOS)
         self._confidence = self.create_lifecycle_publisher(Image, '~/confidence', OUTPUT_QOS)
         self._overlay = self.create_lifecycle_publisher(Image, '~/overlay', OUTPUT_QOS)

@@ -52,7 +52,7 @@ def train_backbone(
     torch.manual_seed(recipe.seed)
     model = BACKBONES.get(recipe.backbone)(VOID)
     load_imagenet_encoder(model)  # type: ignore[arg-type]
-    model = model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = MovingAverage(model, recipe.ema_decay)
     optimiser = torch.optim.AdamW(_groups(model, recipe), weight_decay=recipe.weight_decay)
     peaks = [group['lr'] for group in optimiser.param_groups]

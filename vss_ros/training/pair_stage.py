@@ -82,7 +82,7 @@ def train_pairs(
 
     """
     torch.manual_seed(recipe.seed)
-    backbone = backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = MovingAverage(parts, recipe.ema_decay)
     optimiser = torch.optim.AdamW(parts.parameters(), recipe.rate, weight_decay=recipe.weight_decay)
@@ -99,7 +99,7 @@ def train_pairs(
             )
             loss, deviation_loss = _losses(backbone, parts, _triples(recipe, data, rng), rng)
             optimiser.zero_grad(set_to_none=True)
-            (loss + DEVIATION_WEIGHT * deviation_loss).backward()  # type: ignore[no-untyped-call]
+            (loss + DEVIATION_WEIGHT * deviation_loss).backward()
             torch.nn.utils.clip_grad_norm_(parts.parameters(), 5.0)
             optimiser.step()
             average.update(parts)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.frames import Frame
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import IMAGENET, Preprocessor
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.spatially_variant_conv import SpatiallyVariantConv
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.tracks import Blocking, Track
 
@@ -32,6 +33,20 @@ def propagation(net: Backbone, name: str = 'spatially_variant_conv') -> Propagat
     """Return a propagation with random weights that fits a backbone."""
     cls = PROPAGATIONS.get(name)
     return cls(net.low_channels, net.high_channels, net.low_stride, net.high_stride).eval()
+
+
+def identity_propagation(net: Backbone) -> SpatiallyVariantConv:
+    """Return a propagation whose kernels are one-hot at their centre: features stay where they are."""
+    moved = propagation(net)
+    assert isinstance(moved, SpatiallyVariantConv)
+    last = moved.predict[-1]
+    assert isinstance(last, nn.Conv2d)
+    assert last.bias is not None
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
+        last.bias[40] = 50.0
+    return moved
 
 
 def segmenter(
