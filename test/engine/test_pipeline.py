@@ -41,13 +41,7 @@ def test_fixed_interval_makes_every_fourth_frame_a_key_frame() -> None:
 
 def test_a_frame_like_its_key_frame_gets_the_same_answer_with_identity_kernels() -> None:
     net = backbone()
-    moved = propagation(net)
-    with (
-        torch.no_grad()
-    ):  # one-hot at the centre: features stay where they are; fusion starts as the identity
-        moved.predict[-1].weight.zero_()
-        moved.predict[-1].bias.zero_()
-        moved.predict[-1].bias[40] = 50.0
+    moved = identity_propagation(net)
     stream = segmenter(net, moved=moved)
     first, second = stream.step(frame(0, seed=7)), stream.step(frame(1, seed=7))
     assert second.track is Track.PROPAGATED

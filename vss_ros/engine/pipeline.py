@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from vss_ros.engine.frames import Decision, Frame, FrameResult, Reason
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vss_ros.engine.schedulers.base import Scheduler
     from vss_ros.engine.tracks import Track
 
+WARM_UP_STEPS = 3
 CONFIDENCE_DECAY = 0.98
 """Factor on the confidence per frame of propagation distance."""
 
@@ -84,6 +86,17 @@ class StreamSegmenter:
     def request_reset(self) -> None:
         """Forget the stream before the next frame; callable from any thread."""
         self._requested = Reason.RESET
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """Run a few black frames and forget them, so that the first image does not pay for first calls.
+
+        Args:
+            size: Height and width of the camera's images, or a guess.
+
+        """
+        for index in range(WARM_UP_STEPS):
+            self.step(Frame(np.zeros((*size, 3), np.uint8), index, index), confidence=True)
+        self._forget()
 
     @torch.inference_mode()
     def step(self, frame: Frame, *, confidence: bool = False) -> FrameResult:

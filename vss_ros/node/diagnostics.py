@@ -50,6 +50,12 @@ class Statistics:
         with self._lock:
             self._rejected[reason] += 1
 
+    @property
+    def rejections(self) -> int:
+        """Images refused so far."""
+        with self._lock:
+            return self._rejected.total()
+
     def failed(self, error: BaseException) -> None:
         """Count a frame or a slow-track run that raised."""
         with self._lock:
@@ -63,7 +69,7 @@ class Statistics:
             recent = [t for t in self._answered_at if now - t < 5.0]
             age = now - self._answered_at[-1] if self._answered_at else float('nan')
             values: dict[str, object] = {**self._counts, **more}
-            values['rejected'] = sum(self._rejected.values())
+            values['rejected'] = self._rejected.total()
             values |= {f'rejected_{reason}': count for reason, count in sorted(self._rejected.items())}
             values['rate_hz'] = f'{len(recent) / 5.0:.2f}'
             values['seconds_since_answer'] = f'{age:.3f}'

@@ -25,7 +25,6 @@ from std_srvs.srv import Trigger
 from vss_ros.data.classes import load_classes
 from vss_ros.data.image_decoding import ImageError
 from vss_ros.engine.build import Built, build_segmenter
-from vss_ros.engine.frames import Frame
 from vss_ros.engine.labels import resize_labels
 from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
@@ -40,11 +39,10 @@ from vss_ros.node.process import StopRequest
 if TYPE_CHECKING:
     from std_msgs.msg import Header
 
-    from vss_ros.engine.frames import FrameResult
+    from vss_ros.engine.frames import Frame, FrameResult
 
 CAMERA_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-WARM_UP_STEPS = 3
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -80,7 +78,7 @@ class SegmentationNode(LifecycleNode):
                 self._config.segmenter(), on_slow_track_error=self._on_slow_track_error
             )
             self._table = load_classes(self._built.card.classes)
-            self._warm_up(self._built)
+            self._built.segmenter.warm_up(self._built.card.input_size)
         except (VssError, OSError) as error:
             self.get_logger().error(f'cannot configure: {error}')
             self._release()
@@ -257,13 +255,6 @@ class SegmentationNode(LifecycleNode):
             *((self.destroy_service, service) for service in services),
             (self.destroy_timer, timer),
         ]
-
-    def _warm_up(self, built: Built) -> None:
-        """Run the engine once or twice, so that the first image does not pay for PyTorch's first call."""
-        height, width = built.card.input_size
-        for index in range(WARM_UP_STEPS):
-            built.segmenter.step(Frame(np.zeros((height, width, 3), np.uint8), index, index))
-        built.segmenter.request_reset()
 
     def _stop_stream(self) -> None:
         if self._worker is None:

@@ -1,0 +1,282 @@
+"""The node over real DDS: stamps, encodings, malformed images, services, parameters, lifecycle, signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip(
+    'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'
+)
+pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
+
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage, Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+from graph import Graph, clip_images, image_message
+
+from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FRAME_NS = 66_666_667
+
+
+@pytest.fixture
+def start(ros_domain: dict[str, str]) -> Iterator[Callable[..., Graph]]:
+    """Return a function that starts a graph; it is closed after the test."""
+    graphs: list[Graph] = []
+
+    def make(**options: Any) -> Graph:
+        graphs.append(Graph(**options))
+        return graphs[-1]
+
+    yield make
+    for graph in graphs:
+        graph.close()
+
+
+def test_every_mask_carries_its_sources_stamp_and_one_decision(start: Callable[..., Graph]) -> None:
+    graph = start(outputs=('mask', 'confidence', 'overlay', 'key_frame'))
+    stamps = [10**9 + i * FRAME_NS for i in range(12)]
+    for image, stamp in zip(clip_images(12), stamps, strict=True):
+        graph.send(image_message(image, stamp))
+    graph.wait(lambda: len(graph.received['overlay']) == 12, '12 overlays')
+    for output in ('mask', 'confidence', 'overlay', 'key_frame'):
+        assert graph.stamps(output) == stamps
+        assert {m.header.frame_id for m in graph.received[output]} == {'camera_optical_frame'}
+    for mask, confidence in zip(graph.received['mask'], graph.received['confidence'], strict=True):
+        assert (mask.height, mask.width, mask.step, mask.encoding) == (360, 480, 480, 'mono8')
+        assert (confidence.height, confidence.width, confidence.step) == (360, 480, 480)
+        assert np.asarray(mask.data).max() < 11
+    first = graph.received['key_frame'][0]
+    assert (first.is_key_frame, first.reason, first.track) == (True, 'first', 'full')
+    assert [d.frame_index for d in graph.received['key_frame']] == sorted(
+        d.frame_index for d in graph.received['key_frame']
+    )
+    assert all(0 < d.latency < 30 for d in graph.received['key_frame'])
+
+
+def test_nothing_is_published_that_nobody_subscribed_to(start: Callable[..., Graph]) -> None:
+    graph = start(outputs=('key_frame',))
+    (image,) = clip_images(1)
+    graph.send(image_message(image, 10**9))
+    assert graph.node._overlay.get_subscription_count() == 0
+    assert graph.node._mask.get_subscription_count() == 0
+    assert len(graph.received['key_frame']) == 1
+
+
+@pytest.mark.parametrize('encoding', ['bgr8', 'rgba8', 'bgra8', 'mono8'])
+def test_encodings_and_padding_give_the_same_mask(encoding: str, start: Callable[..., Graph]) -> None:
+    graph = start(propagation='none')
+    (image,) = clip_images(1)
+    if encoding == 'mono8':
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        image = np.repeat(grey[..., None], 3, 2)
+        sent = grey
+    else:
+        sent = image[..., ::-1] if encoding.startswith('bgr') else image
+        if encoding.endswith('a8'):
+            sent = np.concatenate((sent, np.full((*sent.shape[:2], 1), 9, np.uint8)), 2)
+    graph.send(image_message(image, 10**9))
+    graph.send(image_message(np.ascontiguousarray(sent), 2 * 10**9, encoding, padding=13))
+    graph.wait(lambda: len(graph.received['mask']) == 2, 'two masks')
+    first, second = graph.received['mask']
+    assert first.data == second.data
+
+
+@pytest.mark.parametrize(('suffix', 'format_name'), [('.jpg', 'rgb8; jpeg compressed bgr8'), ('.png', 'png')])
+def test_compressed_images(suffix: str, format_name: str, start: Callable[..., Graph]) -> None:
+    graph = start(image_transport='compressed')
+    (image,) = clip_images(1)
+    data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+    message = CompressedImage(format=format_name, data=data)
+    message.header.stamp = ns_to_stamp(10**9)
+    graph.send(message)
+    graph.wait(lambda: graph.stamps('mask') == [10**9], 'the mask')
+    truncated = CompressedImage(format=format_name, data=data[: len(data) // 2])
+    graph.send(truncated)
+    assert graph.count('rejected') == 1
+    assert graph.stamps('mask') == [10**9]
+
+
+def _malformed(rng: np.random.Generator, image: np.ndarray[Any, np.dtype[np.uint8]], stamp_ns: int) -> Image:
+    """Return an image message that is wrong in one random way."""
+    message = image_message(image, stamp_ns)
+    match int(rng.integers(8)):
+        case 0:
+            message.step = int(rng.integers(0, 3 * image.shape[1]))
+        case 1:
+            message.data = message.data[: int(rng.integers(0, len(message.data)))]
+        case 2:
+            message.height = 0
+        case 3:
+            message.width = int(rng.integers(2**20, 2**31))
+        case 4:
+            message.encoding = ['', 'rgb16', 'yuv422', 'bayer_rggb8', 'rgb8 ', '\N{SNOWMAN}'][
+                int(rng.integers(6))
+            ]
+        case 5:
+            message.data = bytes(message.data) + b'\0' * int(rng.integers(1, 5000))
+        case 6:
+            message.height = int(rng.integers(361, 2**31))
+        case _:
+            message.encoding = 'rgba8'  # four bytes a pixel promised, three sent
+    return message
+
+
+def test_hundreds_of_malformed_images_are_counted_and_change_no_mask(start: Callable[..., Graph]) -> None:
+    graph = start(propagation='none', diagnostics_period=0.05)
+    rng = np.random.default_rng(0)
+    image = clip_images(1)[0]
+    small = np.ascontiguousarray(image[:48, :64])
+    graph.send(image_message(image, 10**9))
+    bad = 300
+    for i in range(bad):
+        before = graph.node._statistics.rejections
+        graph.camera.publish(_malformed(rng, small, (2 + i) * 10**9))
+        graph.wait(
+            lambda before=before: graph.node._statistics.rejections > before,
+            f'malformed image {i} to be counted',
+        )  # type: ignore[misc]
+    graph.send(image_message(image, 10**12))
+    graph.wait(lambda: len(graph.received['mask']) == 2, 'the mask after the malformed images')
+    assert graph.count('rejected') == bad
+    assert sum(graph.count(key) for key in graph.diagnostics if key.startswith('rejected_')) == bad
+    assert graph.stamps('mask') == [10**9, 10**12]
+    assert graph.received['mask'][0].data == graph.received['mask'][1].data
+    assert graph.count('errors') == 0
+
+
+def test_size_change_in_mid_stream(start: Callable[..., Graph]) -> None:
+    graph = start()
+    image = clip_images(1)[0]
+    sizes = [(360, 480), (360, 480), (180, 320), (180, 320), (360, 480)]
+    for i, (height, width) in enumerate(sizes):
+        resized = np.ascontiguousarray(cv2.resize(image, (width, height)))
+        graph.send(image_message(resized, 10**9 + i * FRAME_NS))
+    graph.wait(lambda: len(graph.received['mask']) == 5, 'five masks')
+    assert [(m.height, m.width) for m in graph.received['mask']] == sizes
+    assert [d.reason for d in graph.received['key_frame']][::2] == ['first', 'size_change', 'size_change']
+
+
+def test_services_make_key_frames(start: Callable[..., Graph]) -> None:
+    graph = start(track='blocking', threshold=1.0)
+    image = clip_images(1)[0]
+    graph.send(image_message(image, 10**9))
+    graph.send(image_message(image, 10**9 + FRAME_NS))
+    assert graph.call('request_key_frame').success
+    graph.send(image_message(image, 10**9 + 2 * FRAME_NS))
+    assert graph.call('reset').success
+    graph.send(image_message(image, 10**9 + 3 * FRAME_NS))
+    graph.wait(lambda: len(graph.received['key_frame']) == 4, 'four decisions')
+    assert [d.is_key_frame for d in graph.received['key_frame']] == [True, False, True, True]
+    assert [d.reason for d in graph.received['key_frame']][2:] == ['requested', 'reset']
+
+
+def test_live_parameters(start: Callable[..., Graph]) -> None:
+    graph = start(track='blocking', threshold=1.0)
+    image = clip_images(1)[0]
+    graph.send(image_message(image, 10**9))
+    (result,) = graph.node.set_parameters([Parameter('interval', value=1)])
+    assert result.successful
+    graph.send(image_message(image, 10**9 + FRAME_NS))
+    graph.wait(lambda: len(graph.received['key_frame']) == 2, 'two decisions')
+    assert graph.received['key_frame'][1].reason == 'interval'
+    for parameter, expected in (
+        (Parameter('interval', value=-3), 'range'),
+        (Parameter('track', value='blocking'), 'before the node is configured|once the node is configured'),
+        (Parameter('track', value='sideways'), 'expected one of'),
+        (Parameter('min_interval', value=9), 'min_interval'),
+    ):
+        (refused,) = graph.node.set_parameters([parameter])
+        assert not refused.successful
+        assert re.search(expected, refused.reason), refused.reason
+
+
+def test_lifecycle_round_trip(start: Callable[..., Graph]) -> None:
+    graph = start()
+    image = clip_images(1)[0]
+    graph.send(image_message(image, 10**9))
+    node = graph.node
+    assert node.trigger_deactivate().name == 'SUCCESS'
+    assert not graph.call('request_key_frame').success
+    assert node.trigger_cleanup().name == 'SUCCESS'
+    assert node.trigger_configure().name == 'SUCCESS'
+    assert node.trigger_activate().name == 'SUCCESS'
+    graph.wait(lambda: graph.camera.get_subscription_count() == 1, 'the node to subscribe again')
+    time.sleep(0.5)
+    graph.send(image_message(image, 10**9 + FRAME_NS))
+    graph.wait(lambda: len(graph.received['mask']) == 2, 'a mask after the round trip')
+
+
+def test_a_missing_model_leaves_the_node_unconfigured(start: Callable[..., Graph]) -> None:
+    graph = start(start=False, model='no_such_model')
+    assert graph.node.trigger_configure().name == 'FAILURE'
+
+
+def _node_process(domain: dict[str, str], log: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, '-m', 'vss_ros.node.segmentation_node', '--ros-args', *words]
+    with log.open('w') as file:
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=os.environ | domain)
+
+
+def _wait_for(process: subprocess.Popen[bytes], log: Path, text: str) -> None:
+    deadline = time.monotonic() + 60
+    while text not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_clean_exit_in_the_middle_of_an_inference(
+    number: signal.Signals, ros_domain: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / 'node.log'
+    # A large input keeps the network busy for most of the time, so that the signal meets an inference.
+    process = _node_process(ros_domain, log, '-p', 'size:=720x960', '-p', 'propagation:=none', '-p', 'image_transport:=compressed',
+                            '-r', 'image_raw/compressed:=/camera/image_raw/compressed')  # fmt: skip
+    try:
+        _wait_for(process, log, 'waiting for images')
+        player = subprocess.Popen(
+            [sys.executable, '-m', 'vss_ros.node.bag_player', 'test/data/street', '--wait-subscribers', '1'],
+            env=os.environ | ros_domain,
+            cwd=Path(__file__).parents[2],
+        )
+        time.sleep(4.0)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+        assert 'Traceback' not in log.read_text()
+    finally:
+        player.terminate()
+        player.wait()
+        if process.poll() is None:
+            process.kill()
+
+
+def test_a_node_that_cannot_start_says_why_and_exits_with_1(
+    ros_domain: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / 'node.log'
+    process = _node_process(ros_domain, log, '-p', 'model:=no_such_model')
+    assert process.wait(60) == 1
+    assert 'no model card' in log.read_text()
+    assert 'Traceback' not in log.read_text()
+
+
+def test_stamps_survive_conversion() -> None:
+    for stamp in (0, 1, 999_999_999, 10**9, 1_700_000_000_123_456_789):
+        assert stamp_to_ns(ns_to_stamp(stamp)) == stamp

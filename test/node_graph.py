@@ -1,0 +1,149 @@
+"""A real node and a client on a real DDS, in one process, with the embedded clip's images."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from vss_ros.data.sources import open_source
+from vss_ros.msg import KeyFrameDecision
+from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
+from vss_ros.node.segmentation_node import SegmentationNode
+from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+PATIENCE = 30.0
+"""Seconds a test waits before it fails; a busy machine is no failure."""
+
+
+def clip_images(count: int) -> list[NDArray[np.uint8]]:
+    """Return the first images of the embedded clip, RGB ``(360, 480, 3)``."""
+    images: list[NDArray[np.uint8]] = []
+    with open_source(resource('test', 'data', 'street')) as source:
+        for frame, _ in source:
+            images.append(frame.image.copy())
+            if len(images) == count:
+                break
+    return images
+
+
+def image_message(image: NDArray[np.uint8], stamp_ns: int, encoding: str = 'rgb8', padding: int = 0) -> Image:
+    """Return an image message whose rows carry ``padding`` extra bytes."""
+    rows = image.reshape(image.shape[0], -1)
+    padded = np.pad(rows, ((0, 0), (0, padding)), constant_values=255)
+    message = Image(height=image.shape[0], width=image.shape[1], encoding=encoding, step=padded.shape[1])
+    message.header.stamp = ns_to_stamp(stamp_ns)
+    message.header.frame_id = 'camera_optical_frame'
+    message.data = padded.tobytes()
+    return message
+
+
+class Graph:
+    """One segmentation node and one client, spinning in a thread until ``close``."""
+
+    def __init__(
+        self, *, outputs: tuple[str, ...] = ('mask', 'key_frame'), start: bool = True, **parameters: Any
+    ) -> None:
+        """Start both; ``outputs`` are subscribed to."""
+        rclpy.init()
+        overrides = [
+            Parameter(name, value=value)
+            for name, value in ({'diagnostics_period': 0.05} | parameters).items()
+        ]
+        self.node = SegmentationNode(parameter_overrides=overrides)
+        self.client = Node('client')
+        self.received: dict[str, list[Any]] = defaultdict(list)
+        kinds = {'mask': Image, 'confidence': Image, 'overlay': Image, 'key_frame': KeyFrameDecision}
+        for name in outputs:
+            self.client.create_subscription(
+                kinds[name], f'/segmentation/{name}', self.received[name].append, 50
+            )
+        self.client.create_subscription(
+            DiagnosticArray, '/diagnostics', self.received['diagnostics'].append, 10
+        )
+        reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        compressed = parameters.get('image_transport') == 'compressed'
+        topic = '/image_raw/compressed' if compressed else '/image_raw'
+        self.camera = self.client.create_publisher(CompressedImage if compressed else Image, topic, reliable)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._executor.add_node(self.client)
+        self._stop = threading.Event()
+        if start:
+            assert self.node.trigger_configure().name == 'SUCCESS'
+            assert self.node.trigger_activate().name == 'SUCCESS'
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+        if start:
+            self.wait(lambda: self.camera.get_subscription_count() == 1, 'the node to subscribe')
+            time.sleep(0.3)  # the other direction of discovery has no counter
+
+    def _spin(self) -> None:
+        while not self._stop.is_set():
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for a condition; fails with the diagnostics after ``PATIENCE``."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f'waited in vain for {what}; diagnostics: {self.diagnostics}'
+            time.sleep(0.005)
+
+    @property
+    def diagnostics(self) -> dict[str, str]:
+        """The node's last status."""
+        if not self.received['diagnostics']:
+            return {}
+        return {pair.key: pair.value for pair in self.received['diagnostics'][-1].status[0].values}
+
+    def count(self, key: str) -> int:
+        """Return a counter of the last status, 0 before the first."""
+        return int(self.diagnostics.get(key, '0'))
+
+    def send(self, message: Image | CompressedImage) -> None:
+        """Publish one image and wait until the node has dealt with it, one way or another."""
+        before = self.count('answered') + self.count('rejected') + self.count('errors')
+        self.camera.publish(message)
+        self.wait(
+            lambda: self.count('answered') + self.count('rejected') + self.count('errors') > before,
+            'an image to be answered or rejected',
+        )
+
+    def call(self, service: str) -> Trigger.Response:
+        """Call one of the node's services."""
+        client = self.client.create_client(Trigger, f'/segmentation/{service}')
+        assert client.wait_for_service(timeout_sec=PATIENCE)
+        future = client.call_async(Trigger.Request())
+        self.wait(future.done, service)
+        return future.result()
+
+    def stamps(self, output: str) -> list[int]:
+        """Return the stamps of what came on an output, nanoseconds."""
+        return [stamp_to_ns(message.header.stamp) for message in self.received[output]]
+
+    def close(self) -> None:
+        """Stop both nodes."""
+        self._stop.set()
+        self._thread.join()
+        self.node.stop()
+        for node in (self.node, self.client):
+            self._executor.remove_node(node)
+            node.destroy_node()
+        self._executor.shutdown()
+        rclpy.try_shutdown()
