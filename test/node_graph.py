@@ -105,6 +105,10 @@ class Graph:
             assert time.monotonic() < deadline, f'waited in vain for {what}; diagnostics: {self.diagnostics}'
             time.sleep(0.005)
 
+    def wait_for_rejections(self, number: int) -> None:
+        """Wait until exactly that many images were refused."""
+        self.wait(lambda: self.node._statistics.rejections == number, f'rejection {number}')
+
     @property
     def diagnostics(self) -> dict[str, str]:
         """The node's last status."""

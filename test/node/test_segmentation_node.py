@@ -20,11 +20,9 @@ pytest.importorskip(
 )
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
+from node_graph import Graph, clip_images, image_message
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from graph import Graph, clip_images, image_message
 
 from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
 
@@ -145,15 +143,11 @@ def test_hundreds_of_malformed_images_are_counted_and_change_no_mask(start: Call
     graph.send(image_message(image, 10**9))
     bad = 300
     for i in range(bad):
-        before = graph.node._statistics.rejections
         graph.camera.publish(_malformed(rng, small, (2 + i) * 10**9))
-        graph.wait(
-            lambda before=before: graph.node._statistics.rejections > before,
-            f'malformed image {i} to be counted',
-        )  # type: ignore[misc]
+        graph.wait_for_rejections(i + 1)
     graph.send(image_message(image, 10**12))
     graph.wait(lambda: len(graph.received['mask']) == 2, 'the mask after the malformed images')
-    assert graph.count('rejected') == bad
+    graph.wait(lambda: graph.count('rejected') == bad, 'the counter to be published')
     assert sum(graph.count(key) for key in graph.diagnostics if key.startswith('rejected_')) == bad
     assert graph.stamps('mask') == [10**9, 10**12]
     assert graph.received['mask'][0].data == graph.received['mask'][1].data
@@ -247,8 +241,9 @@ def test_clean_exit_in_the_middle_of_an_inference(
 ) -> None:
     log = tmp_path / 'node.log'
     # A large input keeps the network busy for most of the time, so that the signal meets an inference.
-    process = _node_process(ros_domain, log, '-p', 'size:=720x960', '-p', 'propagation:=none', '-p', 'image_transport:=compressed',
-                            '-r', 'image_raw/compressed:=/camera/image_raw/compressed')  # fmt: skip
+    words = ['size:=720x960', 'propagation:=none', 'image_transport:=compressed']
+    remap = ['-r', 'image_raw/compressed:=/camera/image_raw/compressed']
+    process = _node_process(ros_domain, log, *(w for word in words for w in ('-p', word)), *remap)
     try:
         _wait_for(process, log, 'waiting for images')
         player = subprocess.Popen(
