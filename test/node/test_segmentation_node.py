@@ -159,8 +159,8 @@ def test_size_change_in_mid_stream(start: Callable[..., Graph]) -> None:
     image = clip_images(1)[0]
     sizes = [(360, 480), (360, 480), (180, 320), (180, 320), (360, 480)]
     for i, (height, width) in enumerate(sizes):
-        resized = np.ascontiguousarray(cv2.resize(image, (width, height)))
-        graph.send(image_message(resized, 10**9 + i * FRAME_NS))
+        resized = cv2.resize(image, (width, height))
+        graph.send(image_message(np.asarray(resized, np.uint8), 10**9 + i * FRAME_NS))
     graph.wait(lambda: len(graph.received['mask']) == 5, 'five masks')
     assert [(m.height, m.width) for m in graph.received['mask']] == sizes
     assert [d.reason for d in graph.received['key_frame']][::2] == ['first', 'size_change', 'size_change']

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from math import nan
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TRACKS = ('blocking', 'fast_slow')
-M = TypeVar('M', bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,28 @@ def build_segmenter(
         parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
     )
     return Built(segmenter, card, device)
+
+
+def build_module(card: ModelCard) -> nn.Module:
+    """Return the module of a card with its weights loaded.
+
+    Raises:
+        VssError: Unknown builder, missing or damaged weights.
+
+    """
+    if card.kind == 'backbone':
+        module: nn.Module = BACKBONES.get(card.builder)(len(card.class_names))
+    else:
+        base = read_card(_beside(card, card.base))
+        backbone = BACKBONES.get(base.builder)(len(base.class_names))
+        module = (
+            _new_propagation(card.builder, backbone)
+            if card.kind == 'propagation'
+            else SCHEDULERS.get(card.builder)(backbone.low_channels)
+        )
+        _expect_base(card, base)
+    load_weights(card, module)
+    return module
 
 
 def choose_device(name: str) -> torch.device:
@@ -174,14 +196,29 @@ def _load_part(
         raise VssError(msg)
     card = read_card(name)
     _expect(card, kind)
+    _expect_base(card, base)
+    _load(module, card, device)
+    return card
+
+
+def _expect_base(card: ModelCard, base: ModelCard) -> None:
     if card.base_sha256 != base.sha256:
         msg = (
             f'card {card.name} was trained on weights {card.base_sha256[:12]}… of {card.base}, '
             f'but {base.name} holds {base.sha256[:12]}…; train it again or restore both from one release'
         )
         raise VssError(msg)
-    _load(module, card, device)
-    return card
+
+
+def _beside(card: ModelCard, name: str) -> str:
+    """Return the name or path of another card in the same folder."""
+    return str(Path(card.path).with_name(f'{name}.yaml')) if card.path else name
+
+
+def _new_propagation(name: str, backbone: Backbone) -> Propagation:
+    return PROPAGATIONS.get(name)(
+        backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride
+    )
 
 
 def _propagation(
@@ -193,9 +230,7 @@ def _propagation(
         names = ', '.join([NO_PROPAGATION, *(member.name for member in PROPAGATIONS)])
         msg = f'no propagation is called {config.propagation!r}; expected one of: {names}'
         raise VssError(msg)
-    propagation = PROPAGATIONS.get(config.propagation)(
-        backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride
-    )
+    propagation = _new_propagation(config.propagation, backbone)
     _load_part(propagation, card, config.propagation, 'propagation', device)
     return propagation
 

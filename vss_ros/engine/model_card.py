@@ -93,6 +93,11 @@ def has_card(name: str) -> bool:
     return True
 
 
+def shipped_cards() -> list[ModelCard]:
+    """Return the cards in ``models/`` in order of their names."""
+    return [read_card(path) for path in sorted(resource('models').glob('*.yaml'))]
+
+
 def load_weights(card: ModelCard, module: nn.Module) -> None:
     """Load a card's weights into ``module``; nothing is unpickled.
 

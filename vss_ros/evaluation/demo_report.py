@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -84,6 +85,7 @@ def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
     keys = [row for row in rows if row.is_key_frame]
     told = recording.diagnostics
     received = int(told.get('received', 0))
+    stamps = recording.mask_stamps
     frames_in = recording.counts['image']
     summary: dict[str, Any] = {
         'frames_in': frames_in,
@@ -96,6 +98,8 @@ def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
         'latency_key_ms': percentiles([row.latency for row in keys if row.track != 'full']),
         'latency_full_ms': percentiles([row.latency for row in keys if row.track == 'full']),
         'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
+        'masks_out_of_order': sum(later <= earlier for earlier, later in pairwise(stamps)),
+        'masks_without_decision': len(set(stamps) ^ {row.stamp_ns for row in rows}),
         'dropped': {
             'overwritten': int(told.get('overwritten', 0)),
             'rejected': int(told.get('rejected', 0)),

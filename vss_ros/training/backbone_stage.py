@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from vss_ros.data.augment import random_view
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.confusion import ConfusionMatrix
-from vss_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from vss_ros.training.checkpoint import append_point, load_checkpoint, save_checkpoint
 from vss_ros.training.ema import MovingAverage
 from vss_ros.training.imagenet import load_imagenet_encoder
 from vss_ros.training.losses import class_weights, segmentation_loss
@@ -64,6 +64,7 @@ def train_backbone(
         rng = np.random.default_rng((recipe.seed, epoch))
         model.train()
         losses = []
+        started = time.time()
         batches = list(_batches(recipe, data, epoch, per_epoch, rng))
         for step, chosen in enumerate(
             tqdm(batches, desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5)
@@ -84,9 +85,7 @@ def train_backbone(
         point: dict[str, Any] = {'epoch': epoch + 1, 'loss': float(np.mean(losses))}
         if watched is not None and (epoch + 1) % recipe.evaluate_every == 0:
             point['miou'] = per_frame_confusion(average.model, watched).miou
-        tqdm.write(json.dumps(point))
-        with (folder / 'curve.jsonl').open('a') as file:
-            file.write(json.dumps(point) + '\n')
+        append_point(folder, point, started)
         save_checkpoint(folder, epoch + 1, model, average, optimiser)
     return average.model
 

@@ -1,10 +1,13 @@
-"""Checkpoints of a running training; what is shipped goes through ``engine.model_card`` instead."""
+"""Checkpoints and the live curve of a running training; what is shipped goes through ``engine.model_card`` instead."""
 
 from __future__ import annotations
 
+import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from vss_ros.training.ema import MovingAverage
 
 NAME = 'checkpoint.pt'
+CURVE = 'curve.jsonl'
 
 
 def save_checkpoint(
@@ -45,3 +49,24 @@ def load_checkpoint(
     average.updates = state['updates']
     optimiser.load_state_dict(state['optimiser'])
     return int(state['epoch'])
+
+
+def append_point(folder: Path, point: dict[str, Any], started: float) -> None:
+    """Add an epoch's figures to the curve file and show them.
+
+    Args:
+        folder: Of the run.
+        point: Figures by name.
+        started: ``time.time()`` at the start of the epoch; its length is added as ``minutes``.
+
+    """
+    text = json.dumps(point | {'minutes': round((time.time() - started) / 60, 2)})
+    tqdm.write(text)
+    with (folder / CURVE).open('a') as file:
+        file.write(text + '\n')
+
+
+def trained_minutes(folder: Path) -> float:
+    """Return the wall time of all epochs of a run, however often it was stopped and resumed."""
+    points = (json.loads(line) for line in (folder / CURVE).read_text().splitlines())
+    return round(sum(point.get('minutes', 0.0) for point in points), 1)

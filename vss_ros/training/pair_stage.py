@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
-from vss_ros.training.checkpoint import load_checkpoint, save_checkpoint
+from vss_ros.training.checkpoint import append_point, load_checkpoint, save_checkpoint
 from vss_ros.training.ema import MovingAverage
 from vss_ros.training.losses import segmentation_loss
 
@@ -92,6 +92,7 @@ def train_pairs(
         rng = np.random.default_rng((recipe.seed, epoch))
         parts.train()
         losses = []
+        started = time.time()
         for step in tqdm(range(steps), desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5):
             progress = (epoch + step / steps) / recipe.epochs
             optimiser.param_groups[0]['lr'] = recipe.rate * max(
@@ -114,9 +115,7 @@ def train_pairs(
             point['rank'] = deviation_rank_correlation(
                 backbone, average.model.scheduler, watched, range(2, 11), stride=5
             )
-        tqdm.write(json.dumps(point))
-        with (folder / 'curve.jsonl').open('a') as file:
-            file.write(json.dumps(point) + '\n')
+        append_point(folder, point, started)
         save_checkpoint(folder, epoch + 1, parts, average, optimiser)
     return average.model
 

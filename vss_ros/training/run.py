@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-import time
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.errors import VssError
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
 from vss_ros.training.backbone_stage import per_frame_confusion, train_backbone
+from vss_ros.training.checkpoint import trained_minutes
 from vss_ros.training.pair_stage import Drawable, PairParts, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 
@@ -88,16 +88,16 @@ def run_recipe(
         'seed': recipe.seed,
         'epochs': recipe.epochs,
         'crop': list(recipe.crop),
+        'data': recipe.data,
         'images': {name: len(images) for name, images in data.items()},
         'commit': _commit(),
         'hardware': f'{platform.machine()} CPU, {torch.get_num_threads()} threads',
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
     job = Job(recipe, data, watched, folder, output, resume, provenance)
-    start = time.time()
     cards = stages[recipe.stage](job)
-    minutes = {'wall_minutes': round((time.time() - start) / 60, 1)}
-    return [save_card(replace(card, recipe=provenance | minutes), module, output) for card, module in cards]
+    provenance['wall_minutes'] = trained_minutes(folder)
+    return [save_card(replace(card, recipe=provenance), module, output) for card, module in cards]
 
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
