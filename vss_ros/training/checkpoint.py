@@ -1,4 +1,4 @@
-"""Checkpoints and the live curve of a running training; what is shipped goes through ``engine.model_card`` instead."""
+"""Checkpoints and live curve of a running training; what ships goes through ``engine.model_card``."""
 
 from __future__ import annotations
 
@@ -69,4 +69,4 @@ def append_point(folder: Path, point: dict[str, Any], started: float) -> None:
 def trained_minutes(folder: Path) -> float:
     """Return the wall time of all epochs of a run, however often it was stopped and resumed."""
     points = (json.loads(line) for line in (folder / CURVE).read_text().splitlines())
-    return round(sum(point.get('minutes', 0.0) for point in points), 1)
+    return round(sum(float(point.get('minutes', 0.0)) for point in points), 1)
