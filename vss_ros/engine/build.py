@@ -8,6 +8,7 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import torch
 from torch import nn
 
@@ -72,7 +73,9 @@ def build_segmenter(
 
     """
     device = choose_device(config.device)
-    torch.set_num_threads(config.threads or default_threads(config.track))
+    threads = config.threads or default_threads(config.track)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
     card = read_card(config.model)
     _expect(card, 'backbone')
     backbone = BACKBONES.get(card.builder)(len(card.class_names))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
+
+
+# The view of a message's bytes is read-only, and is only read.
+warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) 
 
 
 class Preprocessor:
-    """Resizes and normalises camera images to one network's input.
+    """Resizes and normalises camera images to one network's input, in buffers it keeps.
 
     Args:
         statistics: Mean and standard deviation of the model card.
@@ -70,19 +75,25 @@ class Preprocessor:
         fixed_size: tuple[int, int] | None = None,
     ) -> None:
         """Keep the settings."""
-        self._statistics, self._device = statistics, device
         self._card_size, self._multiple, self._fixed_size = card_size, multiple, fixed_size
+        self._mean = torch.tensor(statistics.mean, device=device) * 255.0
+        self._scale = 1.0 / (torch.tensor(statistics.std, device=device) * 255.0)
+        self._resized = np.empty((0, 0, 3), np.uint8)
+        self._input = torch.empty((0, 0, 3), device=device)
 
     def size(self, camera: tuple[int, int]) -> tuple[int, int]:
         """Return the network's input size for a camera's height and width."""
         return self._fixed_size or network_size(camera, self._card_size, self._multiple)
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
-        """Return the network's input ``(1, 3, h, w)`` for an RGB image ``(H, W, 3)``."""
+        """Return the input ``(1, 3, h, w)`` of an RGB image ``(H, W, 3)``; valid until the next call."""
         height, width = self.size((image.shape[0], image.shape[1]))
+        if self._input.shape[:2] != (height, width):
+            self._resized = np.empty((height, width, 3), np.uint8)
+            self._input = torch.empty((height, width, 3), device=self._input.device)
         if image.shape[:2] != (height, width):
-            shrinks = image.shape[0] > height
-            image = cv2.resize(
-                image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            )  # type: ignore[assignment]
-        return normalise(torch.from_numpy(image).to(self._device).unsqueeze(0), self._statistics)
+            mode = cv2.INTER_AREA if image.shape[0] > height else cv2.INTER_LINEAR
+            cv2.resize(image, (width, height), dst=self._resized, interpolation=mode)
+            image = self._resized
+        self._input.copy_(torch.from_numpy(image)).sub_(self._mean).mul_(self._scale)
+        return self._input.unsqueeze(0).movedim(-1, 1)
