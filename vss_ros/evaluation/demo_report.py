@@ -1,4 +1,4 @@
-"""What a live run left behind, for people (video, timeline, table) and machines (summary.json)."""
+"""What a live run left behind, for people (video, pictures, table) and machines (summary.json)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from vss_ros.evaluation.recording import Answer, Recording
 
 
+PICTURE_EVERY = 45
+"""Frames from one frame shown in picture.png to the next."""
+PICTURES = 3
+
+
 def write_report(recording: Recording, output: Path, source: Path, *, model: str) -> int:
     """Write overlay.mp4, timeline.png, decisions.csv, summary.json and print a table.
 
@@ -36,12 +41,13 @@ def write_report(recording: Recording, output: Path, source: Path, *, model: str
     """
     table = load_classes(read_card(model).classes)
     matrix = ConfusionMatrix(len(table), table.void_id)
-    _read(recording, output, table, matrix)
+    pictures = _read(recording, output, table, matrix)
     rows = recording.decisions
     if not rows:
         print(f'no image was answered; look at {output}/segmentation_node.log')
         return 1
     plot_timeline(rows, output / 'timeline.png', f'{source.name}: live over DDS, {model}')
+    _write_picture(pictures, output)
     write_csv(rows, output / 'decisions.csv')
     summary = _summary(recording, matrix)
     write_json(output / 'summary.json', summary)
@@ -49,8 +55,11 @@ def write_report(recording: Recording, output: Path, source: Path, *, model: str
     return 0
 
 
-def _read(recording: Recording, output: Path, table: ClassTable, matrix: ConfusionMatrix) -> None:
-    """Go through the recording once: score masks, draw the video."""
+def _read(
+    recording: Recording, output: Path, table: ClassTable, matrix: ConfusionMatrix
+) -> list[NDArray[np.uint8]]:
+    """Go through the recording once: score masks, draw the video; returns a few of its pictures."""
+    few: list[NDArray[np.uint8]] = []
     size: tuple[int, int] | None = None
     writer: OverlayWriter | None = None
     for answer in tqdm(recording.answers(), desc='drawing', unit='frame'):
@@ -61,9 +70,26 @@ def _read(recording: Recording, output: Path, table: ClassTable, matrix: Confusi
         size = size or (answer.mask.shape[0], answer.mask.shape[1])
         writer = writer or OverlayWriter(output / 'overlay.mp4', size, 15.0)
         picture = blend(answer.image, answer.mask, table)
-        writer.write(_captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer))
+        picture = _captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer)
+        writer.write(picture)
+        if writer.frames % PICTURE_EVERY == PICTURE_EVERY // 2 and len(few) < PICTURES:
+            few.append(picture)
     if writer is not None:
         writer.close()
+    return few
+
+
+def _write_picture(pictures: list[NDArray[np.uint8]], output: Path) -> None:
+    """Put a few frames above the timeline: picture.png."""
+    if not pictures:
+        return
+    row = np.hstack(pictures)[..., ::-1]
+    timeline = cv2.imread(str(output / 'timeline.png'))
+    if timeline is None:
+        return
+    height = round(timeline.shape[0] * row.shape[1] / timeline.shape[1])
+    below = cv2.resize(timeline, (row.shape[1], height), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(output / 'picture.png'), np.vstack((row, below)))
 
 
 def _captioned(picture: NDArray[np.uint8], answer: Answer) -> NDArray[np.uint8]:
