@@ -35,6 +35,9 @@ CHAINED = 0.25
 DISTILLATION = 0.5
 """Weight of the per-frame network's soft labels beside the true ones."""
 DEVIATION_WEIGHT = 20.0
+TYPICAL_INTERVAL = 6
+"""Frames at 15 Hz after which a typical drive should get a key frame."""
+THRESHOLD_PAIRS = 100
 
 
 class Drawable(Protocol):
@@ -118,6 +121,25 @@ def train_pairs(
         append_point(folder, point, started)
         save_checkpoint(folder, epoch + 1, parts, average, optimiser)
     return average.model
+
+
+@torch.inference_mode()
+def recommended_threshold(
+    backbone: Backbone, scheduler: PredictedDeviation, stills: Drawable, recipe: Recipe
+) -> float:
+    """Return the deviation that a typical drive of the training data reaches at the wanted interval.
+
+    The median prediction over training pairs ``TYPICAL_INTERVAL`` frames apart, so that a typical drive gets
+    a key frame about that often, a fast one more often. No evaluation data is looked at.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    predicted = []
+    for index in rng.permutation(len(stills))[:THRESHOLD_PAIRS]:
+        triple = stills.draw(int(index), (TYPICAL_INTERVAL, TYPICAL_INTERVAL), recipe.crop, rng)
+        predicted.append(
+            scheduler(backbone.low(_input([triple.key])), backbone.low(_input([triple.current]))).item()
+        )
+    return float(np.median(predicted))
 
 
 def _triples(recipe: Recipe, data: dict[str, Drawable], rng: np.random.Generator) -> list[Triple]:

@@ -22,7 +22,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
 from vss_ros.training.backbone_stage import per_frame_confusion, train_backbone
 from vss_ros.training.checkpoint import trained_minutes
-from vss_ros.training.pair_stage import Drawable, PairParts, train_pairs
+from vss_ros.training.pair_stage import Drawable, PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 
 if TYPE_CHECKING:
@@ -150,7 +150,10 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         correlation = deviation_rank_correlation(backbone, parts.scheduler, job.watched, range(1, 11))
         rank = {'camvid_val_rank_correlation': round(correlation, 4)}
 
-    def card(kind: str, member: str, scores: dict[str, Any]) -> ModelCard:
+    threshold = recommended_threshold(backbone, parts.scheduler, next(iter(sources.values())), recipe)
+    settings = {'threshold': round(threshold, 4)}
+
+    def card(kind: str, member: str, scores: dict[str, Any], settings: dict[str, float]) -> ModelCard:
         return ModelCard(
             name=f'{base.name}.{member}',
             kind=kind,
@@ -159,12 +162,13 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
             parameters=0,
             base=base.name,
             base_sha256=base.sha256,
+            settings=settings,
             scores=scores,
         )
 
     return [
-        (card('propagation', recipe.propagation, pda), parts.propagation),
-        (card('scheduler', recipe.scheduler, rank), parts.scheduler),
+        (card('propagation', recipe.propagation, pda, {}), parts.propagation),
+        (card('scheduler', recipe.scheduler, rank, settings), parts.scheduler),
     ]
 
 
