@@ -133,7 +133,8 @@ def _info(args: argparse.Namespace) -> int:
     width = max([len(entry['topic']) for entry in topics], default=5)
     print(f'{args.bag}: {messages} messages, {seconds:.2f} s, {size / 1e6:.2f} MB')
     for entry in topics:
-        rate = f'{entry["messages"] / seconds:8.2f} Hz' if seconds else ''
+        # n messages have n - 1 intervals between them.
+        rate = f'{max(entry["messages"] - 1, 0) / seconds:8.2f} Hz' if seconds else ''
         print(f'  {entry["topic"]:<{width}}  {entry["messages"]:>7} {rate}  {entry["type"]}')
     write_json(args.json, {'messages': messages, 'duration_s': seconds, 'size_bytes': size, 'topics': topics})
     return 0

@@ -165,7 +165,7 @@ def write_card(card: ModelCard, folder: Path) -> None:
     values = {
         k: list(v) if isinstance(v, tuple) else v
         for k, v in asdict(card).items()
-        if k != 'path' and v not in ('', (), {})
+        if k != 'path' and v not in ('', (), {}, (0, 0))
     }
     target = folder / f'{card.name}.yaml'
     partial = target.with_suffix('.yaml.part')

@@ -15,6 +15,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -64,6 +65,7 @@ class SegmentationNode(LifecycleNode):
         self._worker: Worker[Received] | None = None
         self._statistics = Statistics()
         self._frames = 0
+        self._overwritten = 0  # by workers that have ended
         self._owned: list[Any] = []
         self._buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -221,7 +223,7 @@ class SegmentationNode(LifecycleNode):
             return
         segmenter = self._built.segmenter
         more = {
-            'overwritten': self._worker.overwritten if self._worker else 0,
+            'overwritten': self._overwritten + (self._worker.overwritten if self._worker else 0),
             'slow_track_errors': segmenter.slow_track_errors,
             'late_results_dropped': segmenter.late_results_dropped,
         }
@@ -246,7 +248,9 @@ class SegmentationNode(LifecycleNode):
             self.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
             self.create_service(Trigger, '~/reset', self._on_reset),
         ]
-        timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics)
+        # By the machine's clock: with use_sim_time a paused simulation must not silence diagnostics.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._owned = [
             *(
                 (self.destroy_publisher, publisher)
@@ -261,6 +265,7 @@ class SegmentationNode(LifecycleNode):
             return
         self.destroy_subscription(self._subscription)
         self._worker.stop()
+        self._overwritten += self._worker.overwritten
         self._worker = None
         if self._built is not None:
             self._built.segmenter.request_reset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -17,6 +18,43 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 3, stride: i
 def conv_relu(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
     """Return a biased convolution and ReLU, as the low-latency paper's small networks use them."""
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel, 1, kernel // 2), nn.ReLU(inplace=True))
+
+
+def conv_bn(
+    in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, dilation: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """Return convolution and batch norm, to be spread into a ``Sequential`` where they can be folded.
+
+    ``(N, in, H, W) -> (N, out, ceil(H/stride), ceil(W/stride))``.
+    """
+    padding = dilation * (kernel // 2)
+    return [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False),
+        nn.BatchNorm2d(out_channels),
+    ]
+
+
+def depthwise_bn(channels: int, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
+    """Return a 3x3 depthwise convolution and batch norm: ``(N, C, H, W) -> (N, C, H/stride, W/stride)``."""
+    return conv_bn(channels, channels, 3, stride, dilation, channels)
+
+
+def separable_conv(in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Return MobileNetV1's block, depthwise and 1x1 convolution, each with batch norm and ReLU.
+
+    ``(N, in, H, W) -> (N, out, ceil(H/stride), ceil(W/stride))``.
+    """
+    return nn.Sequential(
+        *depthwise_bn(in_channels, stride, dilation),
+        nn.ReLU(inplace=True),
+        *conv_bn(in_channels, out_channels, 1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def resize_like(x: Tensor, reference: Tensor) -> Tensor:
+    """Resize ``(N, C, h, w)`` bilinearly to the height and width of ``reference``."""
+    return interpolate(x, size=reference.shape[-2:], mode='bilinear', align_corners=False)
 
 
 class InvertedResidual(nn.Module):
