@@ -1,4 +1,4 @@
-"""Context pooled over grids of several sizes, shared by PSPNet, SwiftNet and the networks with one global grid."""
+"""Context pooled over grids of several sizes, as PSPNet and SwiftNet have it, and over the whole map."""
 
 from __future__ import annotations
 
