@@ -20,9 +20,9 @@ class ResNet101PSP(Backbone):
     """ResNet-101 at stride 8 with a pyramid pooling module, split after conv4_3.
 
     Section 4 of the low-latency paper: the split is conv4_3, whose output has 1024 channels. The paper
-    names ResNet-101 and Fig. 1 its rival PSPNet; the layers above conv5 it leaves open. Decided here:
-    PSPNet's, which scores the 80.2 of Table 1: conv4 and conv5 dilated by 2 and 4 so that everything
-    from conv3 on has stride 8, and grids of 1, 2, 3 and 6 cells a side. F_h is what the 3x3 convolution
+    leaves open what is above conv5. Decided here: PSPNet's layers, as the 80.2 per frame of Table 1 ask
+    for more than a plain ResNet-101: conv4 and conv5 dilated by 2 and 4 so that everything from conv3 on
+    has stride 8, and grids of 1, 2, 3 and 6 cells a side. F_h is what the 3x3 convolution
     after the pyramid returns, 512 channels: section 3.1 has the "segmentation map via pixel-wise
     classification" from the high features, so nothing but a 1x1 convolution follows. ResNet's own 7x7 stem
     is kept (section 4: pretrained on ImageNet), where PSPNet has three 3x3 convolutions.

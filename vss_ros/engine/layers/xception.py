@@ -45,7 +45,8 @@ class XceptionBlock(nn.Module):
     def late(self, x: Tensor, early: Tensor) -> Tensor:
         """Return the block's output from its input and ``early(x)``."""
         y: Tensor = self.last(relu(early))
-        return y + self.shortcut(x)
+        around: Tensor = self.shortcut(x)
+        return y + around
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in, H, W)`` to ``(N, widths[2], ceil(H/stride), ceil(W/stride))``."""
