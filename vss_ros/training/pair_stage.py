@@ -35,8 +35,8 @@ CHAINED = 0.25
 DISTILLATION = 0.5
 """Weight of the per-frame network's soft labels beside the true ones."""
 DEVIATION_WEIGHT = 20.0
-TYPICAL_INTERVAL = 6
-"""Frames at 15 Hz after which a typical drive should get a key frame."""
+TYPICAL_INTERVAL = 5
+"""Frames at 15 Hz after which a typical drive should get a key frame: the paper's fixed schedule."""
 THRESHOLD_PAIRS = 100
 
 
