@@ -73,30 +73,40 @@ def build_segmenter(
 
     """
     device = choose_device(config.device)
-    threads = config.threads or default_threads(config.track)
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
+    _check_settings(config)
     card = read_card(config.model)
     _expect(card, 'backbone')
     backbone = BACKBONES.get(card.builder)(len(card.class_names))
     _load(backbone, card, device)
+    multiple = backbone.size_multiple
+    if config.size is not None and any(side % multiple for side in config.size):
+        better = tuple(max(round(side / multiple), 1) * multiple for side in config.size)
+        msg = f'size {config.size}: {card.builder} expects multiples of {multiple}; use {better}'
+        raise VssError(msg)
     parts = Parts(
         backbone,
         _propagation(config, card, backbone, device),
         _scheduler(config, card, backbone, device),
         _track(config, backbone),
     )
-    multiple = backbone.size_multiple
-    if config.size is not None and any(side % multiple for side in config.size):
-        better = tuple(max(round(side / multiple), 1) * multiple for side in config.size)
-        msg = f'size {config.size}: {card.builder} expects multiples of {multiple}; use {better}'
-        raise VssError(msg)
+    threads = config.threads or default_threads(background=isinstance(parts.track, FastSlow))
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
     preprocess = Preprocessor(statistics, card.input_size, multiple, device, config.size)
     segmenter = StreamSegmenter(
         parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
     )
     return Built(segmenter, card, device)
+
+
+def _check_settings(config: SegmenterConfig) -> None:
+    if config.threads < 0 or config.slow_delay < 0 or not config.max_gap > 0:
+        msg = (
+            'expected threads and slow_delay of 0 or more and a positive max_gap, '
+            f'got {config.threads}, {config.slow_delay} and {config.max_gap}'
+        )
+        raise VssError(msg)
 
 
 def build_module(card: ModelCard) -> nn.Module:
@@ -133,17 +143,20 @@ def choose_device(name: str) -> torch.device:
     if name.startswith('cuda') and not torch.cuda.is_available():
         msg = f'device {name!r}: this PyTorch ({torch.__version__}) sees no CUDA device; use cpu or auto'
         raise VssError(msg)
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
+    kind, _, number = name.partition(':')
+    if kind not in ('cpu', 'cuda') or (number and not number.isdigit()):
         msg = f'device {name!r}: expected auto, cpu, cuda or cuda:N'
-        raise VssError(msg) from error
+        raise VssError(msg)
+    if kind == 'cuda' and int(number or 0) >= torch.cuda.device_count():
+        msg = f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0'
+        raise VssError(msg)
+    return torch.device(name)
 
 
-def default_threads(track: str) -> int:
-    """Return CPU threads per track: the slow track and the middleware need cores of their own."""
+def default_threads(*, background: bool) -> int:
+    """Return CPU threads per track: a slow track in the background and the middleware need cores too."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    return max(cores // 2 if track == 'fast_slow' else cores - 1, 1)
+    return max(cores // 2 if background else cores - 1, 1)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

@@ -15,7 +15,6 @@ class KeyFrame:
 
     number: int
     """Counts every key frame ever stored, across resets: the generation a late result must match."""
-    frame_index: int
     stamp_ns: int
     propagation: Tensor
     """The propagation's ``prepare()`` of the key frame's F_l."""
@@ -23,8 +22,13 @@ class KeyFrame:
     """The scheduler's ``prepare()`` of the key frame's F_l."""
     high: Tensor
     """F_h, ``(1, high_channels, H, W)``."""
-    accurate: bool
-    """F_h comes from the whole network, not from the fast track."""
+    propagated: int
+    """Frames over which F_h had been propagated when this became a key frame; 0 once F_h is accurate."""
+
+    @property
+    def accurate(self) -> bool:
+        """F_h comes from the whole network, not from the fast track."""
+        return self.propagated == 0
 
 
 class KeyFrameCache:
@@ -40,19 +44,16 @@ class KeyFrameCache:
         """The last key frame, None after a reset."""
         return self._key
 
+    def next_number(self) -> int:
+        """Return the number the next stored key frame will have, to compute for it before it is stored."""
+        return self._number + 1
+
     def store(
-        self,
-        *,
-        frame_index: int,
-        stamp_ns: int,
-        propagation: Tensor,
-        scheduler: Tensor | None,
-        high: Tensor,
-        accurate: bool,
+        self, *, stamp_ns: int, propagation: Tensor, scheduler: Tensor | None, high: Tensor, propagated: int
     ) -> KeyFrame:
-        """Replace the key frame and return it with its new number."""
+        """Replace the key frame and return it with its new number; the fields are ``KeyFrame``'s."""
         self._number += 1
-        self._key = KeyFrame(self._number, frame_index, stamp_ns, propagation, scheduler, high, accurate)
+        self._key = KeyFrame(self._number, stamp_ns, propagation, scheduler, high, propagated)
         return self._key
 
     def make_accurate(self, number: int, high: Tensor) -> bool:
@@ -64,7 +65,7 @@ class KeyFrameCache:
         """
         if self._key is None or self._key.number != number:
             return False
-        self._key = replace(self._key, high=high, accurate=True)
+        self._key = replace(self._key, high=high, propagated=0)
         return True
 
     def reset(self) -> None:

@@ -179,9 +179,13 @@ def _stored(tensor: Tensor) -> Tensor:
 
 
 def _locate(name: str) -> Path:
-    for candidate in (Path(name), Path(f'{name}.yaml')):
-        if candidate.suffix == '.yaml' and candidate.is_file():
-            return candidate
+    # A bare name never means a file of the working directory, which on a robot is anybody's.
+    if '/' in name or name.endswith('.yaml'):
+        path = Path(name) if name.endswith('.yaml') else Path(f'{name}.yaml')
+        if not path.is_file():
+            msg = f'no model card at {path}; give the path of a .yaml beside its .safetensors'
+            raise VssError(msg)
+        return path
     try:
         folder = resource('models')
     except FileNotFoundError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 WARM_UP_STEPS = 3
 CONFIDENCE_DECAY = 0.98
-"""Factor on the confidence per frame of propagation distance."""
+"""Factor on the confidence per frame since the features came from the whole network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,17 @@ class StreamSegmenter:
         self._cache = KeyFrameCache()
         self._previous: tuple[tuple[int, ...], int] | None = None  # shape and stamp of the last frame
         self._distance = 0
-        self._requested: Reason | None = None
+        self._reset_requested = Event()
+        self._key_frame_requested = Event()
         self._seconds: dict[str, float] = {}
 
     def request_key_frame(self) -> None:
         """Make the next frame a key frame; callable from any thread."""
-        self._requested = self._requested or Reason.REQUESTED
+        self._key_frame_requested.set()
 
     def request_reset(self) -> None:
         """Forget the stream before the next frame; callable from any thread."""
-        self._requested = Reason.RESET
+        self._reset_requested.set()
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run a few black frames and forget them, so that the first image does not pay for first calls.
@@ -115,7 +117,7 @@ class StreamSegmenter:
             return self._step(frame, confidence)
         except BaseException:
             self._forget()
-            self._requested = Reason.RESET
+            self._reset_requested.set()
             raise
 
     def close(self) -> None:
@@ -127,13 +129,13 @@ class StreamSegmenter:
             self.parts.backbone, self.parts.propagation, self.parts.scheduler, self.parts.track,
         )  # fmt: skip
         self._seconds = {}
-        self._collect()
         fresh_start = self._continuity(frame)
         self._previous = (frame.image.shape, frame.stamp_ns)
         with self._timed('preprocess'):
             image = self._preprocess(frame.image)
         with self._timed('low'):
             low = backbone.low(image)
+        self._collect()  # as late as possible: features that arrive now serve this frame
 
         if propagation is None:
             verdict = Verdict(True, fresh_start or Reason.EVERY_FRAME)
@@ -149,17 +151,17 @@ class StreamSegmenter:
         if key is None or (verdict.is_key_frame and not track.background):
             answered_by, high = AnsweredBy.FULL, self._high(low)
         else:
+            answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
+            if answered_by is AnsweredBy.FAST:
+                track.submit(self._cache.next_number(), low)  # before the answer, so that it comes the sooner
             with self._timed('propagation'):
                 high = propagation.propagate(key.propagation, key.high, prepared, low)
-            answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
         if verdict.is_key_frame:
+            age = 0 if key is None or answered_by is AnsweredBy.FULL else key.propagated + self._distance
             self._distance = 0
             key = self._cache.store(
-                frame_index=frame.index, stamp_ns=frame.stamp_ns, propagation=prepared, scheduler=compared,
-                high=high, accurate=answered_by is AnsweredBy.FULL,
-            )  # fmt: skip
-            if answered_by is AnsweredBy.FAST:
-                track.submit(key.number, low)
+                stamp_ns=frame.stamp_ns, propagation=prepared, scheduler=compared, high=high, propagated=age
+            )
         return self._answer(frame, verdict, answered_by, high, key, confidence)
 
     def _collect(self) -> None:
@@ -167,19 +169,22 @@ class StreamSegmenter:
         result = self.parts.track.collect()
         if result is None:
             return
-        if result.error is not None or result.high is None:
+        error = result.error
+        if result.high is not None and not _finite(result.high):
+            error = _not_finite()
+        if error is not None or result.high is None:
             self.slow_track_errors += 1
             if self._on_slow_track_error is not None:
-                self._on_slow_track_error(result.error or RuntimeError('the slow track returned nothing'))
+                self._on_slow_track_error(error or RuntimeError('the slow track returned nothing'))
         elif not self._cache.make_accurate(result.number, result.high):
             self.late_results_dropped += 1
 
     def _continuity(self, frame: Frame) -> Reason | None:
         """Reset where the stream breaks off; return why this frame must be a key frame, if it must."""
-        previous, requested = self._previous, self._requested
-        self._requested = None
+        previous = self._previous
+        requested = _take(self._key_frame_requested)
         reason = None
-        if requested is Reason.RESET:
+        if _take(self._reset_requested):
             reason = Reason.RESET
         elif previous is None:
             reason = Reason.FIRST
@@ -187,11 +192,11 @@ class StreamSegmenter:
             reason = Reason.SIZE_CHANGE
         elif frame.stamp_ns < previous[1]:
             reason = Reason.TIME_JUMP
-        elif frame.stamp_ns - previous[1] > self._max_gap_ns:
+        elif frame.stamp_ns - max(previous[1], frame.follows_ns or previous[1]) > self._max_gap_ns:
             reason = Reason.GAP
         if reason is not None:
             self._forget()
-        return reason or requested
+        return reason or (Reason.REQUESTED if requested else None)
 
     def _forget(self) -> None:
         self._cache.reset()
@@ -211,20 +216,13 @@ class StreamSegmenter:
             # One slow computation at a time: a newer one in its place would starve the features of ever
             # becoming accurate while the scene changes fast.
             if verdict.reason is Reason.REQUESTED:
-                self._requested = self._requested or Reason.REQUESTED
+                self._key_frame_requested.set()
             verdict = Verdict(False, Reason.BUSY, verdict.score, verdict.threshold)
         return verdict
 
     def _high(self, low: Tensor) -> Tensor:
         with self._timed('high'):
-            high = self.parts.backbone.high(low)
-            if not bool(torch.isfinite(high.sum())):
-                msg = (
-                    'expected finite features, got NaN or infinity from the backbone; '
-                    'check the weights with: vss models verify'
-                )
-                raise VssError(msg)
-            return high
+            return self.parts.backbone.high(low)
 
     def _answer(
         self,
@@ -239,9 +237,11 @@ class StreamSegmenter:
         size = self._preprocess.size(camera)
         with self._timed('head'):
             logits = self.parts.backbone.head(high)
+            if not _finite(logits):
+                raise _not_finite()
         with self._timed('labels'):
             labels = argmax_upsampled(logits, size)
-            decay = CONFIDENCE_DECAY**self._distance
+            decay = CONFIDENCE_DECAY ** (self._distance + (0 if key is None else key.propagated))
             sure = confidence_upsampled(logits, size, decay) if confidence else None
         decision = Decision(
             frame_index=frame.index,
@@ -262,3 +262,24 @@ class StreamSegmenter:
         start = perf_counter()
         yield
         self._seconds[part] = self._seconds.get(part, 0.0) + perf_counter() - start
+
+
+def _take(event: Event) -> bool:
+    """Return whether an event was set, and clear it."""
+    was_set = event.is_set()
+    if was_set:
+        event.clear()
+    return was_set
+
+
+def _finite(values: Tensor) -> bool:
+    """Tell whether all values are finite; one that is not makes their sum so, at a fraction of the cost."""
+    return bool(torch.isfinite(values.sum()))
+
+
+def _not_finite() -> VssError:
+    msg = (
+        'expected finite features, got NaN or infinity from the network; '
+        'check the weights with: vss models verify'
+    )
+    return VssError(msg)

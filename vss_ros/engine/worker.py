@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Worker(Generic[T]):
 
     @property
     def overwritten(self) -> int:
-        """Items that were replaced before their turn came."""
+        """Items whose turn never came: a newer one or the stop was first."""
         return self._overwritten
 
     def offer(self, item: T) -> None:
@@ -51,6 +52,8 @@ class Worker(Generic[T]):
         """Finish the item in hand, drop the waiting one, end the thread."""
         with self._condition:
             self._stopping = True
+            self._overwritten += self._waiting is not None
+            self._waiting = None
             self._condition.notify()
         if self._thread is not threading.current_thread():
             self._thread.join()
@@ -65,4 +68,10 @@ class Worker(Generic[T]):
             try:
                 self._handle(item)
             except Exception as error:  # noqa: BLE001 (reported; the thread must outlive any one item)
-                self._on_error(item, error)
+                self._report(item, error)
+
+    def _report(self, item: T, error: BaseException) -> None:
+        try:
+            self._on_error(item, error)
+        except Exception:  # noqa: BLE001 (a report that fails must not end the thread, nor be lost)
+            traceback.print_exc()

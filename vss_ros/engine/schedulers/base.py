@@ -90,12 +90,11 @@ class Scheduler(nn.Module, ABC):
 
         """
         score = self.score(key, current)
+        threshold = nan if isnan(score) else self.threshold
         if distance < self.min_interval:
-            return Verdict(False, Reason.INTERVAL, score, self.threshold)
-        if distance >= self.max_interval:
-            return Verdict(True, Reason.INTERVAL, score, self.threshold)
-        if isnan(score):
-            return Verdict(False, Reason.INTERVAL)
+            return Verdict(False, Reason.INTERVAL, score, threshold)
+        if distance >= self.max_interval or isnan(score):
+            return Verdict(distance >= self.max_interval, Reason.INTERVAL, score, threshold)
         return Verdict(score > self.threshold, Reason.DEVIATION, score, self.threshold)
 
 
