@@ -23,9 +23,9 @@ class Figure(NamedTuple):
     paper_giga: float | None
 
 
-# Operations are multiply-adds of convolutions, half of what torch's counter says, except where noted.
+# Operations are multiply-adds of convolutions, half of what torch's counter says.
 FIGURES = {
-    # Not from the five papers. Lite0 has 4.65 M with its ImageNet classifier, 3.37 M without.
+    # Not from the five papers, and no paper has this pyramid.
     'efficientnet_lite0_fpn': Figure((360, 480), 3.48, None, 2.15, None),
     # Table 2: 0.65 M and 12.76 G. Parameters: the block as section 3.2 describes it, with two 1x1
     # convolutions a branch, has 32 % more. Operations: 12 % fewer; the paper doesn't say how it counts
@@ -33,7 +33,7 @@ FIGURES = {
     # that its count must have more than convolutions in it.
     'lernet': Figure((512, 1024), 0.860, 0.65, 11.26, 12.76),
     # The low-latency paper has no figures; those of Wu et al. 2020, Table 5, PSPNet at 713 x 713: 412.2 G
-    # and "250.8 M", which are MiB of float32: 65.7 M parameters. Operations: 19 % more than they quote;
+    # and "250.8 M", here read as MiB of float32, which gives 65.7 M. Operations: 19 % more than they quote;
     # their source doesn't say what it counted (here: 712 x 712, conv4 and conv5 at stride 8 throughout).
     'resnet101_psp': Figure((712, 712), 65.58, 250.8 * 2**20 / 4e6, 492.4, 412.2),
     # Zhuang et al., Table II: 826.378 GFLOPs for key frames, two per multiply-add. No parameters there;
