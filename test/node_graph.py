@@ -85,6 +85,7 @@ class Graph:
         self._executor.add_node(self.node)
         self._executor.add_node(self.client)
         self._stop = threading.Event()
+        self._stamp_ns = 100 * 10**9
         if start:
             assert self.node.trigger_configure().name == 'SUCCESS'
             assert self.node.trigger_activate().name == 'SUCCESS'
@@ -104,6 +105,11 @@ class Graph:
         while not condition():
             assert time.monotonic() < deadline, f'waited in vain for {what}; diagnostics: {self.diagnostics}'
             time.sleep(0.005)
+
+    def next_stamp(self) -> int:
+        """Return a stamp one frame after the last one this returned, nanoseconds."""
+        self._stamp_ns += 66_666_667
+        return self._stamp_ns
 
     def wait_for_rejections(self, number: int) -> None:
         """Wait until exactly that many images were refused."""

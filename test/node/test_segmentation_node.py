@@ -67,16 +67,20 @@ def test_every_mask_carries_its_sources_stamp_and_one_decision(start: Callable[.
     assert all(0 < d.latency < 30 for d in graph.received['key_frame'])
 
 
-def test_nothing_is_published_that_nobody_subscribed_to(start: Callable[..., Graph]) -> None:
+def test_nothing_is_made_that_nobody_subscribed_to(
+    start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
     graph = start(outputs=('key_frame',))
     (image,) = clip_images(1)
+    made: list[str] = []
+    for name in ('blend', 'to_image', 'resize_labels'):
+        monkeypatch.setattr(f'vss_ros.node.segmentation_node.{name}', lambda *_, name=name: made.append(name))
     graph.send(image_message(image, 10**9))
-    assert graph.node._overlay.get_subscription_count() == 0
-    assert graph.node._mask.get_subscription_count() == 0
+    assert made == []
     assert len(graph.received['key_frame']) == 1
 
 
-@pytest.mark.parametrize('encoding', ['bgr8', 'rgba8', 'bgra8', 'mono8'])
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8'])
 def test_encodings_and_padding_give_the_same_mask(encoding: str, start: Callable[..., Graph]) -> None:
     graph = start(propagation='none')
     (image,) = clip_images(1)
@@ -189,9 +193,23 @@ def test_live_parameters(start: Callable[..., Graph]) -> None:
     graph.send(image_message(image, 10**9 + FRAME_NS))
     graph.wait(lambda: len(graph.received['key_frame']) == 2, 'two decisions')
     assert graph.received['key_frame'][1].reason == 'interval'
+    # The parameter people tune on a running robot; an integer is as good as a decimal number.
+    assert graph.node.set_parameters([Parameter('interval', value=30)])[0].successful
+    for i, (value, key_frame) in enumerate(((1e-6, True), (1, False))):
+        (result,) = graph.node.set_parameters([Parameter('threshold', value=value)])
+        assert result.successful, result.reason
+        shown = np.ascontiguousarray(image[::-1]) if key_frame else image
+        graph.send(image_message(shown, 10**9 + (2 + i) * FRAME_NS))
+        graph.wait(lambda n=3 + i: len(graph.received['key_frame']) == n, 'the decision')  # type: ignore[misc]
+        decision = graph.received['key_frame'][-1]
+        assert (decision.is_key_frame, decision.reason) == (key_frame, 'deviation')
+        assert abs(decision.threshold - value) < 1e-6
+    # A parameter file loaded again changes nothing and is no error.
+    (unchanged,) = graph.node.set_parameters([Parameter('track', value='blocking')])
+    assert unchanged.successful
     for parameter, expected in (
         (Parameter('interval', value=-3), 'range'),
-        (Parameter('track', value='blocking'), 'before the node is configured|once the node is configured'),
+        (Parameter('track', value='fast_slow'), 'once the node is configured'),
         (Parameter('track', value='sideways'), 'expected one of'),
         (Parameter('min_interval', value=9), 'min_interval'),
     ):
@@ -216,13 +234,34 @@ def test_lifecycle_round_trip(start: Callable[..., Graph]) -> None:
     graph.wait(lambda: len(graph.received['mask']) == 2, 'a mask after the round trip')
 
 
+def test_deactivation_in_the_middle_of_an_inference_publishes_nothing_more(
+    start: Callable[..., Graph],
+) -> None:
+    graph = start(propagation='none', size='720x960')
+    image = clip_images(1)[0]
+    for i in range(5):
+        for _ in range(3):
+            graph.camera.publish(image_message(image, graph.next_stamp()))
+        time.sleep(0.02 * i)
+        assert graph.node.trigger_deactivate().name == 'SUCCESS'
+        time.sleep(0.05)
+        before = len(graph.received['mask'])
+        time.sleep(0.1)
+        assert len(graph.received['mask']) == before
+        assert graph.node.trigger_activate().name == 'SUCCESS'
+    graph.wait(lambda: graph.camera.get_subscription_count() == 1, 'the node to subscribe again')
+    time.sleep(0.5)
+    graph.send(image_message(image, graph.next_stamp()))
+    assert graph.count('errors') == 0
+
+
 def test_a_missing_model_leaves_the_node_unconfigured(start: Callable[..., Graph]) -> None:
     graph = start(start=False, model='no_such_model')
     assert graph.node.trigger_configure().name == 'FAILURE'
 
 
 def _node_process(domain: dict[str, str], log: Path, *words: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, '-m', 'vss_ros.node.segmentation_node', '--ros-args', *words]
+    command = [sys.executable, '-m', 'vss_ros.node.segmentation_main', '--ros-args', *words]
     with log.open('w') as file:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=os.environ | domain)
 
@@ -233,6 +272,27 @@ def _wait_for(process: subprocess.Popen[bytes], log: Path, text: str) -> None:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize('delay', [0.2, 0.7, 1.5, 2.5])
+def test_clean_exit_during_start_up(delay: float, ros_domain: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / 'node.log'
+    process = _node_process(ros_domain, log)
+    # Before the interpreter runs our first line nobody can catch a signal.
+    while not _catches_sigterm(process.pid):
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.01)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0, log.read_text()
+    assert 'Traceback' not in log.read_text()
+
+
+def _catches_sigterm(pid: int) -> bool:
+    """Tell from /proc whether a process handles SIGTERM, which Python itself leaves alone."""
+    status = Path(f'/proc/{pid}/status').read_text()
+    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith('SigCgt'))
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -262,13 +322,24 @@ def test_clean_exit_in_the_middle_of_an_inference(
             process.kill()
 
 
-def test_a_node_that_cannot_start_says_why_and_exits_with_1(
-    ros_domain: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize(
+    ('word', 'message'),
+    [
+        ('model:=no_such_model', 'no model card'),
+        ('device:=meta', 'expected auto, cpu, cuda'),
+        ('threshold:=-1.0', 'threshold'),
+        ('track:=sideways', 'expected one of'),
+        ('size:=361x480', 'multiples of 8'),
+        ('interval:=many', 'interval'),
+    ],
+)
+def test_a_node_that_cannot_start_says_why(
+    word: str, message: str, ros_domain: dict[str, str], tmp_path: Path
 ) -> None:
     log = tmp_path / 'node.log'
-    process = _node_process(ros_domain, log, '-p', 'model:=no_such_model')
+    process = _node_process(ros_domain, log, '-p', word)
     assert process.wait(60) == 1
-    assert 'no model card' in log.read_text()
+    assert message in log.read_text()
     assert 'Traceback' not in log.read_text()
 
 

@@ -63,7 +63,7 @@ class Frame:
     index: int
     """Position in its stream, counted from 0 by whoever reads the stream."""
     follows_ns: int | None = None
-    """Stamp of the camera's image before this one where that may be one nobody segmented; None: the last step's."""
+    """Stamp of the image before this one, which may be one nobody segmented; None: the last step's."""
 
 
 @dataclass(frozen=True, slots=True)

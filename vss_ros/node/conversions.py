@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
-from vss_ros.data.image_decoding import decode_compressed, decode_raw
+from vss_ros.data.image_decoding import ImageError, decode_compressed, decode_raw
 from vss_ros.engine.frames import Frame
 from vss_ros.msg import KeyFrameDecision
 
@@ -20,24 +20,31 @@ if TYPE_CHECKING:
     from vss_ros.engine.frames import FrameResult
 
 
+NANOSECONDS = 1_000_000_000
+
+
 def stamp_to_ns(stamp: Time) -> int:
     """Return a ROS time in nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
 def ns_to_stamp(nanoseconds: int) -> Time:
     """Return nanoseconds as a ROS time."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    seconds, rest = divmod(nanoseconds, NANOSECONDS)
     return Time(sec=seconds, nanosec=rest)
 
 
-def to_frame(message: Image | CompressedImage, index: int) -> Frame:
+def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | None = None) -> Frame:
     """Decode a camera message; rgb8 without padding is viewed, not copied.
 
     Raises:
         ImageError: The message is not a whole, plausible image; its ``reason`` is short enough to count by.
 
     """
+    stamp = message.header.stamp
+    if stamp.nanosec >= NANOSECONDS:
+        msg = f'expected a stamp with nanosec below 10^9, got {stamp.nanosec}; mend the camera driver'
+        raise ImageError('stamp', msg)
     if isinstance(message, CompressedImage):
         image = decode_compressed(message.data, message.format)
     else:
@@ -49,7 +56,7 @@ def to_frame(message: Image | CompressedImage, index: int) -> Frame:
             message.step,
             is_bigendian=bool(message.is_bigendian),
         )
-    return Frame(image, stamp_to_ns(message.header.stamp), index)
+    return Frame(image, stamp_to_ns(stamp), index, follows_ns)
 
 
 def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:
@@ -85,8 +92,9 @@ def to_decision(result: FrameResult, header: Header, latency: float) -> KeyFrame
         frame_index=decision.frame_index,
         is_key_frame=decision.is_key_frame,
         reason=decision.reason.value,
-        predicted_deviation=decision.predicted_deviation,
-        threshold=decision.threshold,
+        # float: the generated C code aborts the whole process when it meets an integer here.
+        predicted_deviation=float(decision.predicted_deviation),
+        threshold=float(decision.threshold),
         key_frame_stamp=ns_to_stamp(decision.key_frame_stamp_ns),
         frames_since_key=decision.frames_since_key,
         track=result.track.value,

@@ -105,7 +105,7 @@ def play(
     node = [
         sys.executable,
         '-m',
-        'vss_ros.node.segmentation_node',
+        'vss_ros.node.segmentation_main',
         '--ros-args',
         '--params-file',
         str(resource('config', 'segment.yaml')),

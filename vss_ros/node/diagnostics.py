@@ -7,16 +7,22 @@ import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from vss_ros.evaluation.latency import percentiles
+
 if TYPE_CHECKING:
+    from vss_ros.data.image_decoding import ImageError
     from vss_ros.engine.frames import FrameResult
 
 WINDOW = 300
 """Latencies kept for percentiles: 20 s at 15 Hz."""
+SPAN = 5.0
+"""Seconds over which the rate is taken."""
 STALE_AFTER = 2.0
 """Seconds without an answer after which an active node warns."""
+TROUBLE_SHOWN = 30.0
+"""Seconds for which an error or a refused image keeps the status at WARN."""
 
 
 class Statistics:
@@ -27,10 +33,17 @@ class Statistics:
         self._lock = threading.Lock()
         self._key: deque[float] = deque(maxlen=WINDOW)
         self._other: deque[float] = deque(maxlen=WINDOW)
-        self._answered_at: deque[float] = deque(maxlen=WINDOW)
+        self._answered_at: deque[float] = deque()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
-        self._last_error = ''
+        self._active_since = time.monotonic()
+        self._trouble = ('', float('-inf'))  # what, when
+
+    def activated(self) -> None:
+        """Remember that images are expected from now on."""
+        with self._lock:
+            self._active_since = time.monotonic()
+            self._answered_at.clear()
 
     def received(self) -> None:
         """Count an image that arrived."""
@@ -45,10 +58,11 @@ class Statistics:
             (self._key if result.decision.is_key_frame else self._other).append(latency)
             self._answered_at.append(time.monotonic())
 
-    def rejected(self, reason: str) -> None:
+    def rejected(self, error: ImageError) -> None:
         """Count an image that was refused."""
         with self._lock:
-            self._rejected[reason] += 1
+            self._rejected[error.reason] += 1
+            self._trouble = (f'image rejected: {error}', time.monotonic())
 
     @property
     def rejections(self) -> int:
@@ -57,38 +71,42 @@ class Statistics:
             return self._rejected.total()
 
     def failed(self, error: BaseException) -> None:
-        """Count a frame or a slow-track run that raised."""
+        """Count a frame that was lost to an error."""
         with self._lock:
             self._counts['errors'] += 1
-            self._last_error = f'{type(error).__name__}: {error}'
+            self._trouble = (f'{type(error).__name__}: {error}', time.monotonic())
+
+    def slow_track_failed(self, error: BaseException) -> None:
+        """Remember what went wrong in the slow track, which counts for itself."""
+        with self._lock:
+            self._trouble = (f'slow track: {type(error).__name__}: {error}', time.monotonic())
 
     def to_message(self, name: str, hardware: str, more: dict[str, int], *, active: bool) -> DiagnosticStatus:
         """Return the status of this moment; ``more`` are counters other parts own."""
         with self._lock:
             now = time.monotonic()
-            recent = [t for t in self._answered_at if now - t < 5.0]
-            age = now - self._answered_at[-1] if self._answered_at else float('nan')
-            values: dict[str, object] = {**self._counts, **more}
-            values['rejected'] = self._rejected.total()
+            while self._answered_at and now - self._answered_at[0] > SPAN:
+                self._answered_at.popleft()
+            last = self._answered_at[-1] if self._answered_at else self._active_since
+            span = min(SPAN, max(now - self._active_since, 1e-3))
+            values: dict[str, object] = {'received': 0, 'answered': 0, 'key_frames': 0, 'errors': 0}
+            values |= {**self._counts, **more, 'rejected': self._rejected.total()}
             values |= {f'rejected_{reason}': count for reason, count in sorted(self._rejected.items())}
-            values['rate_hz'] = f'{len(recent) / 5.0:.2f}'
-            values['seconds_since_answer'] = f'{age:.3f}'
-            for kind, window in (
-                ('key', self._key),
-                ('nonkey', self._other),
-                ('all', [*self._key, *self._other]),
-            ):
-                values |= _percentiles(f'latency_{kind}_ms', list(window))
-            values['last_error'] = self._last_error
-            errors = self._counts['errors']
+            values['rate_hz'] = f'{len(self._answered_at) / span:.2f}'
+            values['seconds_since_answer'] = f'{now - last:.3f}'
+            windows = {'key': list(self._key), 'nonkey': list(self._other)}
+            trouble, at = self._trouble
+        windows['all'] = windows['key'] + windows['nonkey']
+        for kind, window in windows.items():
+            figures = percentiles(window).items()
+            values |= {f'latency_{kind}_ms_{figure}': f'{value:.1f}' for figure, value in figures}
+        values['last_trouble'] = trouble
         level, message = DiagnosticStatus.OK, 'segmenting' if active else 'inactive'
-        if errors:
-            level, message = DiagnosticStatus.WARN, f'{errors} errors, the last: {self._last_error}'
-        if active and not recent and not age < STALE_AFTER:
-            level, message = (
-                DiagnosticStatus.WARN,
-                'active, but no image was answered for 2 s: check the camera topic',
-            )
+        if active and now - last > STALE_AFTER:
+            level, message = DiagnosticStatus.WARN, f'no image was answered for {now - last:.0f} s'
+            message += '' if trouble and now - at < TROUBLE_SHOWN else ': check the camera topic'
+        if trouble and now - at < TROUBLE_SHOWN:
+            level, message = DiagnosticStatus.WARN, f'{message}; {now - at:.0f} s ago: {trouble}'
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware, values=pairs)
 
@@ -98,15 +116,3 @@ def to_array(status: DiagnosticStatus, stamp: object) -> DiagnosticArray:
     array = DiagnosticArray(status=[status])
     array.header.stamp = stamp
     return array
-
-
-def _percentiles(name: str, seconds: list[float]) -> dict[str, object]:
-    if not seconds:
-        return {}
-    p50, p95, p99 = np.percentile(np.array(seconds) * 1e3, (50, 95, 99))
-    return {
-        f'{name}_p50': f'{p50:.1f}',
-        f'{name}_p95': f'{p95:.1f}',
-        f'{name}_p99': f'{p99:.1f}',
-        f'{name}_max': f'{max(seconds) * 1e3:.1f}',
-    }

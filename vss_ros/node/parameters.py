@@ -109,7 +109,12 @@ def live_names() -> frozenset[str]:
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare all parameters with type, bounds and description."""
+    """Declare all parameters with type, bounds and description.
+
+    Raises:
+        rclpy.exceptions.ParameterException: A value given at the start has another type or is out of bounds.
+
+    """
     for f in fields(NodeConfig):
         text = f.metadata['text']
         if f.metadata['choices']:
@@ -118,6 +123,8 @@ def declare_parameters(node: Node) -> None:
         bounds = f.metadata['bounds']
         if bounds and isinstance(f.default, float):
             descriptor.floating_point_range = [FloatingPointRange(from_value=bounds[0], to_value=bounds[1])]
+            # "threshold: 1" in a file is an integer to YAML; a robot should not stay down for that.
+            descriptor.dynamic_typing = True
         elif bounds:
             descriptor.integer_range = [IntegerRange(from_value=bounds[0], to_value=bounds[1])]
         node.declare_parameter(f.name, f.default, descriptor)
@@ -127,23 +134,31 @@ def read_parameters(node: Node) -> NodeConfig:
     """Return the parameters as they are now.
 
     Raises:
-        VssError: A value is not among its choices.
+        VssError: A value is of another type, out of bounds, or not among its choices.
 
     """
-    config = NodeConfig(**{f.name: node.get_parameter(f.name).value for f in fields(NodeConfig)})
-    for f in fields(NodeConfig):
-        fault = choice_fault(f.name, getattr(config, f.name))
-        if fault:
-            raise VssError(fault)
+    values = {f.name: node.get_parameter(f.name).value for f in fields(NodeConfig)}
+    faults = [fault for name, value in values.items() if (fault := parameter_fault(name, value))]
+    if faults:
+        raise VssError('; '.join(faults))
+    whole = {f.name: float(values[f.name]) for f in fields(NodeConfig) if isinstance(f.default, float)}
+    config = NodeConfig(**(values | whole))
     parse_size(config.size)
     return config
 
 
-def choice_fault(name: str, value: object) -> str:
-    """Return what is wrong with a value of a parameter that has choices, empty if nothing is."""
-    choices = {f.name: f.metadata['choices'] for f in fields(NodeConfig)}.get(name, ())
-    return (
-        ''
-        if not choices or value in choices
-        else f'{name} is {value!r}, expected one of: {", ".join(choices)}'
-    )
+def parameter_fault(name: str, value: Any) -> str:
+    """Return what is wrong with a value, empty if nothing is or the parameter is not this node's."""
+    declared = {f.name: f for f in fields(NodeConfig)}.get(name)
+    if declared is None:
+        return ''
+    kind = type(declared.default)
+    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not fits or isinstance(value, bool) is not (kind is bool):
+        return f'{name} is {value!r}, expected {kind.__name__}'
+    choices, bounds = declared.metadata['choices'], declared.metadata['bounds']
+    if choices and value not in choices:
+        return f'{name} is {value!r}, expected one of: {", ".join(choices)}'
+    if bounds and not bounds[0] <= value <= bounds[1]:
+        return f'{name} is {value!r}, out of its range {bounds[0]} to {bounds[1]}'
+    return ''

@@ -7,19 +7,16 @@ An image travels: (1) ``_on_image`` puts it into the worker's one-slot mailbox; 
 from __future__ import annotations
 
 import platform
-import sys
 import time
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
@@ -31,19 +28,27 @@ from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
 from vss_ros.evaluation.overlay import blend
 from vss_ros.msg import KeyFrameDecision
-from vss_ros.node.conversions import to_decision, to_frame, to_image
+from vss_ros.node.conversions import stamp_to_ns, to_decision, to_frame, to_image
 from vss_ros.node.diagnostics import Statistics, to_array
 from vss_ros.node.label_info import create_label_info
-from vss_ros.node.parameters import choice_fault, declare_parameters, live_names, read_parameters
-from vss_ros.node.process import StopRequest
+from vss_ros.node.parameters import (
+    NodeConfig,
+    declare_parameters,
+    live_names,
+    parameter_fault,
+    read_parameters,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from std_msgs.msg import Header
 
     from vss_ros.engine.frames import Frame, FrameResult
 
 CAMERA_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+NAMES = frozenset(f.name for f in fields(NodeConfig))
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -52,6 +57,8 @@ class Received(NamedTuple):
 
     message: Image | CompressedImage
     at: float
+    follows_ns: int | None
+    """Stamp of the image received before, nanoseconds."""
 
 
 class SegmentationNode(LifecycleNode):
@@ -74,33 +81,12 @@ class SegmentationNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and create the topics; FAILURE leaves the node unconfigured, the log says why."""
-        try:
-            self._config = read_parameters(self)
-            self._built = build_segmenter(
-                self._config.segmenter(), on_slow_track_error=self._on_slow_track_error
-            )
-            self._table = load_classes(self._built.card.classes)
-            self._built.segmenter.warm_up(self._built.card.input_size)
-        except (VssError, OSError) as error:
-            self.get_logger().error(f'cannot configure: {error}')
-            self._release()
-            return FAILURE
-        self._create_topics(self._built)
-        self.get_logger().info(
-            f'model {self._built.card.name} on {self._built.device}: {self._config.propagation}, '
-            f'{self._config.scheduler}, {self._config.track}'
-        )
-        return super().on_configure(state)
+        return super().on_configure(state) if self._transition('configure', self._configure) else FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the camera."""
+        """Subscribe to the camera; FAILURE leaves the node inactive."""
         result = super().on_activate(state)
-        self._worker = Worker(self._segment, self._on_error, 'segmentation')
-        compressed = self._config.image_transport == 'compressed'
-        kind, topic = (CompressedImage, 'image_raw/compressed') if compressed else (Image, 'image_raw')
-        self._subscription = self.create_subscription(kind, topic, self._on_image, CAMERA_QOS)
-        self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
-        return result
+        return result if self._transition('activate', self._activate) else FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, finish the image in hand, forget the stream."""
@@ -114,8 +100,7 @@ class SegmentationNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop, from whatever state."""
-        self._stop_stream()
-        self._release()
+        self.stop()
         return super().on_shutdown(state)
 
     def stop(self) -> None:
@@ -123,18 +108,49 @@ class SegmentationNode(LifecycleNode):
         self._stop_stream()
         self._release()
 
+    def _transition(self, name: str, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 (out of memory, a driver's own: whatever it is, it is said)
+            kind = '' if isinstance(error, VssError) else f'{type(error).__name__}: '
+            self.get_logger().error(f'cannot {name}: {kind}{error}')
+            self.stop()
+            return False
+        return True
+
+    def _configure(self) -> None:
+        self._config = read_parameters(self)
+        self._built = build_segmenter(self._config.segmenter(), on_slow_track_error=self._on_slow_track_error)
+        self._table = load_classes(self._built.card.classes)
+        self._built.segmenter.warm_up(self._built.card.input_size)
+        self._create_topics(self._built)
+        self.get_logger().info(
+            f'model {self._built.card.name} on {self._built.device}: {self._config.propagation}, '
+            f'{self._config.scheduler}, {self._config.track}'
+        )
+
+    def _activate(self) -> None:
+        self._worker = Worker(self._segment, self._on_error, 'segmentation')
+        self._statistics.activated()
+        compressed = self._config.image_transport == 'compressed'
+        kind, topic = (CompressedImage, 'image_raw/compressed') if compressed else (Image, 'image_raw')
+        self._previous_stamp_ns: int | None = None
+        self._subscription = self.create_subscription(kind, topic, self._on_image, CAMERA_QOS)
+        self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
+
     # The way of an image.
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._statistics.received()
         if self._worker is not None:
-            self._worker.offer(Received(message, time.perf_counter()))
+            self._worker.offer(Received(message, time.perf_counter(), self._previous_stamp_ns))
+            self._previous_stamp_ns = stamp_to_ns(message.header.stamp)
 
     def _segment(self, received: Received) -> None:
         built = self._built
         if built is None:
             return
-        frame = to_frame(received.message, self._frames)
+        frame = to_frame(received.message, self._frames, received.follows_ns)
         confident = self._confidence.get_subscription_count() > 0
         result = built.segmenter.step(frame, confidence=confident)
         self._frames += 1
@@ -170,18 +186,21 @@ class SegmentationNode(LifecycleNode):
         """Count and report what a frame raised; the worker goes on with the next."""
         stamp = received.message.header.stamp
         if isinstance(error, ImageError):
-            self._statistics.rejected(error.reason)
+            self._statistics.rejected(error)
             self.get_logger().warning(f'image rejected: {error}', throttle_duration_sec=1.0)
             return
         self._statistics.failed(error)
         self.get_logger().error(
             f'image {stamp.sec}.{stamp.nanosec:09d} was not segmented: {type(error).__name__}: {error}; '
-            'going on with the next'
+            'going on with the next',
+            throttle_duration_sec=1.0,
         )
 
     def _on_slow_track_error(self, error: BaseException) -> None:
-        self._statistics.failed(error)
-        self.get_logger().error(f'slow track: {type(error).__name__}: {error}; the fast track goes on')
+        self._statistics.slow_track_failed(error)
+        self.get_logger().error(
+            f'slow track: {type(error).__name__}: {error}; the fast track goes on', throttle_duration_sec=1.0
+        )
 
     # Services, parameters, diagnostics.
 
@@ -201,12 +220,9 @@ class SegmentationNode(LifecycleNode):
     def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
         """Accept live parameters at any time, the others before the node is configured."""
         for parameter in parameters:
-            fault = choice_fault(parameter.name, parameter.value)
-            if (
-                not fault
-                and self._built is not None
-                and parameter.name not in live_names() | {'use_sim_time'}
-            ):
+            fault = parameter_fault(parameter.name, parameter.value)
+            fixed = self._built is not None and parameter.name in NAMES - live_names()
+            if not fault and fixed and parameter.value != getattr(self._config, parameter.name):
                 fault = f'{parameter.name} is fixed once the node is configured: cleanup, set, configure'
             if fault:
                 return SetParametersResult(successful=False, reason=fault)
@@ -242,20 +258,18 @@ class SegmentationNode(LifecycleNode):
         self._overlay = self.create_lifecycle_publisher(Image, '~/overlay', OUTPUT_QOS)
         self._key_frame = self.create_lifecycle_publisher(KeyFrameDecision, '~/key_frame', OUTPUT_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        publishers = [self._mask, self._confidence, self._overlay, self._key_frame, self._diagnostics]
+        outputs = (self._mask, self._confidence, self._overlay, self._key_frame)
         label_info = create_label_info(self, built.card.class_names)
-        services = [
+        services = (
             self.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
             self.create_service(Trigger, '~/reset', self._on_reset),
-        ]
+        )
         # By the machine's clock: with use_sim_time a paused simulation must not silence diagnostics.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=steady)
         self._owned = [
-            *(
-                (self.destroy_publisher, publisher)
-                for publisher in publishers + ([label_info] if label_info else [])
-            ),
+            *((self.destroy_lifecycle_publisher, publisher) for publisher in outputs),
+            *((self.destroy_publisher, p) for p in (self._diagnostics, label_info) if p is not None),
             *((self.destroy_service, service) for service in services),
             (self.destroy_timer, timer),
         ]
@@ -277,32 +291,3 @@ class SegmentationNode(LifecycleNode):
         if self._built is not None:
             self._built.segmenter.close()
             self._built = None
-
-
-def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; returns the exit status."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    stop = StopRequest()
-    node = SegmentationNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    status = 0
-    if node.get_parameter('autostart').value and not _autostart(node):
-        status = 1
-    while status == 0 and not stop.requested:
-        executor.spin_once(timeout_sec=0.1)
-    node.stop()
-    executor.remove_node(node)
-    node.destroy_node()
-    executor.shutdown()
-    rclpy.try_shutdown()
-    return status
-
-
-def _autostart(node: SegmentationNode) -> bool:
-    """Configure and activate; the log says why where it fails."""
-    return node.trigger_configure() == SUCCESS and node.trigger_activate() == SUCCESS
-
-
-if __name__ == '__main__':
-    sys.exit(main())

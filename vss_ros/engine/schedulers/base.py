@@ -70,7 +70,7 @@ class Scheduler(nn.Module, ABC):
             raise VssError(msg)
         self.min_interval, self.max_interval = least, most
         if threshold is not None:
-            self.threshold = threshold if threshold > 0 else self.default_threshold
+            self.threshold = float(threshold) if threshold > 0 else self.default_threshold
 
     def prepare(self, low: Tensor) -> Tensor | None:  # noqa: ARG002 (most schedulers look at no features)
         """Return what later frames need of a frame's F_l; computed once, cached with a key frame."""
