@@ -37,15 +37,20 @@ def arguments() -> list[Action]:
             None,
         ),
         ('model', '', 'Model: a name of `vss models` or the path of a card; empty: as in params_file', None),
-        ('device', '', 'Where the network runs; empty: as in params_file', ['', 'auto', 'cpu', 'cuda']),
+        ('device', '', 'auto, cpu, cuda or cuda:N; empty: as in params_file', None),
         ('image_topic', 'image_raw', 'Topic of the camera (compressed: without /compressed)', None),
         ('image_transport', '', 'What to subscribe to; empty: as in params_file', ['', 'raw', 'compressed']),
-        ('use_sim_time', 'false', 'Take the time from /clock: for bags and simulators', BOOLEAN),
+        (
+            'use_sim_time',
+            '',
+            'Time from /clock (bags, simulators); empty: as in params_file',
+            ['', *BOOLEAN],
+        ),
         (
             'autostart',
-            'true',
-            'Configure and activate the node at once; false: wait for transitions',
-            BOOLEAN,
+            '',
+            'Configure and activate at once, or wait for transitions; empty: as in params_file',
+            ['', *BOOLEAN],
         ),
         ('log_level', 'info', 'Log level of the node', ['debug', 'info', 'warn', 'error', 'fatal']),
         ('respawn', 'false', 'Start the node again, after 2 s, when it ends', BOOLEAN),
@@ -66,7 +71,8 @@ def start(context: LaunchContext) -> list[Action]:
     def flag(name: str) -> bool:
         return text(name).lower() == 'true'
 
-    overrides: dict[str, str | bool] = {name: flag(name) for name in ('use_sim_time', 'autostart')}
+    # Only what is given: the defaults of this file must not overrule the parameter file.
+    overrides: dict[str, str | bool] = {n: flag(n) for n in ('use_sim_time', 'autostart') if text(n)}
     overrides |= {name: text(name) for name in ('model', 'device', 'image_transport') if text(name)}
     topic = text('image_topic')
     # A logger is named like the node, with dots. Only this one: rclpy's own debug lines would bury it.

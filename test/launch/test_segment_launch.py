@@ -102,7 +102,7 @@ def test_every_argument_is_described(launch_ros: None) -> None:
 def test_defaults(launch_ros: None, tmp_path: Path) -> None:
     result = start(tmp_path)
     assert result['files'][0] == str(tmp_path / 'prefix/share/vss_ros/config/segment.yaml')
-    assert overrides(result) == {'use_sim_time': False, 'autostart': True}
+    assert overrides(result) == {}
     words = result['arguments']
     assert '__node:=segmentation' in words
     assert 'image_raw:=image_raw' in words

@@ -211,7 +211,7 @@ def test_live_parameters(start: Callable[..., Graph]) -> None:
         (Parameter('interval', value=-3), 'range'),
         (Parameter('track', value='fast_slow'), 'once the node is configured'),
         (Parameter('track', value='sideways'), 'expected one of'),
-        (Parameter('min_interval', value=9), 'min_interval'),
+        (Parameter('min_interval', value=31), 'min_interval'),
     ):
         (refused,) = graph.node.set_parameters([parameter])
         assert not refused.successful

@@ -12,11 +12,12 @@ Examples:
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
 from vss_ros.cli.output import add_json_argument, write_json
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         write_json(folder / 'summary.json', summary)
     built.segmenter.close()
     write_json(args.json, summary)
-    _print(summary, args.output)
+    _print(summary, args.output, sys.stderr if str(args.json) == '-' else sys.stdout)
     return 1 if summary['rejected'] else 0
 
 
@@ -85,7 +86,10 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
             result = built.segmenter.step(frame)
             mask = resize_labels(result.labels, result.size)
             rows.append(row_of(result, perf_counter() - start))
-            cv2.imwrite(str(folder / 'masks' / f'{frame.index:06d}.png'), mask)
+            path = folder / 'masks' / f'{frame.index:06d}.png'
+            if not cv2.imwrite(str(path), mask):
+                msg = f'{path} cannot be written; is the disk full?'
+                raise VssError(msg)
             if truth is not None:
                 matrix.add(truth, mask)
                 truths += 1
@@ -131,32 +135,41 @@ def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, bui
     return summary
 
 
-def _print(summary: dict[str, Any], output: Path) -> None:
+def _print(summary: dict[str, Any], output: Path, file: TextIO) -> None:
     latency = summary['latency_ms']
     rhythm = f'{summary["key_frames"]} key frames (every {summary["mean_interval"]:.1f})'
-    print(f'{summary["frames"]} frames, {rhythm}')
-    print(f'step: p50 {latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms, max {latency["max"]:.1f} ms')
+    print(f'{summary["frames"]} frames, {rhythm}', file=file)
+    print(
+        f'step: p50 {latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms, max {latency["max"]:.1f} ms',
+        file=file,
+    )
     if 'miou' in summary:
-        print(f'mIoU {100 * summary["miou"]:.2f} %')
+        print(f'mIoU {100 * summary["miou"]:.2f} %', file=file)
     if summary['rejected']:
-        print(f'{summary["rejected"]} damaged frames were left out')
-    print(f'look at {output}/overlay.mp4 and {output}/timeline.png')
+        print(f'{summary["rejected"]} damaged frames were left out', file=file)
+    print(f'look at {output}/overlay.mp4 and {output}/timeline.png', file=file)
 
 
 @contextmanager
 def _whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """Make a folder that appears under its name when the block ends well, and not at all otherwise."""
+    target = target.resolve()
     if target.exists() and not overwrite:
         msg = f'{target} exists already; choose another folder or add --overwrite'
+        raise VssError(msg)
+    if target.exists() and not (target / 'decisions.csv').is_file() and any(target.iterdir()):
+        msg = f'{target} holds no earlier result, so --overwrite leaves it alone; choose another folder'
         raise VssError(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
     try:
         yield partial
-        if target.is_dir():
-            shutil.rmtree(target)
         partial.chmod(0o755)
+        old = target.with_name(f'.{target.name}.old.{partial.name}')
+        if target.exists():
+            target.rename(old)
         partial.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

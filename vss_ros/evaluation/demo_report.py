@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from vss_ros.cli.output import write_json
 from vss_ros.data.classes import load_classes
 from vss_ros.engine.model_card import read_card
+from vss_ros.errors import VssError
 from vss_ros.evaluation.confusion import ConfusionMatrix
 from vss_ros.evaluation.decisions import mean_interval, plot_timeline, write_csv
 from vss_ros.evaluation.latency import percentiles
@@ -32,7 +34,7 @@ PICTURE_EVERY = 45
 PICTURES = 3
 
 
-def write_report(recording: Recording, output: Path, source: Path, *, model: str) -> int:
+def write_report(recording: Recording, output: Path, source: Path, *, model: str, fps: float) -> int:
     """Write overlay.mp4, timeline.png, decisions.csv, summary.json and print a table.
 
     Returns:
@@ -41,7 +43,7 @@ def write_report(recording: Recording, output: Path, source: Path, *, model: str
     """
     table = load_classes(read_card(model).classes)
     matrix = ConfusionMatrix(len(table), table.void_id)
-    pictures = _read(recording, output, table, matrix)
+    pictures = _read(recording, output, table, matrix, fps)
     rows = recording.decisions
     if not rows:
         print(f'no image was answered; look at {output}/segmentation_node.log')
@@ -56,19 +58,18 @@ def write_report(recording: Recording, output: Path, source: Path, *, model: str
 
 
 def _read(
-    recording: Recording, output: Path, table: ClassTable, matrix: ConfusionMatrix
+    recording: Recording, output: Path, table: ClassTable, matrix: ConfusionMatrix, fps: float
 ) -> list[NDArray[np.uint8]]:
     """Go through the recording once: score masks, draw the video; returns a few of its pictures."""
     few: list[NDArray[np.uint8]] = []
     size: tuple[int, int] | None = None
     writer: OverlayWriter | None = None
     for answer in tqdm(recording.answers(), desc='drawing', unit='frame'):
-        if answer.mask is not None and answer.truth is not None and answer.mask.shape == answer.truth.shape:
-            matrix.add(answer.truth, answer.mask)
+        recording.counts['scored'] += _score(answer, matrix)
         if answer.image is None or answer.mask is None:
             continue
         size = size or (answer.mask.shape[0], answer.mask.shape[1])
-        writer = writer or OverlayWriter(output / 'overlay.mp4', size, 15.0)
+        writer = writer or OverlayWriter(output / 'overlay.mp4', size, fps)
         picture = blend(answer.image, answer.mask, table)
         picture = _captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer)
         writer.write(picture)
@@ -77,6 +78,25 @@ def _read(
     if writer is not None:
         writer.close()
     return few
+
+
+def _score(answer: Answer, matrix: ConfusionMatrix) -> bool:
+    """Add an answer to the matrix; False where there is nothing to compare or truth is of other classes."""
+    if answer.mask is None or answer.truth is None:
+        return False
+    try:
+        matrix.add(answer.truth, answer.mask)
+    except VssError as error:
+        tqdm.write(f'mask {answer.stamp_ns} is not scored: {error}')
+        return False
+    return True
+
+
+def _unpaired(masks: list[int], decisions: list[int]) -> int:
+    """Return how many masks lack exactly one decision of their own, or decisions a mask."""
+    counts = Counter(masks)
+    counts.subtract(decisions)
+    return sum(abs(count) for count in counts.values())
 
 
 def _write_picture(pictures: list[NDArray[np.uint8]], output: Path) -> None:
@@ -119,13 +139,15 @@ def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
         'decisions': len(rows),
         'key_frames': len(keys),
         'mean_interval': round(mean_interval(rows), 3),
-        'miou': round(matrix.miou, 5) if recording.counts['truth'] else None,
+        'miou': round(matrix.miou, 5) if recording.counts['scored'] else None,
+        'masks_scored': recording.counts['scored'],
         'latency_ms': percentiles([row.latency for row in rows]),
-        'latency_key_ms': percentiles([row.latency for row in keys if row.track != 'full']),
-        'latency_full_ms': percentiles([row.latency for row in keys if row.track == 'full']),
+        'latency_key_ms': percentiles([row.latency for row in keys]),
+        'latency_key_fast_ms': percentiles([row.latency for row in keys if row.track == 'fast']),
+        'latency_key_full_ms': percentiles([row.latency for row in keys if row.track == 'full']),
         'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
         'masks_out_of_order': sum(later <= earlier for earlier, later in pairwise(stamps)),
-        'masks_without_decision': len(set(stamps) ^ {row.stamp_ns for row in rows}),
+        'masks_without_decision': _unpaired(stamps, [row.stamp_ns for row in rows]),
         'dropped': {
             'overwritten': int(told.get('overwritten', 0)),
             'rejected': int(told.get('rejected', 0)),
@@ -150,6 +172,6 @@ def _print(summary: dict[str, Any], output: Path) -> None:
         print(f'mIoU of the published masks {100 * summary["miou"]:.1f} %')
     print('latency from receipt to published mask, ms')
     print(line('propagated', summary['latency_nonkey_ms']))
-    print(line('key frames, answered by fast track', summary['latency_key_ms']))
-    print(line('key frames, whole network', summary['latency_full_ms']))
+    print(line('key frames, answered by fast track', summary['latency_key_fast_ms']))
+    print(line('key frames, whole network', summary['latency_key_full_ms']))
     print(f'look at {output}/overlay.mp4 and {output}/timeline.png; all that was published: {output}/bag')

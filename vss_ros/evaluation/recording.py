@@ -6,17 +6,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vss_ros.data.bags import message_types, open_bag, read_messages
 from vss_ros.data.image_decoding import decode_compressed, decode_mask, decode_raw, decode_raw_mask
 from vss_ros.data.messages import stamp_ns
+from vss_ros.errors import VssError
 from vss_ros.evaluation.decisions import DecisionRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
+
+
+PATIENCE = 30
+"""Stamps that may wait for what belongs to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +60,19 @@ class Recording:
     decisions: list[DecisionRow] = field(default_factory=list)
     diagnostics: dict[str, str] = field(default_factory=dict)
     """The last status of the node."""
+    last_fault: str = ''
+    """Why the last picture that could not be decoded was not."""
 
     def answers(self) -> Iterator[Answer]:
-        """Yield every stamp's image, mask, decision and truth once all that will come have come.
+        """Yield the stamps in order of their images, each with what belongs to it.
 
-        A stamp that lacks one of them (an image nobody answered) is yielded at the end of the bag.
+        What lacks a part (an image nobody answered, a mask without truth) is yielded without it once
+        ``PATIENCE`` later stamps have come, so that memory stays bounded.
         """
         roles = {self.topics.image: 'image', self.topics.mask: 'mask', self.topics.decision: 'decision'}
         if self.topics.truth:
             roles[self.topics.truth] = 'truth'
-        complete = set(roles.values())
-        waiting: dict[int, Answer] = {}
+        waiting: dict[int, dict[str, Any]] = {}
         types = message_types()
         with open_bag(self.path) as reader:
             wanted = [c for c in reader.connections if c.topic in roles or c.topic == self.topics.diagnostics]
@@ -74,29 +82,48 @@ class Recording:
                     self._take_diagnostics(message)
                     continue
                 role, stamp = roles[connection.topic], stamp_ns(message)
-                answer = waiting.setdefault(stamp, Answer(stamp))
-                setattr(answer, role, self._decode(role, message))
-                self.counts[role] += 1
-                if all(getattr(answer, name) is not None for name in complete):
-                    yield waiting.pop(stamp)
-        yield from waiting.values()
+                self._count(role, message, stamp)
+                waiting.setdefault(stamp, {})[role] = message
+                while waiting:
+                    first = min(waiting)
+                    if len(waiting[first]) < len(roles) and len(waiting) <= PATIENCE:
+                        break
+                    yield self._answer(first, waiting.pop(first))
+        for stamp in sorted(waiting):
+            yield self._answer(stamp, waiting[stamp])
 
-    def _decode(self, role: str, message: Any) -> Any:
+    def _count(self, role: str, message: Any, stamp: int) -> None:
+        self.counts[role] += 1
         if role == 'decision':
             self.decisions.append(_row(message))
-            return self.decisions[-1]
-        if role == 'mask':
-            self.mask_stamps.append(stamp_ns(message))
-        if role == 'image':
-            return _pixels(message)
-        if hasattr(message, 'format'):
-            return decode_mask(message.data)
-        return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
+        elif role == 'mask':
+            self.mask_stamps.append(stamp)
+
+    def _answer(self, stamp: int, messages: dict[str, Any]) -> Answer:
+        answer = Answer(stamp)
+        if 'decision' in messages:
+            answer.decision = _row(messages['decision'])
+        for role, decode in (('image', _pixels), ('mask', _labels), ('truth', _labels)):
+            try:
+                setattr(answer, role, decode(messages[role]) if role in messages else None)
+            except VssError as error:  # the node refused it too; the rest of the recording still counts
+                self.counts[f'undecodable_{role}'] += 1
+                self.last_fault = str(error)
+        return answer
 
     def _take_diagnostics(self, message: Any) -> None:
         for status in message.status:
             if status.name.endswith('segmentation'):
                 self.diagnostics = {pair.key: pair.value for pair in status.values}
+
+
+def _labels(message: Any) -> NDArray[np.uint8]:
+    if hasattr(message, 'format'):
+        return decode_mask(message.data)
+    if message.encoding == '16UC1':  # ids are bytes; the node widens them on request
+        wide = np.frombuffer(message.data, '<u2').reshape(message.height, -1)[:, : message.width]
+        return wide.astype(np.uint8)
+    return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
 
 
 def _pixels(message: Any) -> NDArray[np.uint8]:

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Self
 
 from tqdm import tqdm
 
+from vss_ros.data.bags import is_bag
 from vss_ros.data.playback import Topic, open_playback
-from vss_ros.data.sources import is_mask_topic
+from vss_ros.data.sources import is_mask_topic, open_source
 from vss_ros.errors import VssError
 from vss_ros.evaluation.demo_report import write_report
 from vss_ros.evaluation.recording import RecordedTopics, Recording
@@ -35,11 +36,16 @@ if TYPE_CHECKING:
 
 NODE = '/segmentation'
 STOP_SECONDS = 20.0
+OUTPUTS = ('overlay.mp4', 'timeline.png', 'picture.png', 'decisions.csv', 'summary.json')
+QUIET_DOMAIN = 91
+"""ROS domain used where none is set: a demo must not meet a robot's own /segmentation."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     args = _parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the children are stopped as well
+    os.environ.setdefault('ROS_DOMAIN_ID', str(QUIET_DOMAIN))
     try:
         return _run(args)
     except VssError as error:
@@ -55,11 +61,15 @@ def _run(args: argparse.Namespace) -> int:
     image, truth, images = _topics(source)
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
+    for name in OUTPUTS:  # so that what is there after a failure is not an older run's
+        (output / name).unlink(missing_ok=True)
     topics = RecordedTopics(image.name, f'{NODE}/mask', f'{NODE}/key_frame', truth.name if truth else None)
-    print(f'playing {source} through {NODE} over DDS')
+    print(f'playing {source} through {NODE} over DDS, ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}')
     play(source, image, topics, output, rate=args.rate, parameters=args.param, total=images)
     recording = Recording(output / 'bag', topics)
-    return write_report(recording, output, source, model=_model(args.param))
+    with open_source(source, image_topic=image.name if is_bag(source) else None) as opened:
+        fps = opened.fps or 15.0
+    return write_report(recording, output, source, model=_model(args.param), fps=fps)
 
 
 def _topics(source: Path) -> tuple[Topic, Topic | None, int]:
