@@ -114,6 +114,31 @@ def test_compressed_images(suffix: str, format_name: str, start: Callable[..., G
     assert graph.stamps('mask') == [10**9]
 
 
+def test_hundreds_of_damaged_compressed_images(start: Callable[..., Graph]) -> None:
+    graph = start(image_transport='compressed', propagation='none')
+    image = clip_images(1)[0]
+    rng = np.random.default_rng(1)
+    whole = {suffix: cv2.imencode(suffix, image)[1].tobytes() for suffix in ('.jpg', '.png')}
+    good = CompressedImage(format='jpeg', data=whole['.jpg'])
+    good.header.stamp = ns_to_stamp(10**9)
+    graph.send(good)
+    for i in range(200):
+        suffix = ('.jpg', '.png')[i % 2]
+        data = whole[suffix][: int(rng.integers(0, len(whole[suffix])))]  # a transfer that broke off
+        if i % 10 == 0:
+            data = rng.bytes(int(rng.integers(0, 2000)))
+        damaged = CompressedImage(format=suffix[1:], data=data)
+        damaged.header.stamp = ns_to_stamp((2 + i) * 10**9)
+        graph.camera.publish(damaged)
+        graph.wait_for_rejections(i + 1)
+    good.header.stamp = ns_to_stamp(10**12)
+    graph.send(good)
+    graph.wait(lambda: len(graph.received['mask']) == 2, 'the mask after the damaged images')
+    assert graph.stamps('mask') == [10**9, 10**12]
+    assert graph.received['mask'][0].data == graph.received['mask'][1].data
+    assert graph.count('errors') == 0
+
+
 def _malformed(rng: np.random.Generator, image: np.ndarray[Any, np.dtype[np.uint8]], stamp_ns: int) -> Image:
     """Return an image message that is wrong in one random way."""
     message = image_message(image, stamp_ns)
