@@ -46,7 +46,7 @@ def write_report(recording: Recording, output: Path, source: Path, *, model: str
     pictures = _read(recording, output, table, matrix, fps)
     rows = recording.decisions
     if not rows:
-        print(f'no image was answered; look at {output}/segmentation_node.log')
+        print(f'no image was answered; look at {output}/segmentation_main.log')
         return 1
     plot_timeline(rows, output / 'timeline.png', f'{source.name}: live over DDS, {model}')
     _write_picture(pictures, output)

@@ -109,55 +109,39 @@ def play(
         VssError: A process failed; the message shows the end of its log.
 
     """
-    compressed = image.msgtype.endswith('CompressedImage')
-    published = 'image_raw/compressed' if compressed else 'image_raw'
-    given = [f'image_transport:={"compressed" if compressed else "raw"}', *parameters]
-    node = [
-        sys.executable,
-        '-m',
-        'vss_ros.node.segmentation_main',
-        '--ros-args',
-        '--params-file',
-        str(resource('config', 'segment.yaml')),
-    ]
-    node += ['-r', f'{published}:={image.name}', *(word for pair in given for word in ('-p', pair))]
-    recorded = [
-        f'{image.name}:{image.msgtype}',
-        topics.mask,
-        topics.decision,
-        f'{NODE}/confidence',
-        topics.diagnostics,
-    ]
-    recorded += [topics.truth] if topics.truth else []
-    record = [
-        sys.executable,
-        '-m',
-        'vss_ros.node.recorder',
-        *recorded,
-        '-o',
-        str(output / 'bag'),
-        '--overwrite',
-    ]
-    player = [
-        sys.executable,
-        '-m',
-        'vss_ros.node.bag_player',
-        str(source),
-        '--wait-subscribers',
-        '2',
-        '--rate',
-        str(rate),
-    ]
     with ExitStack() as stack:
-        recorder = stack.enter_context(_Process('recorder', record, output))
-        segmenter = stack.enter_context(_Process('segmentation_node', node, output))
+
+        def start(name: str, words: Sequence[str]) -> _Process:
+            module = f'vss_ros.node.{name}'
+            return stack.enter_context(_Process(name, [sys.executable, '-m', module, *words], output))
+
+        recorder = start('recorder', _recorder_words(image, topics, output))
+        segmenter = start('segmentation_main', _node_words(image, parameters))
         segmenter.wait_for('waiting for images', 90.0)
         recorder.wait_for(f'recording {topics.decision}', 30.0)
-        playing = stack.enter_context(_Process('bag_player', player, output))
-        _watch([playing, segmenter, recorder], total)
+        player = start('bag_player', [str(source), '--wait-subscribers', '2', '--rate', str(rate)])
+        _watch([player, segmenter, recorder], total)
         time.sleep(1.5)  # the last mask is on its way, and the last second's diagnostics
         segmenter.stop()
         recorder.stop()
+
+
+def _node_words(image: Topic, parameters: Sequence[str]) -> list[str]:
+    """Return the node's command line for a camera topic."""
+    transport = 'compressed' if image.msgtype.endswith('CompressedImage') else 'raw'
+    subscribed = 'image_raw/compressed' if transport == 'compressed' else 'image_raw'
+    words = ['--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
+    words += ['-r', f'{subscribed}:={image.name}']
+    for pair in (f'image_transport:={transport}', *parameters):
+        words += ['-p', pair]
+    return words
+
+
+def _recorder_words(image: Topic, topics: RecordedTopics, output: Path) -> list[str]:
+    """Return the recorder's command line: the camera, what the node publishes, and the truth."""
+    recorded = [f'{image.name}:{image.msgtype}', topics.mask, topics.decision, f'{NODE}/confidence']
+    recorded += [topics.diagnostics, *([topics.truth] if topics.truth else [])]
+    return [*recorded, '-o', str(output / 'bag'), '--overwrite']
 
 
 def _watch(processes: Sequence[_Process], total: int) -> None:
