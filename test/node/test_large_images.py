@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 IMAGES = 100
+TRIES = 3
 
 
 class Delivery(TypedDict):
@@ -59,13 +60,12 @@ def test_profile_delivers_every_large_image(
     with_profile = ros_domain | large_image_environment(ros_domain)
     assert with_profile != ros_domain
     default = deliver(ros_domain)
-    tuned = deliver(with_profile)
-    first_try = ''
-    if (
-        tuned['received'] < IMAGES
-    ):  # a machine that is busy elsewhere holds a process up for longer than the queue
-        first_try = f', after a first try that lacked images {tuned["missing"]}'
-        tuned = deliver(with_profile)
+    tries = [deliver(with_profile)]
+    # A machine that is busy elsewhere may hold a process up for longer than the queue; each try is shown.
+    while tries[-1]['missing'] and len(tries) < TRIES:
+        tries.append(deliver(with_profile))
+    tuned = tries[-1]
+    first_try = ''.join(f', after a try that lacked images {failed["missing"]}' for failed in tries[:-1])
     figures = (
         f'1024x2048 rgb8, 25 Hz, best effort, two processes: defaults {default["received"]}/{IMAGES} '
         f'(p50 {default["p50_ms"]} ms), profile {tuned["received"]}/{IMAGES} (p50 {tuned["p50_ms"]} ms)'
