@@ -14,6 +14,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -79,6 +80,7 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
     matrix = ConfusionMatrix(len(table), table.void_id)
     rows, writer, truths = [], None, 0
     size: tuple[int, int] | None = None
+    parts: defaultdict[str, list[float]] = defaultdict(list)
     (folder / 'masks').mkdir()
     try:
         for frame, truth in tqdm(source, total=source.frame_count, unit='frame', desc='segmenting'):
@@ -86,6 +88,8 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
             result = built.segmenter.step(frame)
             mask = resize_labels(result.labels, result.size)
             rows.append(row_of(result, perf_counter() - start))
+            for part, seconds in result.seconds.items():
+                parts[part].append(1e3 * seconds)
             path = folder / 'masks' / f'{frame.index:06d}.png'
             if not cv2.imwrite(str(path), mask):
                 msg = f'{path} cannot be written; is the disk full?'
@@ -109,7 +113,9 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
         writer.close()
     write_csv(rows, folder / 'decisions.csv')
     plot_timeline(rows, folder / 'timeline.png', f'{source.path.name}: offline')
-    return _summary(rows, matrix if truths else None, table.names, source, built)
+    summary = _summary(rows, matrix if truths else None, table.names, source, built)
+    # Medians over the frames on which a part ran.
+    return summary | {'parts_ms': {part: round(float(np.median(ms)), 2) for part, ms in parts.items()}}
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
