@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.frames import Frame
+from vss_ros.engine.motion import MOTIONS
+from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import IMAGENET, Preprocessor
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.propagation.spatially_variant_conv import SpatiallyVariantConv
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.tracks import Blocking, Track
+from vss_ros.engine.view import View, look
 
 if TYPE_CHECKING:
     from vss_ros.engine.schedulers import Scheduler
@@ -32,7 +36,7 @@ def backbone(seed: int = 0) -> Backbone:
 def propagation(net: Backbone, name: str = 'spatially_variant_conv') -> Propagation:
     """Return a propagation with random weights that fits a backbone."""
     cls = PROPAGATIONS.get(name)
-    return cls(net.low_channels, net.high_channels, net.low_stride, net.high_stride).eval()
+    return cls(Shapes.of(net, cls.space)).eval()
 
 
 def identity_propagation(net: Backbone) -> SpatiallyVariantConv:
@@ -57,12 +61,9 @@ def segmenter(
     track: Track | None = None,
 ) -> StreamSegmenter:
     """Return a segmenter of given or default parts."""
-    parts = Parts(
-        net,
-        moved,
-        scheduler or FixedInterval(net.low_channels, max_interval=4),
-        track or Blocking(),
-    )
+    scheduler = scheduler or FixedInterval(net.low_channels, max_interval=4)
+    motion = MOTIONS.get('dis')() if scheduler.needs_motion or (moved and moved.motion) else None
+    parts = Parts(net, moved, scheduler, track or Blocking(), motion)
     return StreamSegmenter(parts, Preprocessor(IMAGENET, SIZE, net.size_multiple, torch.device('cpu')))
 
 
@@ -75,8 +76,10 @@ def frame(
     return Frame(image, index * 66_666_667 if stamp_ns is None else stamp_ns, index)
 
 
-def low_of(net: Backbone, image: Frame) -> Tensor:
-    """Return F_l as the segmenter computes it."""
+def view_of(net: Backbone, image: Frame, before: Frame | None = None) -> View:
+    """Return a frame's view as the segmenter makes it, with motion to the frame before where there is one."""
+    trail = MotionTrail(MOTIONS.get('dis')())
     with torch.inference_mode():
-        low: Tensor = net.low(Preprocessor(IMAGENET, SIZE, 8, torch.device('cpu'))(image.image))
-        return low
+        if before is not None:
+            trail.follow(look(net, before.image[None]))
+        return trail.follow(look(net, image.image[None]))

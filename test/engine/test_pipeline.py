@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from engine_parts import backbone, frame, identity_propagation, low_of, propagation, segmenter
+from engine_parts import backbone, frame, identity_propagation, propagation, segmenter, view_of
 
 from vss_ros.engine.frames import Frame, Reason, Track
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
@@ -88,8 +88,8 @@ def test_fast_track_answers_and_slow_track_replaces_after_the_delay() -> None:
 
     # After the swap frame 6 is exactly what propagation from the true features of frame 4 gives.
     with torch.inference_mode():
-        low4, low6 = low_of(net, frame(4)), low_of(net, frame(6))
-        expected = net.head(moved(low4, net.high(low4), low6))
+        view4, view6 = view_of(net, frame(4)), view_of(net, frame(6))
+        expected = net.head(moved(view4, net.high(view4.low), view6))
     from vss_ros.engine.labels import argmax_upsampled
 
     assert np.array_equal(results[6].labels, argmax_upsampled(expected, (48, 64)))

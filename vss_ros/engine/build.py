@@ -15,12 +15,14 @@ from torch import nn
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.layers.fuse import fuse_conv_bn
 from vss_ros.engine.model_card import ModelCard, has_card, load_weights, read_card
+from vss_ros.engine.motion import MOTIONS, MotionEstimator
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import Normalisation, Preprocessor
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
-from vss_ros.engine.propagation.base import NO_PROPAGATION
+from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
+from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class SegmenterConfig:
     """Network input (height, width); None: the card's area at the camera's aspect."""
     threads: int = 0
     """CPU threads per track; 0 leaves a core for the slow track and the middleware."""
+    motion: str = 'auto'
+    """Motion estimator; auto: the propagation's own, or dis where only the scheduler looks at motion."""
     max_gap: float = 1.0
     """Seconds of silence after which a frame is a key frame."""
 
@@ -83,11 +87,14 @@ def build_segmenter(
         better = tuple(max(round(side / multiple), 1) * multiple for side in config.size)
         msg = f'size {config.size}: {card.builder} expects multiples of {multiple}; use {better}'
         raise VssError(msg)
+    propagation = _propagation(config, card, backbone, device)
+    scheduler = _scheduler(config, card, backbone, device)
     parts = Parts(
         backbone,
-        _propagation(config, card, backbone, device),
-        _scheduler(config, card, backbone, device),
-        _track(config, backbone),
+        propagation,
+        scheduler,
+        _track(config, WholeNetwork(backbone, propagation, scheduler)),
+        _motion(config, propagation, scheduler, device),
     )
     threads = config.threads or default_threads(background=isinstance(parts.track, FastSlow))
     torch.set_num_threads(threads)
@@ -116,8 +123,11 @@ def build_module(card: ModelCard) -> nn.Module:
         VssError: Unknown builder, missing or damaged weights.
 
     """
+    module: nn.Module
     if card.kind == 'backbone':
-        module: nn.Module = BACKBONES.get(card.builder)(len(card.class_names))
+        module = BACKBONES.get(card.builder)(len(card.class_names))
+    elif card.kind == 'motion':
+        module = MOTIONS.get(card.builder)()
     else:
         base = read_card(_beside(card, card.base))
         backbone = BACKBONES.get(base.builder)(len(base.class_names))
@@ -232,9 +242,8 @@ def _beside(card: ModelCard, name: str) -> str:
 
 
 def _new_propagation(name: str, backbone: Backbone) -> Propagation:
-    return PROPAGATIONS.get(name)(
-        backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride
-    )
+    cls = PROPAGATIONS.get(name)
+    return cls(Shapes.of(backbone, cls.space))
 
 
 def _propagation(
@@ -269,12 +278,26 @@ def _scheduler(
     return scheduler
 
 
-def _track(config: SegmenterConfig, backbone: Backbone) -> Track:
+def _motion(
+    config: SegmenterConfig, propagation: Propagation | None, scheduler: Scheduler, device: torch.device
+) -> MotionEstimator | None:
+    if propagation is None or not (propagation.motion or scheduler.needs_motion):
+        return None
+    name = config.motion if config.motion != 'auto' else propagation.motion or 'dis'
+    estimator = MOTIONS.get(name)()
+    if any(True for _ in estimator.parameters()):
+        card = read_card(name)  # motion depends on no backbone: one card serves all
+        _expect(card, 'motion')
+        _load(estimator, card, device)
+    return estimator
+
+
+def _track(config: SegmenterConfig, network: WholeNetwork) -> Track:
     if config.track not in TRACKS:
         msg = f'no track is called {config.track!r}; expected one of: {", ".join(TRACKS)}'
         raise VssError(msg)
     if config.track == 'blocking' or config.propagation == NO_PROPAGATION:
         return Blocking()
     if config.slow_delay:
-        return SimulatedFastSlow(backbone.high, config.slow_delay)
-    return FastSlow(backbone.high)
+        return SimulatedFastSlow(network.compute, config.slow_delay)
+    return FastSlow(network.compute)

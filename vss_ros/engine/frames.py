@@ -53,6 +53,21 @@ class Track(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CodecFrame:
+    """What a video codec says of one frame."""
+
+    is_key: bool
+    """An I-frame: coded without looking at another frame."""
+    vectors: NDArray[np.float32] | None = None
+    """``(n, 6)`` rows of x, y, width, height, dx, dy in pixels of the coded picture.
+
+    A block's top left corner, its size, and the motion from this frame back to the previous one: its content
+    was at ``(x + dx, y + dy)``. Parts of the picture that no block covers are coded afresh. None where the
+    vectors do not lead to the frame segmented before this one (an I-frame, or frames were skipped).
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One camera image as the engine sees it."""
 
@@ -64,6 +79,8 @@ class Frame:
     """Position in its stream, counted from 0 by whoever reads the stream."""
     follows_ns: int | None = None
     """Stamp of the image before this one, which may be one nobody segmented; None: the last step's."""
+    codec: CodecFrame | None = None
+    """For frames of a video stream, what the codec knows; None for single images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +119,5 @@ class FrameResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time per part.
 
-    Keys: ``preprocess``, ``low``, ``scheduler``, ``high``, ``propagation``, ``head``, ``labels``.
+    Keys: ``preprocess``, ``low``, ``motion``, ``scheduler``, ``high``, ``propagation``, ``head``, ``labels``.
     """

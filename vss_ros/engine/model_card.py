@@ -19,7 +19,7 @@ from vss_ros.resources import resource
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-KINDS = ('backbone', 'propagation', 'scheduler')
+KINDS = ('backbone', 'propagation', 'scheduler', 'motion')
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,10 @@ from vss_ros.engine.frames import Decision, Frame, FrameResult, Reason
 from vss_ros.engine.frames import Track as AnsweredBy
 from vss_ros.engine.key_frame_cache import KeyFrameCache
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled
+from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.schedulers.base import Verdict
+from vss_ros.engine.view import View
+from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.backbones.base import Backbone
     from vss_ros.engine.key_frame_cache import KeyFrame
+    from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.preprocess import Preprocessor
     from vss_ros.engine.propagation.base import Propagation
     from vss_ros.engine.schedulers.base import Scheduler
@@ -44,6 +48,8 @@ class Parts:
     """None: the whole network runs on every frame."""
     scheduler: Scheduler
     track: Track
+    motion: MotionEstimator | None = None
+    """None where neither propagation nor scheduler looks at motion."""
 
 
 class StreamSegmenter:
@@ -74,7 +80,9 @@ class StreamSegmenter:
         self._preprocess = preprocess
         self._max_gap_ns = max_gap_ns
         self._on_slow_track_error = on_slow_track_error
+        self._network = WholeNetwork(parts.backbone, parts.propagation, parts.scheduler)
         self._cache = KeyFrameCache()
+        self._trail = MotionTrail(parts.motion)
         self._previous: tuple[tuple[int, ...], int] | None = None  # shape and stamp of the last frame
         self._distance = 0
         self._reset_requested = Event()
@@ -125,44 +133,69 @@ class StreamSegmenter:
         self.parts.track.close()
 
     def _step(self, frame: Frame, confidence: bool) -> FrameResult:
-        backbone, propagation, scheduler, track = (
-            self.parts.backbone, self.parts.propagation, self.parts.scheduler, self.parts.track,
-        )  # fmt: skip
+        propagation, scheduler, track = self.parts.propagation, self.parts.scheduler, self.parts.track
         self._seconds = {}
         fresh_start = self._continuity(frame)
         self._previous = (frame.image.shape, frame.stamp_ns)
-        with self._timed('preprocess'):
-            image = self._preprocess(frame.image)
-        with self._timed('low'):
-            low = backbone.low(image)
+        view = self._look(frame)
         self._collect()  # as late as possible: features that arrive now serve this frame
-
         if propagation is None:
             verdict = Verdict(True, fresh_start or Reason.EVERY_FRAME)
-            high = self._high(low)
-            return self._answer(frame, verdict, AnsweredBy.FULL, high, None, confidence)
+            return self._answer(frame, verdict, AnsweredBy.FULL, self._whole(view), None, confidence)
 
+        with self._timed('motion'):
+            view = self._trail.follow(view)
         with self._timed('scheduler'):
-            compared = scheduler.prepare(low)
-            verdict = self._judge(fresh_start, compared)
+            compared = scheduler.prepare(view)
+            verdict = self._judge(fresh_start, compared, view)
         with self._timed('propagation'):
-            prepared = propagation.prepare(low)
+            prepared = propagation.prepare(view)
         key = self._cache.key
         if key is None or (verdict.is_key_frame and not track.background):
-            answered_by, high = AnsweredBy.FULL, self._high(low)
+            answered_by, high = AnsweredBy.FULL, self._whole(view)
         else:
             answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
             if answered_by is AnsweredBy.FAST:
-                track.submit(self._cache.next_number(), low)  # before the answer, so that it comes the sooner
+                # Before the answer, so that it comes the sooner; a copy where the next frame overwrites it.
+                entry = self._network.entry(view)
+                track.submit(self._cache.next_number(), entry.clone() if entry is view.image else entry)
             with self._timed('propagation'):
-                high = propagation.propagate(key.propagation, key.high, prepared, low)
+                high = self._propagate(propagation, key, prepared, view)
         if verdict.is_key_frame:
             age = 0 if key is None or answered_by is AnsweredBy.FULL else key.propagated + self._distance
             self._distance = 0
+            self._trail.mark_key_frame()
             key = self._cache.store(
                 stamp_ns=frame.stamp_ns, propagation=prepared, scheduler=compared, high=high, propagated=age
             )
         return self._answer(frame, verdict, answered_by, high, key, confidence)
+
+    def _look(self, frame: Frame) -> View:
+        """Preprocess the frame and compute F_l where anybody looks at it."""
+        with self._timed('preprocess'):
+            image = self._preprocess(frame.image)
+        low = None
+        if self._network.needs_low:
+            with self._timed('low'):
+                low = self.parts.backbone.low(image)
+        camera = (frame.image.shape[0], frame.image.shape[1])
+        return View(self._preprocess.pixels[None], image, low, codec=frame.codec, camera=camera)
+
+    def _propagate(self, propagation: Propagation, key: KeyFrame, prepared: Tensor, view: View) -> Tensor:
+        """Propagate from the previous frame or, once its features have come, from the key frame."""
+        last = self._cache.last
+        if last is not None:
+            return self._keep(propagation, prepared, propagation.propagate(*last, prepared, view))
+        if propagation.motion:
+            view = view.with_motion(view.since_key)
+        return self._keep(
+            propagation, prepared, propagation.propagate(key.propagation, key.high, prepared, view)
+        )
+
+    def _keep(self, propagation: Propagation, prepared: Tensor, high: Tensor) -> Tensor:
+        if propagation.frame_by_frame:
+            self._cache.advance(prepared, high)
+        return high
 
     def _collect(self) -> None:
         """Let the slow track's result, if one has come, replace the cached features."""
@@ -200,16 +233,17 @@ class StreamSegmenter:
 
     def _forget(self) -> None:
         self._cache.reset()
+        self._trail.reset()
         self._previous = None
         self._distance = 0
 
-    def _judge(self, fresh_start: Reason | None, compared: Tensor | None) -> Verdict:
+    def _judge(self, fresh_start: Reason | None, compared: Tensor | None, view: View) -> Verdict:
         """Ask the scheduler, unless there is nothing to compare with or somebody asked for a key frame."""
         key = self._cache.key
         if key is None:
             return Verdict(True, fresh_start or Reason.FIRST)
         self._distance += 1
-        verdict = self.parts.scheduler.decide(self._distance, key.scheduler, compared)
+        verdict = self.parts.scheduler.decide(self._distance, key.scheduler, compared, view)
         if fresh_start is not None:
             verdict = Verdict(True, fresh_start, verdict.score, verdict.threshold)
         if verdict.is_key_frame and self.parts.track.busy:
@@ -220,9 +254,10 @@ class StreamSegmenter:
             verdict = Verdict(False, Reason.BUSY, verdict.score, verdict.threshold)
         return verdict
 
-    def _high(self, low: Tensor) -> Tensor:
+    def _whole(self, view: View) -> Tensor:
+        """Compute this frame's features by the whole network, here and now."""
         with self._timed('high'):
-            return self.parts.backbone.high(low)
+            return self._network.compute(self._network.entry(view))
 
     def _answer(
         self,
@@ -236,7 +271,7 @@ class StreamSegmenter:
         camera = (frame.image.shape[0], frame.image.shape[1])
         size = self._preprocess.size(camera)
         with self._timed('head'):
-            logits = self.parts.backbone.head(high)
+            logits = self._network.logits(high)
             if not _finite(logits):
                 raise _not_finite()
         with self._timed('labels'):

@@ -79,6 +79,8 @@ class Preprocessor:
         self._mean = torch.tensor(statistics.mean, device=device) * 255.0
         self._scale = 1.0 / (torch.tensor(statistics.std, device=device) * 255.0)
         self._resized = np.empty((0, 0, 3), np.uint8)
+        self.pixels: NDArray[np.uint8] = self._resized
+        """RGB ``(h, w, 3)`` of the last call before normalisation; valid until the next."""
         self._input = torch.empty((0, 0, 3), device=device)
 
     def size(self, camera: tuple[int, int]) -> tuple[int, int]:
@@ -95,5 +97,6 @@ class Preprocessor:
             mode = cv2.INTER_AREA if image.shape[0] > height else cv2.INTER_LINEAR
             cv2.resize(image, (width, height), dst=self._resized, interpolation=mode)
             image = self._resized
+        self.pixels = image
         self._input.copy_(torch.from_numpy(image)).sub_(self._mean).mul_(self._scale)
         return self._input.unsqueeze(0).movedim(-1, 1)

@@ -40,8 +40,8 @@ class Track(ABC):
         """A slow computation is under way, so that no other can start."""
         return False
 
-    def submit(self, number: int, low: Tensor) -> None:
-        """Start computing F_h of key frame ``number``; at most one at a time."""
+    def submit(self, number: int, entry: Tensor) -> None:
+        """Start computing the features of key frame ``number``; at most one at a time."""
         raise NotImplementedError
 
     @abstractmethod
@@ -68,7 +68,7 @@ class SimulatedFastSlow(Track):
     Deterministic: what a frame sees depends on the frames alone, not on the machine.
 
     Args:
-        high: The backbone's dear part.
+        compute: From what the pipeline submits (F_l or the image) to F_h or logits.
         delay: Frames from the key frame to the first that sees its true features, 1 or more.
 
     """
@@ -76,9 +76,9 @@ class SimulatedFastSlow(Track):
     name = 'fast_slow'
     background = True
 
-    def __init__(self, high: Callable[[Tensor], Tensor], delay: int) -> None:
+    def __init__(self, compute: Callable[[Tensor], Tensor], delay: int) -> None:
         """Start idle."""
-        self._high = high
+        self._compute = compute
         self._delay = delay
         self._pending: tuple[int, Tensor] | None = None
         self._left = 0
@@ -88,9 +88,9 @@ class SimulatedFastSlow(Track):
         """A result is on its way."""
         return self._pending is not None
 
-    def submit(self, number: int, low: Tensor) -> None:
+    def submit(self, number: int, entry: Tensor) -> None:
         """Remember the key frame; it is computed when it is due, outside any measured part."""
-        self._pending = (number, low)
+        self._pending = (number, entry)
         self._left = self._delay
 
     def collect(self) -> SlowResult | None:
@@ -100,24 +100,24 @@ class SimulatedFastSlow(Track):
         self._left -= 1
         if self._left > 0:
             return None
-        (number, low), self._pending = self._pending, None
-        return SlowResult(number, self._high(low))
+        (number, entry), self._pending = self._pending, None
+        return SlowResult(number, self._compute(entry))
 
 
 class FastSlow(Track):
     """The fast/slow track: one background thread computes true features (low-latency paper, section 3.4).
 
     Args:
-        high: The backbone's dear part.
+        compute: From what the pipeline submits (F_l or the image) to F_h or logits.
 
     """
 
     name = 'fast_slow'
     background = True
 
-    def __init__(self, high: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, compute: Callable[[Tensor], Tensor]) -> None:
         """Start the thread."""
-        self._high = high
+        self._compute = compute
         self._wake = threading.Condition()
         self._job: tuple[int, Tensor] | None = None
         self._result: SlowResult | None = None
@@ -131,10 +131,10 @@ class FastSlow(Track):
         """True from ``submit`` until the result was collected."""
         return self._busy
 
-    def submit(self, number: int, low: Tensor) -> None:
-        """Hand F_l to the background thread and return at once."""
+    def submit(self, number: int, entry: Tensor) -> None:
+        """Hand the key frame to the background thread and return at once."""
         with self._wake:
-            self._job = (number, low)
+            self._job = (number, entry)
             self._busy = True
             self._wake.notify()
 
@@ -160,10 +160,10 @@ class FastSlow(Track):
                 self._wake.wait_for(lambda: self._job is not None or self._closed)
                 if self._closed or self._job is None:
                     return
-                (number, low), self._job = self._job, None
+                (number, entry), self._job = self._job, None
             try:
                 with torch.inference_mode():
-                    result = SlowResult(number, self._high(low))
+                    result = SlowResult(number, self._compute(entry))
             except Exception as error:  # noqa: BLE001 (whatever it is, it is reported by whoever collects)
                 result = SlowResult(number, None, error)
             with self._wake:

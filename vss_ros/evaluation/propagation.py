@@ -8,19 +8,25 @@ import numpy as np
 import torch
 
 from vss_ros.engine.labels import argmax_upsampled
+from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.engine.schedulers.fixed_interval import FixedInterval
+from vss_ros.engine.view import look
+from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.evaluation.confusion import ConfusionMatrix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from vss_ros.data.camvid import LabelledImages
     from vss_ros.engine.backbones import Backbone
+    from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.propagation import Propagation
     from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
+    from vss_ros.engine.view import View
 
 
 @torch.inference_mode()
@@ -31,8 +37,11 @@ def propagation_distance_accuracy(
     distances: Iterable[int],
     *,
     stride: int = 1,
+    motion: MotionEstimator | None = None,
 ) -> dict[int, float]:
-    """Return the PDA curve: mIoU of frames propagated in one hop from ``distance`` frames before.
+    """Return the PDA curve: mIoU of frames propagated from the key frame ``distance`` frames before.
+
+    As on the robot: in one hop from the key frame, or frame by frame where the propagation goes so.
 
     Args:
         backbone: Trained backbone.
@@ -40,21 +49,49 @@ def propagation_distance_accuracy(
         video: Consecutive labelled frames.
         distances: Propagation distances in frames; 0 stands for the whole network.
         stride: Take every ``stride``-th current frame.
+        motion: Where the propagation looks at motion: the estimator.
 
     """
     propagation.eval()
-    lows = [_low(backbone, image) for image in video.images]
-    curve = {}
-    for distance in distances:
-        matrix = ConfusionMatrix(backbone.classes, backbone.classes)
-        for current in range(max(10, distance), len(lows), stride):
-            high = backbone.high(lows[current - distance])
-            if distance:
-                high = propagation(lows[current - distance], high, lows[current])
-            labels = video.labels[current]
-            matrix.add(labels, argmax_upsampled(backbone.head(high), (labels.shape[0], labels.shape[1])))
-        curve[distance] = matrix.miou
-    return curve
+    network = WholeNetwork(backbone, propagation, FixedInterval(backbone.low_channels))
+    views = list(_views(backbone, video, motion))
+    matrices = {distance: ConfusionMatrix(backbone.classes, backbone.classes) for distance in distances}
+    furthest = max(matrices)
+    counted = set(range(max(10, furthest), len(views), stride))  # the same frames at each distance
+    for key in range(len(views)):
+        reached = {d: key + d for d in matrices if key + d in counted}
+        if not reached:
+            continue
+        high = network.compute(network.entry(views[key]))
+        for distance, answer in _propagated(propagation, views[key : key + max(reached) + 1], high, reached):
+            labels = video.labels[key + distance]
+            size = (labels.shape[0], labels.shape[1])
+            matrices[distance].add(labels, argmax_upsampled(network.logits(answer), size))
+    return {distance: matrix.miou for distance, matrix in matrices.items()}
+
+
+def _propagated(
+    propagation: Propagation, views: list[View], high: Tensor, wanted: Container[int]
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield distance and features for the wanted distances from the first view, a key frame."""
+    if 0 in wanted:
+        yield 0, high
+    source = propagation.prepare(views[0])
+    for distance, view in enumerate(views[1:], 1):
+        if not propagation.frame_by_frame and distance not in wanted:
+            continue
+        current = propagation.prepare(view)
+        answer = propagation.propagate(source, high, current, view)
+        if propagation.frame_by_frame:
+            source, high = current, answer
+        if distance in wanted:
+            yield distance, answer
+
+
+def _views(backbone: Backbone, video: LabelledImages, motion: MotionEstimator | None) -> Iterator[View]:
+    trail = MotionTrail(motion)
+    for image in video.images:
+        yield trail.follow(look(backbone, image[None]))
 
 
 @torch.inference_mode()

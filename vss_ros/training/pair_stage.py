@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, kl_div, smooth_l1_loss
 from tqdm import tqdm
 
 from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.engine.view import look
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
 from vss_ros.training.checkpoint import append_point, load_checkpoint, save_checkpoint
 from vss_ros.training.ema import MovingAverage
@@ -162,16 +163,16 @@ def _losses(
     """Return the propagation's loss and the scheduler's on one batch."""
     chained = rng.random() < CHAINED
     with torch.no_grad():
-        key_low = backbone.low(_input([t.key for t in triples]))
-        low = backbone.low(_input([t.current for t in triples]))
-        key_high, high = backbone.high(key_low), backbone.high(low)
+        key = look(backbone, np.stack([t.key for t in triples]))
+        view = look(backbone, np.stack([t.current for t in triples]))
+        key_high, high = backbone.high(key.low), backbone.high(view.low)
         key_logits, teacher = backbone.head(key_high), backbone.head(high)
         deviation = (key_logits.argmax(1) != teacher.argmax(1)).float().mean((1, 2))
-        from_low, from_high = key_low, key_high
+        source, source_high = key, key_high
         if chained:
-            from_low = backbone.low(_input([t.between for t in triples]))
-            from_high = parts.propagation(key_low, key_high, from_low)
-    logits = backbone.head(parts.propagation(from_low, from_high, low))
+            source = look(backbone, np.stack([t.between for t in triples]))
+            source_high = parts.propagation(key, key_high, source)
+    logits = backbone.head(parts.propagation(source, source_high, view))
     labels = torch.from_numpy(np.stack([t.labels for t in triples])).long()
     full = interpolate(logits, scale_factor=backbone.logits_stride // 2, mode='bilinear', align_corners=False)
     weights = torch.ones(logits.shape[1])
@@ -181,5 +182,5 @@ def _losses(
         + DISTILLATION * kl_div(logits.log_softmax(1), teacher.softmax(1), reduction='none').sum(1).mean()
     )
     # Relative errors count: a deviation of 2 % taken for 4 % delays or wastes as much as 10 % taken for 20 %.
-    predicted = parts.scheduler(key_low, low)
+    predicted = parts.scheduler(key.low, view.low)
     return loss, smooth_l1_loss(predicted.sqrt(), deviation.sqrt(), beta=0.05)

@@ -17,6 +17,7 @@ from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.errors import VssError
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
@@ -140,10 +141,8 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     base = read_card(job.output / f'{recipe.model}.yaml')
     backbone = _trained_backbone(base)
     torch.manual_seed(recipe.seed)
-    shapes = (backbone.low_channels, backbone.high_channels, backbone.low_stride, backbone.high_stride)
-    parts = PairParts(
-        PROPAGATIONS.get(recipe.propagation)(*shapes), PredictedDeviation(backbone.low_channels)
-    )
+    cls = PROPAGATIONS.get(recipe.propagation)
+    parts = PairParts(cls(Shapes.of(backbone, cls.space)), PredictedDeviation(backbone.low_channels))
     sources: dict[str, Drawable] = {
         name: DrivePairs(images) if 'share' in recipe.data[name] else StillPairs(images)
         for name, images in job.data.items()

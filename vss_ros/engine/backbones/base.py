@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -21,18 +20,22 @@ class Backbone(nn.Module, ABC):
 
     """
 
-    low_channels: ClassVar[int]
+    low_channels: int
     """Channels of F_l."""
-    low_stride: ClassVar[int]
+    low_stride: int
     """Image pixels per cell of F_l."""
-    high_channels: ClassVar[int]
+    high_channels: int
     """Channels of F_h."""
-    high_stride: ClassVar[int]
+    high_stride: int
     """Image pixels per cell of F_h."""
-    logits_stride: ClassVar[int]
+    logits_stride: int
     """Image pixels per cell of the logits."""
-    size_multiple: ClassVar[int]
+    size_multiple: int
     """Image height and width must be multiples of this."""
+    lateral_channels: int = 0
+    """Last channels of F_l and of F_h that are the same values: lateral connections from before the cut."""
+    has_features: bool = True
+    """False where F_l is the image and F_h the logits: only segmentation-space propagation fits then."""
 
     def __init__(self, classes: int) -> None:
         """Remember the number of classes."""

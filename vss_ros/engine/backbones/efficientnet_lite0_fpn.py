@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn_relu
+from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn_relu, resize_like
 
 STAGES = (  # kernel, stride, expansion, output channels, repeats (EfficientNet-B0's table, Lite variant)
     (3, 1, 1, 16, 1),
@@ -79,14 +79,10 @@ class EfficientNetLite0FPN(Backbone):
         at16 = self.stages[4](self.stages[3](low[:, :40]))
         at32 = self.stages[6](self.stages[5](at16))
         top = self.lateral32(at32) + self.context(at32)
-        middle = self.smooth16(self.lateral16(at16) + _resize_like(top, at16))
-        bottom = self.smooth8(self.lateral8(low) + _resize_like(middle, low))
+        middle = self.smooth16(self.lateral16(at16) + resize_like(top, at16))
+        bottom = self.smooth8(self.lateral8(low) + resize_like(middle, low))
         return self.reduce(bottom)  # type: ignore[no-any-return]
 
     def head(self, high: Tensor) -> Tensor:
         """Return logits ``(N, classes, H/4, W/4)``."""
         return pixel_shuffle(self.classify(high), 2)
-
-
-def _resize_like(x: Tensor, reference: Tensor) -> Tensor:
-    return interpolate(x, size=reference.shape[-2:], mode='bilinear', align_corners=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
@@ -57,8 +55,7 @@ class SwiftNetR18(Backbone):
     high_stride = 8
     logits_stride = 4
     size_multiple = 8
-    lateral_channels: ClassVar[int] = 4 * DETAIL
-    """Last channels of F_l and of F_h that are the same values."""
+    lateral_channels = 4 * DETAIL
 
     def __init__(self, classes: int) -> None:
         """Build the network with random weights."""

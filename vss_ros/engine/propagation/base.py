@@ -1,50 +1,102 @@
-"""What every propagation offers: key-frame features moved to the current frame."""
+"""What every propagation offers: an earlier frame's features moved to the current frame."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
 from vss_ros.engine.registry import Registry
 
+if TYPE_CHECKING:
+    from vss_ros.engine.backbones.base import Backbone
+    from vss_ros.engine.view import View
+
+
+class Space(StrEnum):
+    """What is moved."""
+
+    FEATURES = 'features'
+    """F_h; the backbone's head turns it into logits."""
+    SEGMENTATION = 'segmentation'
+    """The logits themselves: works with any network, also one without features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What a propagation is built for: a backbone's channels and strides."""
+
+    low_channels: int
+    low_stride: int
+    """Image pixels per cell of F_l."""
+    high_channels: int
+    """Channels of what is moved: of F_h, or the number of classes in segmentation space."""
+    high_stride: int
+    """Image pixels per cell of what is moved."""
+    lateral_channels: int = 0
+    """Last channels of F_l and of F_h that are the same values (lateral connections); not to be moved."""
+
+    @classmethod
+    def of(cls, backbone: Backbone, space: Space) -> Shapes:
+        """Return the shapes a backbone offers to a propagation that works in ``space``."""
+        if space is Space.SEGMENTATION:
+            return cls(backbone.low_channels, backbone.low_stride, backbone.classes, backbone.logits_stride)
+        return cls(
+            backbone.low_channels,
+            backbone.low_stride,
+            backbone.high_channels,
+            backbone.high_stride,
+            backbone.lateral_channels,
+        )
+
 
 class Propagation(nn.Module, ABC):
-    """Moves high features from the key frame to the current frame.
+    """Moves high features (or logits) from an earlier frame, the source, to the current frame.
+
+    With ``frame_by_frame`` False the source is always the key frame. Otherwise it is the previous frame,
+    with the features that were propagated to it. When the slow track delivers the true features of a key
+    frame late, the source is for once that key frame, and the view's motion is the composition of all
+    fields since: late features are used as of their age, in one hop, at the price of an ordinary frame.
 
     Args:
-        low_channels: Channels of F_l.
-        high_channels: Channels of F_h.
-        low_stride: Image pixels per cell of F_l.
-        high_stride: Image pixels per cell of F_h.
+        shapes: The backbone's channels and strides.
 
     """
 
-    def __init__(self, low_channels: int, high_channels: int, low_stride: int, high_stride: int) -> None:
+    space: ClassVar[Space] = Space.FEATURES
+    frame_by_frame: ClassVar[bool] = False
+    needs_low: ClassVar[bool] = True
+    """Whether ``view.low`` is looked at; where nobody looks at it, it is computed for key frames only."""
+    motion: ClassVar[str] = ''
+    """Default motion estimator, empty where the view's motion is not looked at."""
+
+    def __init__(self, shapes: Shapes) -> None:
         """Remember the backbone's shapes."""
         super().__init__()
-        self.low_channels, self.high_channels = low_channels, high_channels
-        self.low_stride, self.high_stride = low_stride, high_stride
+        self.shapes = shapes
 
-    def prepare(self, low: Tensor) -> Tensor:
-        """Return what later frames need of a frame's F_l; computed once, cached with a key frame."""
-        return low
+    def prepare(self, view: View) -> Tensor:
+        """Return what later frames need of a frame, in a tensor of its own; computed once a frame."""
+        return view.low
 
     @abstractmethod
-    def propagate(self, key: Tensor, key_high: Tensor, current: Tensor, low: Tensor) -> Tensor:
-        """Return the current frame's F_h.
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
+        """Return the current frame's F_h (or logits).
 
         Args:
-            key: ``prepare()`` of the key frame.
-            key_high: F_h of the key frame, ``(N, high_channels, H, W)``.
+            source: ``prepare()`` of the source frame.
+            source_high: What is moved, ``(N, high_channels, H, W)``.
             current: ``prepare()`` of the current frame.
-            low: F_l of the current frame.
+            view: The current frame; ``view.motion`` leads to the source frame.
 
         """
 
-    def forward(self, key_low: Tensor, key_high: Tensor, low: Tensor) -> Tensor:
-        """Propagate from both frames' F_l, as training does."""
-        return self.propagate(self.prepare(key_low), key_high, self.prepare(low), low)
+    def forward(self, source: View, source_high: Tensor, view: View) -> Tensor:
+        """Propagate from one view to another, as training does."""
+        return self.propagate(self.prepare(source), source_high, self.prepare(view), view)
 
 
 PROPAGATIONS: Registry[Propagation] = Registry('propagation')

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.functional import interpolate
 
 from vss_ros.engine.layers.blocks import conv_relu
 from vss_ros.engine.layers.spatially_variant import spatially_variant_convolution
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
-from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.propagation.base import Shapes
+    from vss_ros.engine.view import View
 
 SIDE = 9
 """K of Eq. 1."""
@@ -27,15 +35,11 @@ class SpatiallyVariantConv(Propagation):
     head was trained on features that had one.
     """
 
-    def __init__(self, low_channels: int, high_channels: int, low_stride: int, high_stride: int) -> None:
+    def __init__(self, shapes: Shapes) -> None:
         """Build the networks; fusion starts as the identity on the propagated features."""
-        super().__init__(low_channels, high_channels, low_stride, high_stride)
-        if low_stride != high_stride:
-            msg = (
-                f'spatially_variant_conv expects features of one stride, got {low_stride} and {high_stride}; '
-                'choose a backbone whose strides agree'
-            )
-            raise VssError(msg)
+        super().__init__(shapes)
+        low_channels, high_channels = shapes.low_channels, shapes.high_channels
+        self.scale = shapes.low_stride / shapes.high_stride
         width = max(high_channels // 2, 8)
         self.reduce = conv_relu(low_channels, width)
         self.predict = nn.Sequential(conv_relu(2 * width, width), nn.Conv2d(width, SIDE * SIDE, 1))
@@ -47,15 +51,21 @@ class SpatiallyVariantConv(Propagation):
         nn.init.zeros_(self.fuse.weight[:, high_channels:].data)
         nn.init.zeros_(self.fuse.bias.data)  # type: ignore[union-attr]
 
-    def prepare(self, low: Tensor) -> Tensor:
-        """Return the reduced F_l, ``(N, width, H, W)``."""
-        return self.reduce(low)  # type: ignore[no-any-return]
+    def prepare(self, view: View) -> Tensor:
+        """Return the reduced F_l at F_h's stride, ``(N, width, H, W)``."""
+        return self._at_high_stride(self.reduce(view.low))
 
     def kernels(self, key: Tensor, current: Tensor) -> Tensor:
         """Return per-cell kernels ``(N, 81, H, W)``; the 81 weights of a cell sum to one."""
         return self.predict(torch.cat((key, current), 1)).softmax(1)  # type: ignore[no-any-return]
 
-    def propagate(self, key: Tensor, key_high: Tensor, current: Tensor, low: Tensor) -> Tensor:
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return the current F_h, ``(N, high_channels, H, W)``."""
-        moved = spatially_variant_convolution(key_high, self.kernels(key, current))
-        return torch.relu(self.fuse(torch.cat((moved, self.adapt(low)), 1)))
+        moved = spatially_variant_convolution(source_high, self.kernels(source, current))
+        return torch.relu(self.fuse(torch.cat((moved, self._at_high_stride(self.adapt(view.low))), 1)))
+
+    def _at_high_stride(self, x: Tensor) -> Tensor:
+        """Bring features from F_l's stride to F_h's where they differ; the paper's are equal."""
+        if self.scale == 1:
+            return x
+        return interpolate(x, scale_factor=self.scale, mode='bilinear', align_corners=False)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import isnan, nan
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from vss_ros.engine.frames import Reason
 from vss_ros.engine.registry import Registry
 from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,10 @@ class Scheduler(nn.Module, ABC):
 
     """
 
+    needs_low: ClassVar[bool] = False
+    """Whether ``view.low`` is looked at; where nobody looks at it, it is computed for key frames only."""
+    needs_motion: ClassVar[bool] = False
+    """Whether ``view.since_key`` is looked at."""
     default_threshold: float = nan
     default_max_interval: int = 30
 
@@ -72,24 +82,32 @@ class Scheduler(nn.Module, ABC):
         if threshold is not None:
             self.threshold = float(threshold) if threshold > 0 else self.default_threshold
 
-    def prepare(self, low: Tensor) -> Tensor | None:  # noqa: ARG002 (most schedulers look at no features)
-        """Return what later frames need of a frame's F_l; computed once, cached with a key frame."""
+    def prepare(self, view: View) -> Tensor | None:  # noqa: ARG002 (some look at nothing)
+        """Return what later frames need of a frame, in a tensor of its own; cached with a key frame."""
         return None
 
     @abstractmethod
-    def score(self, key: Tensor | None, current: Tensor | None) -> float:
-        """Return how much the current frame differs from the key frame, NaN where that is not looked at."""
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:
+        """Return how much the current frame differs from the key frame, NaN where that is not looked at.
 
-    def decide(self, distance: int, key: Tensor | None, current: Tensor | None) -> Verdict:
+        Args:
+            key: ``prepare()`` of the key frame.
+            current: ``prepare()`` of the current frame.
+            view: The current frame.
+
+        """
+
+    def decide(self, distance: int, key: Tensor | None, current: Tensor | None, view: View) -> Verdict:
         """Judge a frame ``distance`` frames after the last key frame.
 
         Args:
             distance: 1 for the frame after the key frame.
             key: ``prepare()`` of the key frame.
             current: ``prepare()`` of this frame.
+            view: This frame.
 
         """
-        score = self.score(key, current)
+        score = self.score(key, current, view)
         threshold = nan if isnan(score) else self.threshold
         if distance < self.min_interval:
             return Verdict(False, Reason.INTERVAL, score, threshold)

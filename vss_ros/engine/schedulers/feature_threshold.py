@@ -9,6 +9,8 @@ from vss_ros.engine.schedulers.base import SCHEDULERS, Scheduler
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vss_ros.engine.view import View
+
 
 @SCHEDULERS.register('feature_threshold', paper='Shelhamer et al. 2016, Clockwork Convnets')
 class FeatureThreshold(Scheduler):
@@ -18,14 +20,15 @@ class FeatureThreshold(Scheduler):
     light for instance, which is why a trained predictor does better (low-latency paper, section 5, Figure 5).
     """
 
+    needs_low = True
     # On the default backbone neighbouring frames of a driving video differ by 0.76, frames 5 apart by 0.97.
     default_threshold = 1.0
 
-    def prepare(self, low: Tensor) -> Tensor:
+    def prepare(self, view: View) -> Tensor:
         """Return F_l itself."""
-        return low
+        return view.low
 
-    def score(self, key: Tensor | None, current: Tensor | None) -> float:
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
         """Return the relative change, 0 for equal features."""
         assert key is not None and current is not None  # noqa: PT018 (prepare() never returns None here)
         return ((current - key).abs().mean() / key.abs().mean().clamp_min(1e-6)).item()

@@ -10,6 +10,8 @@ from vss_ros.engine.schedulers.base import SCHEDULERS, Scheduler
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vss_ros.engine.view import View
+
 
 @SCHEDULERS.register('fixed_interval', paper='Zhu et al. 2017, Deep Feature Flow')
 class FixedInterval(Scheduler):
@@ -17,6 +19,6 @@ class FixedInterval(Scheduler):
 
     default_max_interval = 5
 
-    def score(self, key: Tensor | None, current: Tensor | None) -> float:  # noqa: ARG002
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
         """Return NaN: only the distance counts."""
         return nan

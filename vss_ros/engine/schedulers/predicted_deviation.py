@@ -13,6 +13,8 @@ from vss_ros.engine.schedulers.base import SCHEDULERS, Scheduler
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vss_ros.engine.view import View
+
 WIDTH = 32
 """Channels; the paper's 256 beside ResNet-101's 1024 low channels, scaled to slim backbones."""
 
@@ -26,6 +28,7 @@ class PredictedDeviation(Scheduler):
     came first does not matter to how many labels differ. A sigmoid keeps the answer a share.
     """
 
+    needs_low = True
     default_threshold = 0.12
 
     def __init__(self, low_channels: int, **options: float) -> None:
@@ -35,15 +38,15 @@ class PredictedDeviation(Scheduler):
         self.compare = conv_relu(WIDTH, WIDTH)
         self.regress = nn.Linear(WIDTH, 1)
 
-    def prepare(self, low: Tensor) -> Tensor:
+    def prepare(self, view: View) -> Tensor:
         """Return the reduced F_l, ``(N, WIDTH, H, W)``."""
-        return self.reduce(low)  # type: ignore[no-any-return]
+        return self.reduce(view.low)  # type: ignore[no-any-return]
 
     def forward(self, key_low: Tensor, low: Tensor) -> Tensor:
         """Return predicted deviations ``(N,)`` in 0..1 of two batches of F_l."""
-        return self._compare(self.prepare(key_low), self.prepare(low))
+        return self._compare(self.reduce(key_low), self.reduce(low))
 
-    def score(self, key: Tensor | None, current: Tensor | None) -> float:
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
         """Return the predicted deviation, 0..1."""
         assert key is not None and current is not None  # noqa: PT018 (prepare() never returns None here)
         return float(self._compare(key, current))

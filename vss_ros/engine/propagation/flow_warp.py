@@ -1,0 +1,46 @@
+"""Plain warping, the floor that a learned propagation has to beat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch.nn.functional import avg_pool2d
+
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Shapes, Space
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.view import View
+
+FINEST = 4
+"""Smallest stride logits are moved at; a network with finer ones is answered at its own on key frames."""
+
+
+@PROPAGATIONS.register('flow_warp', paper='Zhu et al. 2017, Deep Feature Flow')
+class FlowWarp(Propagation):
+    """Warps the previous frame's logits along the motion; nothing is learned.
+
+    Deep Feature Flow warps features from the key frame along a learned flow. As the floor for the five
+    systems this one warps what is finer and needs no network: the logits, frame by frame.
+    """
+
+    space = Space.SEGMENTATION
+    frame_by_frame = True
+    needs_low = False
+    motion = 'dis'
+
+    def __init__(self, shapes: Shapes) -> None:
+        """Choose the stride to work at."""
+        super().__init__(shapes)
+        self.stride = max(shapes.high_stride, FINEST)
+
+    def prepare(self, view: View) -> Tensor:
+        """Return nothing worth keeping: a frame leaves only its logits."""
+        return view.image.new_empty(0)
+
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:  # noqa: ARG002
+        """Return the warped logits ``(N, C, H/stride, W/stride)``."""
+        field = view.motion.at(self.stride)
+        finer = source_high.shape[-1] // field.flow.shape[-1]
+        return field.warp(avg_pool2d(source_high, finer) if finer > 1 else source_high)
