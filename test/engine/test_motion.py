@@ -1,0 +1,120 @@
+"""Motion fields: direction, units, strides, composition, and what the trail remembers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vss_ros.engine.layers.warp import warp
+from vss_ros.engine.motion import MOTIONS, MotionField
+from vss_ros.engine.motion.trail import MotionTrail
+from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.engine.view import View
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEIGHT, WIDTH = 96, 128
+
+
+def textured(seed: int = 0, size: tuple[int, int] = (HEIGHT + 64, WIDTH + 64)) -> NDArray[np.uint8]:
+    """Return a smooth random RGB texture, which has one answer for where each patch went."""
+    noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2).astype(np.float32)
+    return ((smooth - smooth.min()) * (255 / np.ptp(smooth))).astype(np.uint8)
+
+
+def window(image: NDArray[np.uint8], top: int, left: int) -> View:
+    """Return the view of a window of an image."""
+    pixels = np.ascontiguousarray(image[None, top : top + HEIGHT, left : left + WIDTH])
+    return View(pixels, normalise(torch.from_numpy(pixels), IMAGENET))
+
+
+def inner(field: MotionField) -> torch.Tensor:
+    """Return the flow without two cells of border, where content comes from outside the picture."""
+    return field.flow[..., 2:-2, 2:-2]
+
+
+def test_warp_shifts_by_whole_cells_exactly() -> None:
+    features = torch.randn(1, 3, 8, 10)
+    flow = torch.zeros(1, 2, 8, 10)
+    flow[:, 0], flow[:, 1] = 2, -1
+    moved = warp(features, flow)
+    assert torch.allclose(moved[..., 1:, :-2], features[..., :-1, 2:], atol=1e-5)
+    assert torch.allclose(warp(features, torch.zeros(1, 2, 8, 10)), features, atol=1e-5)
+
+
+def test_a_known_translation_is_found() -> None:
+    image = textured()
+    # The window moves 6 right and 3 up, so that each content's earlier place is 6 further right and 3 up.
+    earlier, current = window(image, 30, 30), window(image, 27, 36)
+    field = MOTIONS.get('dis')()(earlier, current)
+    assert field.stride == 4
+    assert field.flow.shape == (1, 2, HEIGHT // 4, WIDTH // 4)
+    wanted = torch.tensor([6.0, -3.0]).view(1, 2, 1, 1) / 4
+    assert (inner(field) - wanted).abs().mean() < 0.05  # cells; 0.2 pixels
+
+
+def test_a_known_zoom_is_found() -> None:
+    image = textured()
+    centre = (WIDTH / 2 + 31.5, HEIGHT / 2 + 31.5)
+    zoomed = cv2.warpAffine(image, cv2.getRotationMatrix2D(centre, 0, 1.05), image.shape[1::-1])
+    field = MOTIONS.get('dis')()(window(image, 32, 32), window(np.asarray(zoomed, np.uint8), 32, 32))
+    x = (torch.arange(WIDTH // 4) - (WIDTH / 4 - 1) / 2) * (1 / 1.05 - 1)
+    y = (torch.arange(HEIGHT // 4) - (HEIGHT / 4 - 1) / 2) * (1 / 1.05 - 1)
+    wanted = torch.stack((x.expand(HEIGHT // 4, -1), y[:, None].expand(-1, WIDTH // 4)))[None]
+    assert (inner(field) - wanted[..., 2:-2, 2:-2]).abs().mean() < 0.05
+
+
+@pytest.mark.parametrize('stride', [2, 8, 16])
+def test_a_field_keeps_its_motion_at_another_stride(stride: int) -> None:
+    flow = torch.ones(1, 2, 16, 16)
+    field = MotionField(flow, 4).at(stride)
+    assert field.stride == stride
+    assert field.flow.shape[-1] == 64 // stride
+    assert torch.allclose(field.flow, torch.full((1,), 4 / stride))
+
+
+def test_holes_do_not_slow_the_motion_of_a_coarser_cell() -> None:
+    flow, holes = torch.full((1, 2, 4, 4), 3.0), torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    flow[..., :2, 0], holes[..., :2, 0] = 0, True  # half of one cell
+    flow[..., 2:, 2:], holes[..., 2:, 2:] = 0, True  # all of another
+    coarse = MotionField(flow, 4, holes).at(8)
+    assert coarse.holes is not None
+    assert coarse.holes[0, 0].tolist() == [[False, False], [False, True]]
+    assert torch.allclose(coarse.flow[0, 0], torch.tensor([[1.5, 1.5], [1.5, 0.0]]))
+    assert torch.equal(coarse.holes, coarse.at(4).at(8).holes)  # type: ignore[arg-type]
+
+
+def test_composed_fields_equal_the_motion_over_both_steps() -> None:
+    image = textured()
+    views = [window(image, 30, 30 + shift) for shift in (0, 3, 9)]
+    estimator = MOTIONS.get('dis')()
+    both = estimator(views[1], views[2]).compose(estimator(views[0], views[1]))
+    assert (inner(both)[:, 0] - 9 / 4).abs().mean() < 0.1
+    lost = MotionField(torch.zeros(1, 2, 4, 4), 4, torch.ones(1, 1, 4, 4, dtype=torch.bool))
+    assert MotionField(torch.zeros(1, 2, 4, 4), 4).compose(lost).holes.all()  # type: ignore[union-attr]
+
+
+def test_the_trail_leads_back_to_the_key_frame() -> None:
+    image = textured()
+    trail = MotionTrail(MOTIONS.get('dis')())
+    assert trail.follow(window(image, 30, 20)).field is None
+    trail.mark_key_frame()
+    shifted = [trail.follow(window(image, 30, 20 + shift)) for shift in (2, 4, 6)]
+    last = shifted[-1]
+    assert last.field is not None
+    assert last.since_key is not None
+    assert (inner(last.field)[:, 0] - 2 / 4).abs().mean() < 0.05
+    assert (inner(last.since_key)[:, 0] - 6 / 4).abs().mean() < 0.1
+    trail.mark_key_frame()
+    fourth = trail.follow(window(image, 30, 28))
+    assert fourth.field is not None
+    assert fourth.since_key is not None
+    assert torch.equal(fourth.field.flow, fourth.since_key.flow)
+    trail.reset()
+    assert trail.follow(window(image, 30, 30)).field is None
