@@ -25,7 +25,7 @@ def textured(seed: int = 0, size: tuple[int, int] = (HEIGHT + 64, WIDTH + 64)) -
     """Return a smooth random RGB texture, which has one answer for where each patch went."""
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
     smooth = cv2.GaussianBlur(noise, (0, 0), 2).astype(np.float32)
-    return ((smooth - smooth.min()) * (255 / np.ptp(smooth))).astype(np.uint8)
+    return np.asarray((smooth - smooth.min()) * (255 / np.ptp(smooth)), np.uint8)
 
 
 def window(image: NDArray[np.uint8], top: int, left: int) -> View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ def spatially_variant_convolution(features: Tensor, kernels: Tensor) -> Tensor:
     """Apply Eq. 1 of the low-latency paper.
 
     By shift-and-accumulate over views of one padded tensor: on a CPU tens of times faster than unfolding,
-    and without its K^2-fold memory. Borders repeat the outermost cells, so that weights summing to one
-    keep a constant constant.
+    and without its K^2-fold memory. On CUDA by one fused kernel, where Triton is installed. Borders repeat
+    the outermost cells, so that weights summing to one keep a constant constant.
 
     Args:
         features: ``(N, C, H, W)``.
@@ -41,6 +42,15 @@ def _padded(features: Tensor, side: int) -> Tensor:
 
 
 def _forward(features: Tensor, kernels: Tensor) -> Tensor:
+    if features.is_cuda and find_spec('triton') is not None:
+        from vss_ros.engine.layers.spatially_variant_kernel import fused_spatially_variant_convolution
+
+        return fused_spatially_variant_convolution(features, kernels)
+    return shift_and_accumulate(features, kernels)
+
+
+def shift_and_accumulate(features: Tensor, kernels: Tensor) -> Tensor:
+    """Apply Eq. 1 by K^2 views of one padded tensor; arguments as ``spatially_variant_convolution``."""
     side = round(kernels.shape[1] ** 0.5)
     views = _views(_padded(features, side), side, *features.shape[-2:])
     result = views[0] * kernels[:, :1]
