@@ -62,6 +62,19 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
         '--slow-delay', type=int, default=1, metavar='FRAMES',
         help='frames until the slow track has answered; simulated and so repeatable (default: 1)',
     )  # fmt: skip
+    group.add_argument(
+        '--motion',
+        default='auto',
+        metavar='M',
+        help="auto, dis, light_flow, flow_net_s or codec (default: auto, the propagation's own)",
+    )
+    group.add_argument(
+        '--interior',
+        type=int,
+        default=0,
+        metavar='LAYER',
+        help="interior layer to cut the model at, 1 to 3 where it offers them (default: 0, the model's own)",
+    )
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     group.add_argument(
         '--size',
@@ -98,4 +111,6 @@ def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
         device=args.device,
         size=parse_size(args.size),
         threads=args.threads,
+        motion=args.motion,
+        interior=args.interior,
     )

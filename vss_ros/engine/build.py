@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TRACKS = ('blocking', 'fast_slow')
+LAYER_MARK = '@'
+"""Stands in a card's name before the interior layer, where that is not the backbone's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class SegmenterConfig:
     """Motion estimator; auto: the propagation's own, or dis where only the scheduler looks at motion."""
     max_gap: float = 1.0
     """Seconds of silence after which a frame is a key frame."""
+    interior: int = 0
+    """TWNet's interior layer, at which the backbone is cut; 0: the backbone's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def build_segmenter(
     _check_settings(config)
     card = read_card(config.model)
     _expect(card, 'backbone')
-    backbone = BACKBONES.get(card.builder)(len(card.class_names))
+    backbone = new_backbone(card, config.interior)
     _load(backbone, card, device)
     multiple = backbone.size_multiple
     if config.size is not None and any(side % multiple for side in config.size):
@@ -116,6 +120,27 @@ def _check_settings(config: SegmenterConfig) -> None:
         raise VssError(msg)
 
 
+def new_backbone(card: ModelCard, interior: int = 0) -> Backbone:
+    """Return a backbone card's network, with random weights.
+
+    Args:
+        card: Names the builder and the classes.
+        interior: Interior layer to cut it at, 0 for the backbone's own.
+
+    Raises:
+        VssError: Unknown builder, or a layer that the backbone does not offer.
+
+    """
+    cls = BACKBONES.get(card.builder)
+    if not interior:
+        return cls(len(card.class_names))
+    if interior not in cls.interior_layers:
+        offered = ', '.join(str(layer) for layer in (0, *cls.interior_layers))
+        msg = f'interior layer {interior}: {card.builder} can be cut at {offered} (0: its own)'
+        raise VssError(msg)
+    return cls(len(card.class_names), interior=interior)  # type: ignore[call-arg]
+
+
 def build_module(card: ModelCard) -> nn.Module:
     """Return the module of a card with its weights loaded.
 
@@ -125,12 +150,13 @@ def build_module(card: ModelCard) -> nn.Module:
     """
     module: nn.Module
     if card.kind == 'backbone':
-        module = BACKBONES.get(card.builder)(len(card.class_names))
+        module = new_backbone(card)
     elif card.kind == 'motion':
         module = MOTIONS.get(card.builder)()
     else:
         base = read_card(_beside(card, card.base))
-        backbone = BACKBONES.get(base.builder)(len(base.class_names))
+        layer = card.name.rpartition(LAYER_MARK)[2]
+        backbone = new_backbone(base, int(layer) if layer.isdecimal() else 0)
         module = (
             _new_propagation(card.builder, backbone)
             if card.kind == 'propagation'
@@ -185,9 +211,20 @@ def parse_size(text: str) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def part_card_name(card: ModelCard, member: str) -> str:
-    """Return the name or path of the card of a propagation or scheduler trained on a backbone card."""
-    return f'{_stem(card)}.{member}'
+def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = None) -> str:
+    """Return the name or path of the card of a propagation or scheduler trained on a backbone card.
+
+    Args:
+        card: The backbone's.
+        member: Registered name of the part.
+        backbone: What the part was trained on, where it may be cut at another than its own interior layer:
+            the name is then ``MODEL.MEMBER@LAYER``.
+
+    """
+    name = f'{_stem(card)}.{member}'
+    if backbone is None or backbone.interior == type(backbone).interior:
+        return name
+    return f'{name}{LAYER_MARK}{backbone.interior}'
 
 
 def _stem(card: ModelCard) -> str:
@@ -208,12 +245,12 @@ def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
 
 
 def _load_part(
-    module: nn.Module, base: ModelCard, member: str, kind: str, device: torch.device
+    module: nn.Module, base: ModelCard, backbone: Backbone, member: str, kind: str, device: torch.device
 ) -> ModelCard | None:
     """Load the weights of a part trained on ``base``; parts without weights need no card."""
     if not any(True for _ in module.parameters()):
         return None
-    name = part_card_name(base, member)
+    name = part_card_name(base, member, backbone)
     if not has_card(name):
         msg = (
             f'{kind} {member!r} has no weights for model {base.name!r}: expected the card {name}.yaml; '
@@ -256,7 +293,7 @@ def _propagation(
         msg = f'no propagation is called {config.propagation!r}; expected one of: {names}'
         raise VssError(msg)
     propagation = _new_propagation(config.propagation, backbone)
-    _load_part(propagation, card, config.propagation, 'propagation', device)
+    _load_part(propagation, card, backbone, config.propagation, 'propagation', device)
     return propagation
 
 
@@ -271,7 +308,7 @@ def _scheduler(
         max_interval=config.interval,
     )
     if config.propagation != NO_PROPAGATION:
-        trained = _load_part(scheduler, card, config.scheduler, 'scheduler', device)
+        trained = _load_part(scheduler, card, backbone, config.scheduler, 'scheduler', device)
         if trained is not None and 'threshold' in trained.settings:
             scheduler.default_threshold = trained.settings['threshold']
             scheduler.adjust(threshold=config.threshold)

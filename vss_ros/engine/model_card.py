@@ -27,7 +27,8 @@ class ModelCard:
     """What a weights file holds. A propagation or scheduler belongs to the backbone card it names."""
 
     name: str
-    """File stem of card and weights: ``MODEL`` or, for the parts that go with it, ``MODEL.MEMBER``."""
+    """File stem of card and weights: ``MODEL`` or, for the parts that go with it, ``MODEL.MEMBER``;
+    ``MODEL.MEMBER@LAYER`` where they were trained at another than the backbone's own interior layer."""
     kind: str
     """One of ``KINDS``."""
     builder: str

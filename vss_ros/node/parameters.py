@@ -58,6 +58,15 @@ class NodeConfig:
         'fast_slow answers key frames at once and computes their features in the background; blocking waits.',
         choices=('blocking', 'fast_slow'),
     )
+    motion: str = _parameter(
+        'auto',
+        "Motion estimator: auto (the propagation's own), dis, light_flow, flow_net_s or codec.",
+    )
+    interior: int = _parameter(
+        0,
+        "Interior layer to cut the model at, for models that offer a choice; 0 takes the model's own.",
+        bounds=(0, 3),
+    )
     device: str = _parameter('auto', 'auto, cpu, cuda or cuda:N.')
     size: str = _parameter(
         'auto', "Network input as HEIGHTxWIDTH; auto keeps the model's area at the camera's aspect."
@@ -92,6 +101,8 @@ class NodeConfig:
             'min_interval',
             'interval',
             'track',
+            'motion',
+            'interior',
             'device',
             'threads',
             'max_gap',

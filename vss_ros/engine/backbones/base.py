@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -34,6 +35,10 @@ class Backbone(nn.Module, ABC):
     """Image height and width must be multiples of this."""
     lateral_channels: int = 0
     """Last channels of F_l and of F_h that are the same values: lateral connections from before the cut."""
+    interior_layers: ClassVar[tuple[int, ...]] = ()
+    """Interior layers that the constructor takes as ``interior``; empty where there is one fixed cut."""
+    interior: int = 0
+    """TWNet's interior layer at which it is cut (section 4.4.2): the class's own, the instance's chosen."""
     has_features: bool = True
     """False where F_l is the image and F_h the logits: only segmentation-space propagation fits then."""
 
