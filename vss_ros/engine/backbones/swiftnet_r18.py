@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from vss_ros.engine.backbones.base import BACKBONES, Backbone
+from vss_ros.engine.backbones.base import BACKBONES
+from vss_ros.engine.backbones.interior import InteriorBackbone, Widths
 from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
 from vss_ros.engine.layers.pyramid_pooling import PyramidPooling
 from vss_ros.engine.layers.resnet import basic_stage, stem
@@ -33,15 +32,11 @@ class UpsampleBlend(nn.Module):
 
 
 @BACKBONES.register('swiftnet_r18', paper='Orsic et al. 2019, SwiftNet; used by Lee et al. 2021, GSVNet')
-class SwiftNetR18(Backbone):
+class SwiftNetR18(InteriorBackbone):
     """SwiftNet on ResNet-18, single scale: spatial pyramid pooling and three upsampling steps.
 
-    Split after conv3_2 (stride 8), head2 of TWNet's Table 7. The last upsampling step has a lateral
-    connection from conv2_2 (head1, stride 4), from before the split: both features carry it, unchanged, as
-    their last ``lateral_channels``, folded to stride 8 by space-to-depth. So both have 384 channels at
-    stride 8, nothing is lost, and the network computes what it would in one piece. A propagation that
-    wants TWNet's non-key-frame network for interior layer 2 (section 4.2) takes these channels from the
-    current frame's F_l, and moves the rest.
+    Cut at TWNet's interior layer 2 (stride 8) unless asked otherwise; conv2_2, conv3_2 and conv4_2 have the
+    lateral connections (Table 7).
 
     Decided here: convolution, batch norm, ReLU in that order throughout the decoder, where SwiftNet has
     batch norm first and lateral connections from before the block's ReLU. Batch norm can then be folded
@@ -49,17 +44,19 @@ class SwiftNetR18(Backbone):
     with columns by aspect ratio, are SwiftNet's.
     """
 
-    low_channels = WIDTH + 4 * DETAIL
-    low_stride = 8
-    high_channels = WIDTH + 4 * DETAIL
-    high_stride = 8
-    logits_stride = 4
-    size_multiple = 8
-    lateral_channels = 4 * DETAIL
+    widths = Widths(
+        encoder4=DETAIL,
+        detail4=DETAIL,
+        encoder8=WIDTH,
+        encoder16=256,
+        decoder16=WIDTH,
+        decoder8=WIDTH,
+        decoder4=WIDTH,
+    )
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, interior: int = 2) -> None:
         """Build the network with random weights."""
-        super().__init__(classes)
+        super().__init__(classes, interior)
         self.conv2 = nn.Sequential(stem(), basic_stage(64, DETAIL, 2, 1))
         self.conv3 = basic_stage(DETAIL, WIDTH, 2, 2)
         self.conv4 = basic_stage(WIDTH, 256, 2, 2)
@@ -72,20 +69,26 @@ class SwiftNetR18(Backbone):
         self.up4 = UpsampleBlend(DETAIL)
         self.classify = nn.Conv2d(WIDTH, classes, 1)
 
-    def low(self, image: Tensor) -> Tensor:
-        """Return F_l ``(N, 384, H/8, W/8)``: conv3_2, then conv2_2 folded."""
-        at4 = self.conv2(image)
-        return torch.cat((self.conv3(at4), pixel_unshuffle(at4, 2)), 1)
+    def encode4(self, image: Tensor) -> Tensor:
+        """Return conv2_2, ``(N, 64, H/4, W/4)``."""
+        return self.conv2(image)  # type: ignore[no-any-return]
 
-    def high(self, low: Tensor) -> Tensor:
-        """Return F_h ``(N, 384, H/8, W/8)``: the decoder at stride 8, then conv2_2 folded."""
-        at8 = low[:, :WIDTH]
-        at16 = self.conv4(at8)
-        top = self.context(self.pyramid(self.reduce(self.conv5(at16))))
-        bottom = self.up8(self.up16(top, at16), at8)
-        return torch.cat((bottom, low[:, WIDTH:]), 1)
+    def lateral4(self, at4: Tensor) -> Tensor:
+        """Return conv2_2 as it is."""
+        return at4
 
-    def head(self, high: Tensor) -> Tensor:
-        """Return logits ``(N, classes, H/4, W/4)``: the last upsampling step and the classifier."""
-        at4 = pixel_shuffle(high[:, WIDTH:], 2)
-        return self.classify(self.up4(high[:, :WIDTH], at4))  # type: ignore[no-any-return]
+    def encode8(self, at4: Tensor) -> Tensor:
+        """Return conv3_2, ``(N, 128, H/8, W/8)``."""
+        return self.conv3(at4)  # type: ignore[no-any-return]
+
+    def enter16(self, at8: Tensor) -> Tensor:
+        """Return conv4_1, ``(N, 256, H/16, W/16)``."""
+        return self.conv4[0](at8)  # type: ignore[no-any-return]
+
+    def encode16(self, entered: Tensor) -> Tensor:
+        """Return conv4_2, ``(N, 256, H/16, W/16)``."""
+        return self.conv4[1:](entered)  # type: ignore[no-any-return]
+
+    def decoder_input(self, at16: Tensor) -> Tensor:
+        """Return the spatial pyramid on conv5_2, ``(N, 128, H/32, W/32)``."""
+        return self.context(self.pyramid(self.reduce(self.conv5(at16))))  # type: ignore[no-any-return]
