@@ -38,18 +38,28 @@ class Shapes:
     """Image pixels per cell of what is moved."""
     lateral_channels: int = 0
     """Last channels of F_l and of F_h that are the same values (lateral connections); not to be moved."""
+    feature_channels: int = 0
+    """Channels of F_h in either space, lateral ones left out: what widths are proportioned to."""
 
     @classmethod
     def of(cls, backbone: Backbone, space: Space) -> Shapes:
         """Return the shapes a backbone offers to a propagation that works in ``space``."""
+        features = backbone.high_channels - backbone.lateral_channels
         if space is Space.SEGMENTATION:
-            return cls(backbone.low_channels, backbone.low_stride, backbone.classes, backbone.logits_stride)
+            return cls(
+                backbone.low_channels,
+                backbone.low_stride,
+                backbone.classes,
+                backbone.logits_stride,
+                feature_channels=features,
+            )
         return cls(
             backbone.low_channels,
             backbone.low_stride,
             backbone.high_channels,
             backbone.high_stride,
             backbone.lateral_channels,
+            features,
         )
 
 
