@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 
-NAMES = [member.name for member in BACKBONES]
+NAMES = [member.name for member in BACKBONES if member.cls.has_features]
 
 
 class Figure(NamedTuple):

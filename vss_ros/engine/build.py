@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import torch
 from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
+from vss_ros.engine.compatibility import refusal
 from vss_ros.engine.layers.fuse import fuse_conv_bn
-from vss_ros.engine.model_card import ModelCard, has_card, load_weights, read_card
+from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
-from vss_ros.engine.preprocess import Normalisation, Preprocessor
+from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
+from vss_ros.engine.threads import use_threads
 from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
 from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
@@ -53,7 +53,7 @@ class SegmenterConfig:
     size: tuple[int, int] | None = None
     """Network input (height, width); None: the card's area at the camera's aspect."""
     threads: int = 0
-    """CPU threads per track; 0 leaves a core for the slow track and the middleware."""
+    """CPU threads per track; 0: see ``default_threads``."""
     motion: str = 'auto'
     """Motion estimator; auto: the propagation's own, or dis where only the scheduler looks at motion."""
     max_gap: float = 1.0
@@ -84,13 +84,12 @@ def build_segmenter(
     _check_settings(config)
     card = read_card(config.model)
     _expect(card, 'backbone')
+    _check_parts(config, card)
+    use_threads(config.threads, background=_in_background(config))  # before a network opens that keeps them
     backbone = new_backbone(card, config.interior)
     _load(backbone, card, device)
     multiple = backbone.size_multiple
-    if config.size is not None and any(side % multiple for side in config.size):
-        better = tuple(max(round(side / multiple), 1) * multiple for side in config.size)
-        msg = f'size {config.size}: {card.builder} expects multiples of {multiple}; use {better}'
-        raise VssError(msg)
+    size = checked_size(config.size, multiple, backbone.fixed_size)
     propagation = _propagation(config, card, backbone, device)
     scheduler = _scheduler(config, card, backbone, device)
     parts = Parts(
@@ -100,11 +99,8 @@ def build_segmenter(
         _track(config, WholeNetwork(backbone, propagation, scheduler)),
         _motion(config, propagation, scheduler, device),
     )
-    threads = config.threads or default_threads(background=isinstance(parts.track, FastSlow))
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
-    preprocess = Preprocessor(statistics, card.input_size, multiple, device, config.size)
+    preprocess = Preprocessor(statistics, card.input_size, multiple, device, size)
     segmenter = StreamSegmenter(
         parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
     )
@@ -117,6 +113,15 @@ def _check_settings(config: SegmenterConfig) -> None:
             'expected threads and slow_delay of 0 or more and a positive max_gap, '
             f'got {config.threads}, {config.slow_delay} and {config.max_gap}'
         )
+        raise VssError(msg)
+
+
+def _check_parts(config: SegmenterConfig, card: ModelCard) -> None:
+    """Refuse names nobody registered, and parts that cannot work together."""
+    propagation = None if config.propagation == NO_PROPAGATION else _propagation_class(config.propagation)
+    reason = refusal(BACKBONES.get(card.builder), propagation, SCHEDULERS.get(config.scheduler))
+    if reason is not None:
+        msg = f'{card.name}: {reason}'
         raise VssError(msg)
 
 
@@ -157,6 +162,8 @@ def build_module(card: ModelCard) -> nn.Module:
         base = read_card(_beside(card, card.base))
         layer = card.name.rpartition(LAYER_MARK)[2]
         backbone = new_backbone(base, int(layer) if layer.isdecimal() else 0)
+        if isinstance(backbone, FromFile):
+            load_weights(base, backbone)  # which tells its strides
         module = (
             _new_propagation(card.builder, backbone)
             if card.kind == 'propagation'
@@ -187,12 +194,6 @@ def choose_device(name: str) -> torch.device:
         msg = f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0'
         raise VssError(msg)
     return torch.device(name)
-
-
-def default_threads(*, background: bool) -> int:
-    """Return CPU threads per track: a slow track in the background and the middleware need cores too."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    return max(cores // 2 if background else cores - 1, 1)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -238,7 +239,7 @@ def _expect(card: ModelCard, kind: str) -> None:
 
 
 def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
-    load_weights(card, module)
+    load_weights(card, module, device)
     module.eval().requires_grad_(False)
     fuse_conv_bn(module)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -278,6 +279,14 @@ def _beside(card: ModelCard, name: str) -> str:
     return str(Path(card.path).with_name(f'{name}.yaml')) if card.path else name
 
 
+def _propagation_class(name: str) -> type[Propagation]:
+    if name not in PROPAGATIONS:
+        names = ', '.join([NO_PROPAGATION, *(member.name for member in PROPAGATIONS)])
+        msg = f'no propagation is called {name!r}; expected one of: {names}'
+        raise VssError(msg)
+    return PROPAGATIONS.get(name)
+
+
 def _new_propagation(name: str, backbone: Backbone) -> Propagation:
     cls = PROPAGATIONS.get(name)
     return cls(Shapes.of(backbone, cls.space))
@@ -288,10 +297,6 @@ def _propagation(
 ) -> Propagation | None:
     if config.propagation == NO_PROPAGATION:
         return None
-    if config.propagation not in PROPAGATIONS:
-        names = ', '.join([NO_PROPAGATION, *(member.name for member in PROPAGATIONS)])
-        msg = f'no propagation is called {config.propagation!r}; expected one of: {names}'
-        raise VssError(msg)
     propagation = _new_propagation(config.propagation, backbone)
     _load_part(propagation, card, backbone, config.propagation, 'propagation', device)
     return propagation
@@ -327,6 +332,11 @@ def _motion(
         _expect(card, 'motion')
         _load(estimator, card, device)
     return estimator
+
+
+def _in_background(config: SegmenterConfig) -> bool:
+    """Tell whether a thread of its own computes key frames."""
+    return config.track == 'fast_slow' and config.propagation != NO_PROPAGATION and not config.slow_delay
 
 
 def _track(config: SegmenterConfig, network: WholeNetwork) -> Track:

@@ -1,11 +1,11 @@
-"""Model cards: a YAML file that says what its safetensors file is, and a hash that proves it."""
+"""Model cards: a YAML file that says what its weights file is, and a hash that proves it."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 import yaml
@@ -19,6 +19,7 @@ from vss_ros.resources import resource
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+CPU = torch.device('cpu')
 KINDS = ('backbone', 'propagation', 'scheduler', 'motion')
 
 
@@ -34,18 +35,23 @@ class ModelCard:
     builder: str
     """Registered name of the class that holds the weights."""
     sha256: str
-    """Of the safetensors file."""
+    """Of the weights file."""
     parameters: int
+    """Number of weights, 0 where a user's own network does not tell."""
     base: str = ''
     """Backbone card these weights were trained on, empty for a backbone."""
+    file: str = ''
+    """A user's own ``.onnx`` or ``.pt2`` beside the card; empty for ``NAME.safetensors``."""
     base_sha256: str = ''
     input_size: tuple[int, int] = (0, 0)
     """Height and width trained for, pixels."""
     mean: tuple[float, ...] = ()
     """Per-channel mean of RGB in 0..1."""
     std: tuple[float, ...] = ()
+    channel_order: str = ''
+    """``bgr`` where a user's own network takes its channels so; mean and std are of RGB all the same."""
     classes: str = ''
-    """Class table in config/classes."""
+    """Class table in config/classes, or a ``.yml`` file beside the card."""
     class_names: tuple[str, ...] = ()
     settings: dict[str, float] = field(default_factory=dict)
     """What the class cannot know before it is trained: a scheduler's recommended ``threshold``."""
@@ -82,6 +88,8 @@ def read_card(name_or_path: str | Path) -> ModelCard:
     for key in ('input_size', 'mean', 'std', 'class_names'):
         if key in raw:
             raw[key] = tuple(raw[key])
+    if str(raw.get('classes', '')).endswith('.yml'):
+        raw['classes'] = str(path.parent / raw['classes'])
     return ModelCard(**raw, path=str(path))
 
 
@@ -99,14 +107,22 @@ def shipped_cards() -> list[ModelCard]:
     return [read_card(path) for path in sorted(resource('models').glob('*.yaml'))]
 
 
-def load_weights(card: ModelCard, module: nn.Module) -> None:
-    """Load a card's weights into ``module``; nothing is unpickled.
+@runtime_checkable
+class FromFile(Protocol):
+    """A module that runs a whole network from a file instead of taking tensors from it."""
+
+    def load_file(self, data: bytes, card: ModelCard, device: torch.device) -> None:
+        """Open the network in the card's file, whose bytes are ``data``, for a device."""
+
+
+def read_weights(card: ModelCard) -> bytes:
+    """Return the bytes of a card's weights file.
 
     Raises:
-        VssError: The file is missing, is not what the card describes, does not fit, or is not finite.
+        VssError: The file is missing, or is not what the card describes.
 
     """
-    path = _weights_path(card)
+    path = weights_path(card)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -119,6 +135,26 @@ def load_weights(card: ModelCard, module: nn.Module) -> None:
             'the file is damaged or belongs to another card: restore both from one release'
         )
         raise VssError(msg)
+    return data
+
+
+def load_weights(card: ModelCard, module: nn.Module, device: torch.device = CPU) -> None:
+    """Load a card's weights into ``module``; nothing is unpickled but a user's own ``.pt2``.
+
+    Args:
+        card: Names the file.
+        module: Stays where it is.
+        device: Where a module that is ``FromFile`` opens its network.
+
+    Raises:
+        VssError: The file is missing, is not what the card describes, does not fit, or is not finite.
+
+    """
+    data = read_weights(card)
+    if isinstance(module, FromFile):
+        module.load_file(data, card, device)
+        return
+    path = weights_path(card)
     try:
         tensors = load_tensors(data)
     except SafetensorError as error:
@@ -199,9 +235,19 @@ def _locate(name: str) -> Path:
     return path
 
 
-def _weights_path(card: ModelCard) -> Path:
-    return (
-        Path(card.path).with_suffix('.safetensors')
-        if card.path
-        else resource('models') / f'{card.name}.safetensors'
-    )
+def weights_path(card: ModelCard) -> Path:
+    """Return the path of a card's weights file.
+
+    Raises:
+        VssError: The card names a file that is not beside it.
+
+    """
+    if card.file != Path(card.file).name:
+        msg = (
+            f'card {card.name}: expected the name of a file beside the card, got {card.file!r}; put it there'
+        )
+        raise VssError(msg)
+    if card.path:
+        path = Path(card.path)
+        return path.with_name(card.file) if card.file else path.with_suffix('.safetensors')
+    return resource('models') / (card.file or f'{card.name}.safetensors')

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import torch
 
+from vss_ros.errors import VssError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -52,6 +54,34 @@ def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) 
     scale = ((card[0] * card[1]) / (camera[0] * camera[1])) ** 0.5
     height, width = (max(round(side * scale / multiple), 1) * multiple for side in camera)
     return height, width
+
+
+def checked_size(
+    wanted: tuple[int, int] | None, multiple: int, only: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    """Return the input size to use whatever the camera's, None to follow the camera.
+
+    Args:
+        wanted: What the user asked for.
+        multiple: What the backbone's strides demand.
+        only: The one size that the network takes, where there is but one.
+
+    Raises:
+        VssError: The network does not take the wanted size.
+
+    """
+    if only is not None:
+        if wanted is not None and wanted != only:
+            right, wrong = 'x'.join(map(str, only)), 'x'.join(map(str, wanted))
+            msg = f'size: expected {right}, the only one this network takes, got {wrong}; use {right} or auto'
+            raise VssError(msg)
+        return only
+    if wanted is not None and any(side % multiple for side in wanted):
+        better = 'x'.join(str(max(round(side / multiple), 1) * multiple) for side in wanted)
+        wrong = 'x'.join(str(side) for side in wanted)
+        msg = f'size: expected multiples of {multiple}, which this network takes, got {wrong}; use {better}'
+        raise VssError(msg)
+    return wanted
 
 
 class Preprocessor:

@@ -33,6 +33,8 @@ class Backbone(nn.Module, ABC):
     """Image pixels per cell of the logits."""
     size_multiple: int
     """Image height and width must be multiples of this."""
+    fixed_size: tuple[int, int] | None = None
+    """Height and width of the image, where the network takes no others."""
     lateral_channels: int = 0
     """Last channels of F_l and of F_h that are the same values: lateral connections from before the cut."""
     interior_layers: ClassVar[tuple[int, ...]] = ()

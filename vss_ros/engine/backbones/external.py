@@ -1,0 +1,196 @@
+"""A network of the user's own, from a file."""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import TYPE_CHECKING
+
+import torch
+
+from vss_ros.engine.backbones.base import BACKBONES, Backbone
+from vss_ros.engine.network_files import first_line, open_network
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.network_files import Network, Shape
+
+ORDERS = ('', 'rgb', 'bgr')
+COARSEST = 32
+"""Greatest stride that logits may have, and greatest multiple that the image is held to."""
+SURE = 10.0
+"""Logit of the class that a network without logits answers; the others' is 0. Of 11 classes a probability
+of 0.9995, so that ``~/confidence`` falls with the age of the answer only."""
+
+
+@BACKBONES.register('external')
+class External(Backbone):
+    """A user's own network from an ONNX file or an exported PyTorch program: image in, logits or labels out.
+
+    Cut as no network is: F_l is the image, F_h the logits, the head does nothing. So it has no features, and
+    only propagation in segmentation space serves it (GSVNet, section 3: "any network"). The card says what
+    the file expects: ``mean`` and ``std`` of RGB in 0..1 (a network trained on values 0..255 has them divided
+    by 255), ``channel_order``, ``input_size`` and ``class_names``.
+
+    The file is checked by running it on a blank image of the card's size, which also tells the stride of its
+    output. A file that takes one size only runs at that size whatever the camera's. Of the others the image
+    is a multiple of the greatest power of two up to 32 that divides the card's height and width: on such a
+    size the network has been seen to work. Of several outputs the first counts.
+    """
+
+    low_channels = 3
+    low_stride = 1
+    high_stride = 1
+    logits_stride = 1
+    size_multiple = 1
+    has_features = False
+
+    def __init__(self, classes: int) -> None:
+        """Wait for the file; ``load_file`` brings it."""
+        super().__init__(classes)
+        self.high_channels = classes
+        self.parameters_in_file = 0
+        self._network: Network | None = None
+        self._bgr = False
+
+    def load_file(self, data: bytes, card: ModelCard, device: torch.device) -> None:
+        """Open the card's network and find out its strides.
+
+        Args:
+            data: The file; see ``open_network`` on whom to trust.
+            card: Names the file and says what it expects.
+            device: Where it shall run.
+
+        Raises:
+            VssError: The file is not a network, takes no such image, or does not give logits or labels of
+                the card's classes.
+
+        """
+        if card.channel_order not in ORDERS:
+            msg = (
+                f'card {card.name}: expected channel_order rgb or bgr, got {card.channel_order!r}; correct it'
+            )
+            raise VssError(msg)
+        self._bgr = card.channel_order == 'bgr'
+        self._network = open_network(card.file, data, device)
+        self.parameters_in_file = self._network.parameters
+        self.fixed_size = _fixed_size(self._network.input_shape, card)
+        height, width = card.input_size
+        with torch.inference_mode():
+            logits = self.high(torch.zeros((1, 3, height, width), device=device))
+        if not bool(torch.isfinite(logits).all()):
+            msg = (
+                f'{card.file}: expected finite values for a blank image of {height}x{width}, got NaN or '
+                'infinity; check mean and std, and the network itself'
+            )
+            raise VssError(msg)
+        self.high_stride = self.logits_stride = _stride(card.input_size, logits)
+        self.size_multiple = gcd(height, width, COARSEST)
+
+    def low(self, image: Tensor) -> Tensor:
+        """Return the image ``(N, 3, H, W)`` itself."""
+        return image
+
+    def high(self, low: Tensor) -> Tensor:
+        """Return logits ``(1, C, H/stride, W/stride)`` float32.
+
+        Raises:
+            VssError: The network failed, or gave neither logits nor labels of the classes.
+
+        """
+        if self._network is None:
+            msg = (
+                'expected a network from a file, got none; make a card with `vss models add FILE` and name it'
+            )
+            raise VssError(msg)
+        image = low.flip(1) if self._bgr else low
+        try:
+            output = self._network(image)
+        except Exception as error:
+            size = 'x'.join(str(n) for n in low.shape[2:])
+            msg = (
+                f'the network failed on an image of {size} ({first_line(error)}); choose a size it takes '
+                'with --size, or export it with dynamic height and width'
+            )
+            raise VssError(msg) from error
+        return as_logits(output, self.classes)
+
+    def head(self, high: Tensor) -> Tensor:
+        """Return the logits as they are."""
+        return high
+
+
+def as_logits(output: Tensor, classes: int) -> Tensor:
+    """Return a network's output as logits ``(1, C, h, w)`` float32.
+
+    Args:
+        output: Logits ``(1, C, h, w)``, or labels ``(1, h, w)`` or ``(1, 1, h, w)`` of any number type.
+        classes: C.
+
+    Raises:
+        VssError: It is neither, or a label is not the id of a class.
+
+    """
+    shape = tuple(output.shape)
+    if len(shape) == 4 and shape[:2] == (1, classes):
+        return output.float()
+    if (len(shape) == 3 or (len(shape) == 4 and shape[1] == 1)) and shape[0] == 1:
+        return _one_hot(output.reshape(1, *shape[-2:]), classes)
+    msg = (
+        f"expected logits (1, {classes}, h, w) of the card's {classes} classes or labels (1, h, w), got an "
+        f'output of shape {shape}; name the classes it was trained on, or export it with such an output'
+    )
+    raise VssError(msg)
+
+
+def _one_hot(labels: Tensor, classes: int) -> Tensor:
+    ids = labels.long()
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= classes or not bool((ids == labels).all()):
+        lowest, highest = float(labels.min()), float(labels.max())
+        msg = (
+            f'expected labels that are whole numbers from 0 to {classes - 1}, got values from {lowest:g} to '
+            f'{highest:g}; name the classes it was trained on, or export it with one channel per class'
+        )
+        raise VssError(msg)
+    logits = torch.zeros((1, classes, *labels.shape[1:]), device=labels.device)
+    return logits.scatter_(1, ids[:, None], SURE)
+
+
+def _fixed_size(shape: Shape, card: ModelCard) -> tuple[int, int] | None:
+    """Return the only size that the network takes, None where it takes others; the card's must be it."""
+    if len(shape) != 4 or shape[0] not in (1, None) or shape[1] not in (3, None):
+        msg = (
+            f'{card.file}: expected an image (1, 3, H, W) as input, got {shape}; export it with such an input'
+        )
+        raise VssError(msg)
+    wanted = (shape[2], shape[3])
+    if wanted == (None, None):
+        if not all(card.input_size):
+            msg = f'{card.file} takes images of any size: say with --size HxW (input_size in the card) which'
+            raise VssError(msg)
+        return None
+    if any(side not in (None, own) for side, own in zip(wanted, card.input_size, strict=True)):
+        sides = 'x'.join('any' if side is None else str(side) for side in wanted)
+        own = 'x'.join(str(side) for side in card.input_size)
+        msg = (
+            f'{card.file}: expected the size {sides}, the only one this network takes, got {own}; use {sides}'
+        )
+        raise VssError(msg)
+    return card.input_size
+
+
+def _stride(size: tuple[int, int], logits: Tensor) -> int:
+    """Return image pixels per cell of the logits."""
+    height, width = logits.shape[2:]
+    stride = size[0] // max(height, 1)
+    if (height * stride, width * stride) != size or stride not in (1, 2, 4, 8, 16, COARSEST):
+        msg = (
+            f"expected an output whose height and width are the image's {size[0]}x{size[1]} divided by "
+            f'1, 2, 4, 8, 16 or {COARSEST}, got {height}x{width}; choose a --size that divides (multiples of '
+            f'{COARSEST} mostly do), or export the network with its output brought to the size of its input'
+        )
+        raise VssError(msg)
+    return stride

@@ -1,0 +1,201 @@
+"""Networks that come as a file with their own computation: ONNX and PyTorch's exported programs."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+SUFFIXES = ('.onnx', '.pt2')
+
+Shape = tuple[int | None, ...]
+"""None: any size."""
+
+
+class Network(Protocol):
+    """A network from a file."""
+
+    input_shape: Shape
+    parameters: int
+    """Number of weights, 0 where the file does not tell."""
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return what the network's first output gives for an image ``(1, 3, H, W)`` float32."""
+
+
+def open_network(file: str, data: bytes, device: torch.device) -> Network:
+    """Open a network.
+
+    Args:
+        file: The file's name; its suffix says what the file is.
+        data: The file's bytes. An ``.onnx`` is data: opening and running it computes and nothing else. A
+            ``.pt2`` is a program: ``torch.export.load`` unpickles, so that a file made for the purpose runs
+            whatever its maker likes. Its hash says that it is the card's file, not that it is harmless:
+            open only what you or people you trust have exported.
+        device: Where it shall run.
+
+    Raises:
+        VssError: Not a network of a known kind, more than one input, or not float32, or what the device
+            needs is missing.
+
+    """
+    suffix = Path(file).suffix
+    if suffix not in SUFFIXES:
+        msg = f'{file}: expected a network in a file ending in {" or ".join(SUFFIXES)}; export it as one'
+        raise VssError(msg)
+    network: Network = (OnnxNetwork if suffix == '.onnx' else ExportedNetwork)(file, data, device)
+    return network
+
+
+class OnnxNetwork:
+    """A network run by ONNX Runtime.
+
+    It computes with as many threads as PyTorch does when it is opened. They sleep when there is nothing to
+    do (ONNX Runtime's own way is to spin), because the other track shares the cores. The image is passed
+    as a view of PyTorch's memory; of the output ONNX Runtime makes one copy.
+
+    Args:
+        file: Its name, for messages.
+        data: The file. Weights in a second file are not looked for: it would lie outside the card's hash.
+        device: ``cuda`` asks for ONNX Runtime's CUDA provider.
+
+    Raises:
+        VssError: See ``open_network``.
+
+    """
+
+    parameters = 0
+
+    def __init__(self, file: str, data: bytes, device: torch.device) -> None:
+        """Open it."""
+        ort = onnxruntime()
+        try:
+            self._session = ort.InferenceSession(
+                data, session_options(ort), providers=_providers(ort, device)
+            )
+        except VssError:
+            raise
+        except Exception as error:  # ONNX Runtime's own have no common class
+            raise VssError(_unreadable(file, 'an ONNX network', error)) from error
+        inputs = self._session.get_inputs()
+        given = [f'{i.name}: {i.type}' for i in inputs]
+        if len(inputs) != 1 or inputs[0].type != 'tensor(float)':
+            raise VssError(_wrong_inputs(file, given))
+        self._input, self._output = inputs[0].name, self._session.get_outputs()[0].name
+        self.input_shape: Shape = tuple(n if isinstance(n, int) else None for n in inputs[0].shape)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the first output."""
+        array = image.contiguous().cpu().numpy()
+        (output,) = self._session.run([self._output], {self._input: array})
+        return torch.from_numpy(output).to(image.device)
+
+
+class ExportedNetwork:
+    """A program that ``torch.export.export`` has made; see ``open_network`` for whom to trust.
+
+    Args:
+        file: Its name, for messages.
+        data: The file.
+        device: Where it shall run.
+
+    Raises:
+        VssError: See ``open_network``.
+
+    """
+
+    def __init__(self, file: str, data: bytes, device: torch.device) -> None:
+        """Open it."""
+        try:
+            program = torch.export.load(io.BytesIO(data))
+        except Exception as error:  # whatever pickle, zip and JSON raise
+            raise VssError(_unreadable(file, 'an exported PyTorch program', error)) from error
+        if device.type != 'cpu':
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, device)
+        names = program.graph_signature.user_inputs
+        values = [node.meta['val'] for node in program.graph.nodes if node.name in names]
+        if len(values) != 1 or not isinstance(values[0], Tensor) or values[0].dtype != torch.float32:
+            raise VssError(_wrong_inputs(file, [f'{v.dtype}' for v in values if isinstance(v, Tensor)]))
+        self.input_shape: Shape = tuple(n if isinstance(n, int) else None for n in values[0].shape)
+        self.parameters = sum(p.numel() for p in program.parameters())
+        self._module = program.module()
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the first output, of a list or dictionary of outputs the first tensor."""
+        with torch.no_grad():
+            leaves = torch.utils._pytree.tree_leaves(self._module(image))
+        return next(leaf for leaf in leaves if isinstance(leaf, Tensor))
+
+
+def onnxruntime() -> ModuleType:
+    """Return the module.
+
+    Raises:
+        VssError: It is not installed.
+
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        msg = f'an .onnx network needs the Python package onnxruntime ({error}): pip install onnxruntime'
+        raise VssError(msg) from error
+    return ort  # type: ignore[no-any-return]
+
+
+def session_options(ort: ModuleType) -> Any:
+    """Return ONNX Runtime's options for a network that shares its cores with another track."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; it is chatty about what it optimises
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    # A folder that cannot be: otherwise weights would be looked for in the working directory.
+    options.add_session_config_entry('session.model_external_initializers_file_folder_path', os.devnull)
+    return options
+
+
+def _providers(ort: ModuleType, device: torch.device) -> list[Any]:
+    if device.type == 'cpu':
+        return ['CPUExecutionProvider']
+    there = ort.get_available_providers()
+    if 'CUDAExecutionProvider' not in there:
+        msg = (
+            f"device {device}: expected an onnxruntime with 'CUDAExecutionProvider', got {there}; "
+            'pip install onnxruntime-gpu in place of onnxruntime, or use the device cpu'
+        )
+        raise VssError(msg)
+    return [('CUDAExecutionProvider', {'device_id': device.index or 0}), 'CPUExecutionProvider']
+
+
+def _unreadable(file: str, kind: str, error: Exception) -> str:
+    text = first_line(error)
+    if 'xternal data' in text:
+        return (
+            f'{file}: expected a network with its weights in one file, got one whose weights lie in another; '
+            'join them with `vss models add`, or export with torch.onnx.export(..., external_data=False)'
+        )
+    return f'{file}: expected {kind}, got a file that cannot be opened as one ({text}); export it again'
+
+
+def _wrong_inputs(file: str, given: list[str]) -> str:
+    return (
+        f'{file}: expected a network with one input, a float32 image (1, 3, H, W), got {given}; '
+        'export it with such an input'
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, at most 300 characters, after its class."""
+    text = str(error).strip().split('\n', 1)[0]
+    return f'{type(error).__name__}: {text}'[:300]
