@@ -2,24 +2,20 @@
 
 Examples:
   vss models                                  registered parts and the models that ship
-  vss models show efficientnet_lite0_fpn      everything a card says
+  vss models show efficientnet_lite0_fpn      everything a card says, and what the parts cost
+  vss models show tamed_warping --model mobilenet_fpn --size 512x1024 --device cuda
   vss models verify                           hash, shape and finiteness of all weights
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vss_ros.cli.output import add_json_argument, write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     import argparse
-
-TRACKS = (
-    ('blocking', '', 'The frame waits for the whole network.'),
-    ('fast_slow', 'Li et al. 2018', 'The fast track answers now, the slow track computes in the background.'),
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'action', nargs='?', choices=('list', 'show', 'verify'), default='list', help='default: list'
     )
     parser.add_argument('name', nargs='?', help='a card, for show; verify takes all without one')
+    parser.add_argument(
+        '--model',
+        default='efficientnet_lite0_fpn',
+        help='show: the backbone a propagation, scheduler or motion estimator is measured with '
+        '(default: %(default)s)',
+    )
+    parser.add_argument(
+        '--size', default='360x480', metavar='HxW', help='show: network input (default: %(default)s)'
+    )
+    parser.add_argument('--device', default='auto', help='show: auto, cpu, cuda or cuda:N (default: auto)')
+    parser.add_argument('--threads', type=int, default=1, metavar='N', help='show: CPU threads (default: 1)')
     add_json_argument(parser)
 
 
@@ -41,61 +48,50 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from vss_ros.engine.backbones import BACKBONES
-    from vss_ros.engine.model_card import shipped_cards
-    from vss_ros.engine.propagation import PROPAGATIONS
-    from vss_ros.engine.propagation.base import NO_PROPAGATION
-    from vss_ros.engine.schedulers import SCHEDULERS
+    from vss_ros.cli.models_list import listing
 
-    def members(registry: Any) -> list[dict[str, str]]:
-        return [{'name': m.name, 'paper': m.paper, 'summary': m.summary} for m in registry]
-
-    whole = {'name': NO_PROPAGATION, 'paper': '', 'summary': 'The whole network runs on every frame.'}
-    listing: dict[str, list[dict[str, str]]] = {
-        'backbones': members(BACKBONES),
-        'propagations': [*members(PROPAGATIONS), whole],
-        'schedulers': members(SCHEDULERS),
-        'tracks': [{'name': name, 'paper': paper, 'summary': text} for name, paper, text in TRACKS],
-        'models': [
-            {'name': card.name, 'paper': _paper(card.kind, card.builder), 'summary': _score_line(card.scores)}
-            for card in shipped_cards()
-        ],
-    }
-    for heading, rows in listing.items():
+    found = listing()
+    for heading, rows in found.items():
         print(heading)
         for row in rows:
             print(f'  {row["name"]:<48}{row["summary"]}')
-    write_json(args.json, listing)
+            for key, text in (('paper', row['paper']), ('with', row.get('combines_with', ''))):
+                if text:
+                    print(f'      {key + ":":<7}{text}')
+    write_json(args.json, found)
     return 0
-
-
-def _paper(kind: str, builder: str) -> str:
-    from vss_ros.engine.backbones import BACKBONES
-    from vss_ros.engine.propagation import PROPAGATIONS
-    from vss_ros.engine.schedulers import SCHEDULERS
-
-    registries: dict[str, Any] = {'backbone': BACKBONES, 'propagation': PROPAGATIONS, 'scheduler': SCHEDULERS}
-    return next((member.paper for member in registries[kind] if member.name == builder), '')
-
-
-def _score_line(scores: dict[str, Any]) -> str:
-    return ', '.join(f'{name} {value}' for name, value in scores.items() if not isinstance(value, dict))
 
 
 def _show(args: argparse.Namespace) -> int:
     from dataclasses import asdict
 
+    import torch
     import yaml
 
-    from vss_ros.engine.model_card import read_card
+    from vss_ros.cli.models_show import CLASSES, cost_table, costs, describe
+    from vss_ros.engine.build import choose_device, parse_size
 
     if args.name is None:
-        msg = 'expected the name of a card, e.g.: vss models show efficientnet_lite0_fpn'
+        msg = 'expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn'
         raise VssError(msg)
-    values = asdict(read_card(args.name))
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    print(yaml.safe_dump(plain, sort_keys=False, width=110), end='')
-    write_json(args.json, plain)
+    found = describe(args.name)
+    size, device = parse_size(args.size), choose_device(args.device)
+    if size is None:
+        msg = '--size auto: expected HEIGHTxWIDTH, for there is no camera to follow'
+        raise VssError(msg)
+    torch.set_num_threads(args.threads)
+    print(yaml.safe_dump(found, sort_keys=False, width=110), end='')
+    if found.get('kind') != 'track':
+        rows = costs(args.name, args.model, size, device)
+        print(f'\nat {size[0]}x{size[1]} on {device}, {args.threads} CPU threads, {CLASSES} classes:')
+        print(cost_table(rows))
+        found['costs'] = {
+            'size': list(size),
+            'device': str(device),
+            'threads': args.threads,
+            'parts': [asdict(row) for row in rows],
+        }
+    write_json(args.json, found)
     return 0
 
 
