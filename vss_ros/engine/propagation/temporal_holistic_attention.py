@@ -1,0 +1,87 @@
+"""Temporal holistic attention: the key frame's features, weighted by how well each cell is found again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from vss_ros.engine.layers.blocks import resize_like
+from vss_ros.engine.layers.holistic_attention import pooled_correlations
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.propagation.base import Shapes
+    from vss_ros.engine.view import View
+
+REDUCTION = 32
+"""C / C' of section 3.3."""
+NARROWEST = 4
+"""Fewest channels that cells are compared in: the paper's 128 / 32."""
+START = 3.0
+"""What the sigmoid sees before training: an attention of 0.95."""
+
+
+@PROPAGATIONS.register(
+    'temporal_holistic_attention', paper='Wu et al. 2020, Feature Propagation with Holistic Attention'
+)
+class TemporalHolisticAttention(Propagation):
+    """Key frame's F_h weighted by a holistic attention map, plus the current frame's F_l.
+
+    Sections 3.3 and 3.4: a 1x1 convolution, one for both frames, narrows F_l to a 32nd; all pairs of key and
+    current cells are multiplied (Eq. 1), pooled over the key's cells by maximum and mean, and a 5x5
+    convolution and a sigmoid make W_a of it (Eq. 2). F_h(t) = W_a * F_h(key) (Eq. 3), F(t) = F_l(t) +
+    F_h(t) (Eq. 4). The paper says that the sigmoid limits W_a to [-1, 1]; it is (0, 1).
+
+    Decided here, where the paper has LERNet only and trains it along (section 4.2):
+
+    - F_l passes a 1x1 adapter before it is added, since other backbones have F_l and F_h of unequal
+      channels, and since the head of a frozen backbone has never seen F_l. Where channels agree, the
+      adapter starts as the identity, which is Eq. 4 as written; elsewhere it starts at zero. The attention
+      starts at 0.95 everywhere. So an untrained module on such a backbone is close to ``reuse``.
+    - The sum passes a ReLU, since heads were trained on features that had one. LERNet's F_l and F_h are
+      never negative, so that there it changes nothing before training.
+    - Where strides differ, cells are compared at F_l's, and W_a and the adapted F_l brought to F_h's.
+    - Lateral channels, the same values in F_l and F_h, are the current frame's own.
+    """
+
+    def __init__(self, shapes: Shapes) -> None:
+        """Build the two convolutions of the attention and the adapter."""
+        super().__init__(shapes)
+        moved = shapes.high_channels - shapes.lateral_channels
+        narrow = max(shapes.low_channels // REDUCTION, NARROWEST)
+        self.reduce = nn.Conv2d(shapes.low_channels, narrow, 1)
+        self.attend = nn.Conv2d(2, 1, 5, 1, 2)
+        self.adapt = nn.Conv2d(shapes.low_channels, moved, 1)
+        nn.init.zeros_(self.attend.weight)
+        nn.init.constant_(self.attend.bias, START)  # type: ignore[arg-type]
+        nn.init.zeros_(self.adapt.weight)
+        nn.init.zeros_(self.adapt.bias)  # type: ignore[arg-type]
+        if shapes.low_channels == shapes.high_channels:
+            nn.init.dirac_(self.adapt.weight)
+
+    def prepare(self, view: View) -> Tensor:
+        """Return the narrowed F_l ``(N, max(low_channels / 32, 4), H, W)`` at its own stride."""
+        return self.reduce(view.low)  # type: ignore[no-any-return]
+
+    def attention(self, key: Tensor, current: Tensor) -> Tensor:
+        """Return W_a ``(N, 1, H, W)`` of two prepared frames (Eqs. 1, 2)."""
+        return self.attend(pooled_correlations(key, current)).sigmoid()  # type: ignore[no-any-return]
+
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
+        """Return F(t), ``(N, high_channels, H, W)``."""
+        moved = self.adapt.out_channels
+        weights = _fit(self.attention(source, current), source_high)
+        features = _fit(self.adapt(view.low), source_high).addcmul(weights, source_high[:, :moved]).relu_()
+        if not self.shapes.lateral_channels:
+            return features
+        lateral = view.low[:, -self.shapes.lateral_channels :]
+        return torch.cat((features, lateral), 1)
+
+
+def _fit(x: Tensor, reference: Tensor) -> Tensor:
+    """Resize where heights or widths differ."""
+    return x if x.shape[-2:] == reference.shape[-2:] else resize_like(x, reference)
