@@ -26,7 +26,7 @@ class DMNet(nn.Module):
     The paper states neither widths nor resolution. Its 0.4 GFLOPs at 1024 x 2048 (Table II) are what the
     widths of the authors' published code, 4, 8 and 16, make at a quarter of the image's sides, where the
     propagated values lie too. That code's fourth layer is a plain 1x1 convolution (0.38 GFLOPs by Table
-    I); the text's four separable ones are built, 0.48 GFLOPs.
+    I); the text's four separable ones are built, 0.46 GFLOPs.
     """
 
     def __init__(self) -> None:
@@ -45,9 +45,10 @@ class CFNet(nn.Module):
 
     Ten 3x3 convolutions with batch norm and leaky ReLU down to stride 64, four 4x4 deconvolutions with
     leaky ReLU up to stride 4, each joined with the encoder's features of its stride, and a 1x1 convolution.
-    The paper states no widths; 32 to 512, those of the authors' published code, are what Table II counts
-    (123.7 of 123.775 GFLOPs at 1024 x 2048, see ``evaluation.table_flops``). The last convolution starts at
-    zero.
+    The paper states no widths; 32 to 512, those of the authors' published code, are what Table II counts:
+    by Table I, which takes a deconvolution for a convolution of its output's size, 123.7 of the stated
+    123.775 GFLOPs at 1024 x 2048 (121.2 as built here, where deconvolutions are padded instead of cropped;
+    63 of them are really computed). The last convolution starts at zero.
 
     Args:
         out_channels: Channels of the cues.
