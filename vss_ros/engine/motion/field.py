@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
 from vss_ros.engine.layers.warp import warp
@@ -22,7 +23,7 @@ class MotionField:
     stride: int
     """Network input pixels per cell."""
     holes: Tensor | None = None
-    """``(N, 1, h, w)`` bool, true where no motion is known (flow is 0 there); None: known everywhere."""
+    """``(N, 1, h, w)`` bool, true where no motion is known and flow is a guess; None: known everywhere."""
 
     def at(self, stride: int) -> MotionField:
         """Return the field at another stride, its vectors in cells of that stride."""
@@ -39,8 +40,9 @@ class MotionField:
         if self.holes is None:
             return MotionField(avg_pool2d(self.flow, factor) / factor, stride)
         known = avg_pool2d((~self.holes).float(), factor)
-        # The mean over the cells whose motion is known; the others are 0 and must not slow it down.
-        flow = avg_pool2d(self.flow, factor) / known.clamp_min(1e-6) / factor
+        # The mean over the cells whose motion is known, of the guesses where none is.
+        of_known = avg_pool2d(self.flow * ~self.holes, factor) / known.clamp_min(1e-6)
+        flow = torch.where(known > 0, of_known, avg_pool2d(self.flow, factor)) / factor
         return MotionField(flow, stride, known < 0.5)
 
     def compose(self, earlier: MotionField) -> MotionField:
