@@ -24,7 +24,7 @@ FILL_REACH = (1, 3, 7, 15)
 """Cells around a hole that are looked at in turn; farther from any known motion it is taken for 0."""
 
 
-@MOTIONS.register('codec', paper='Feng et al. 2020, TapLab')
+@MOTIONS.register('codec', paper='Feng et al. 2020, TWNet')
 class CodecMotion(MotionEstimator):
     """The codec's vectors on a grid of stride 8; DIS where there are none.
 
@@ -78,10 +78,10 @@ def densify(
         Flow ``(2, h, w)`` in cells, and holes ``(h, w)``.
 
     """
-    lattice = _lattice(vectors, camera)
+    lattice: NDArray[np.float32] = _lattice(vectors, camera)
     for axis in (0, 1):
         per_cell = camera[axis] / size[axis] * stride / LATTICE
-        lattice = _means(lattice, axis, np.arange(size[axis] // stride + 1) * per_cell)
+        lattice = _means(lattice, axis, per_cell * np.arange(size[axis] // stride + 1, dtype=np.float64))
     known = lattice[..., 2]
     to_cells = np.array([size[1] / camera[1], size[0] / camera[0]]) / stride
     flow = (lattice[..., :2] / np.maximum(known, 1e-6)[..., None] * to_cells).astype(np.float32)
