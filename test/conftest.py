@@ -6,8 +6,13 @@ import os
 import socket
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 _domains = count()
@@ -26,6 +31,15 @@ def SHARED() -> Path:  # noqa: N802  (a constant to the tests that use it)
     if not (shared / 'data').is_dir():
         pytest.skip(f'needs the data sets in {shared}/data, which are not part of the project')
     return shared
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Keep PyTorch to one thread: tiny maps gain nothing from more, and on a busy machine lose to waiting."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

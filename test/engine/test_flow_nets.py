@@ -19,21 +19,11 @@ from vss_ros.engine.tracks import Blocking
 from vss_ros.engine.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vss_ros.engine.motion import MotionEstimator
 
+pytestmark = pytest.mark.usefixtures('one_thread')
 SIZE = (48, 64)
 NAMES = [('light_flow', 8), ('flow_net_s', 4)]
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Keep to one thread: tiny maps gain nothing from more, which on a busy machine wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def estimator(name: str) -> MotionEstimator:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.backbones import Backbone
 
+pytestmark = pytest.mark.usefixtures('one_thread')
 NAMES = [member.name for member in BACKBONES if member.cls.interior_layers]
 
 

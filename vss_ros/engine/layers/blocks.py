@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d, interpolate
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -55,6 +55,12 @@ def separable_conv(in_channels: int, out_channels: int, stride: int = 1, dilatio
 def resize_like(x: Tensor, reference: Tensor) -> Tensor:
     """Resize ``(N, C, h, w)`` bilinearly to the height and width of ``reference``."""
     return interpolate(x, size=reference.shape[-2:], mode='bilinear', align_corners=False)
+
+
+def coarsen(x: Tensor, width: int) -> Tensor:
+    """Average ``(N, C, H, W)`` over square cells down to a width that divides W; as it is where it fits."""
+    cell = x.shape[-1] // width
+    return avg_pool2d(x, cell) if cell > 1 else x
 
 
 class InvertedResidual(nn.Module):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch.nn.functional import avg_pool2d
-
+from vss_ros.engine.layers.blocks import coarsen
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Shapes, Space
 
 if TYPE_CHECKING:
@@ -42,5 +41,4 @@ class FlowWarp(Propagation):
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:  # noqa: ARG002
         """Return the warped logits ``(N, C, H/stride, W/stride)``."""
         field = view.motion.at(self.stride)
-        finer = source_high.shape[-1] // field.flow.shape[-1]
-        return field.warp(avg_pool2d(source_high, finer) if finer > 1 else source_high)
+        return field.warp(coarsen(source_high, field.flow.shape[-1]))
