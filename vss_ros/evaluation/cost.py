@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.propagation.base import Space
 from vss_ros.engine.view import View
 from vss_ros.engine.whole_network import WholeNetwork
-from vss_ros.evaluation.flop_formulas import LEFT_OUT, TABLE_FORMULAS
+from vss_ros.evaluation.table_flops import TABLE_FORMULAS, bilinear_warp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,23 @@ if TYPE_CHECKING:
     from vss_ros.engine.pipeline import Parts
 
 REPEATS = 5
+
+
+def _addcmul(tensor: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """Count one shift of a spatially variant convolution: a multiplication and an addition a value."""
+    return 2 * prod(tensor)
+
+
+def _warp(features: tuple[int, ...], grid: tuple[int, ...], *_: Any, **__: Any) -> int:
+    return features[0] * bilinear_warp(features[1], (grid[1], grid[2]))
+
+
+LEFT_OUT = {
+    torch.ops.aten.addcmul_: _addcmul,
+    torch.ops.aten.addcmul: _addcmul,
+    torch.ops.aten.grid_sampler_2d: _warp,
+}
+"""What PyTorch's counter takes for free: warps and shifted sums. Formulas get shapes in place of tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,10 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
         runs['scheduler'] = (scheduler, lambda: scheduler.decide(1, key, scheduler.prepare(view), view))
     used = _backbone_parameters(backbone, view.image)
     parameters = {part: used.get(part, 0) if m is None else _count(m) for part, (m, _) in runs.items()}
-    counts = {part: (_flops(run, LEFT_OUT), _flops(run, TABLE_FORMULAS)) for part, (_, run) in runs.items()}
+    counts = {
+        part: (_flops(run, LEFT_OUT), _flops(run, LEFT_OUT | TABLE_FORMULAS))
+        for part, (_, run) in runs.items()
+    }
     for module in (backbone, propagation, scheduler, parts.motion):
         if module is not None:
             fuse_conv_bn(module)  # as it runs on the robot; the papers count batch norms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 
 from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.motion.trail import MotionTrail
-from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.view import look
 from vss_ros.engine.whole_network import WholeNetwork
@@ -18,14 +18,14 @@ from vss_ros.evaluation.confusion import ConfusionMatrix
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from vss_ros.data.camvid import LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
+    from vss_ros.engine.motion.field import MotionField
     from vss_ros.engine.propagation import Propagation
-    from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
+    from vss_ros.engine.schedulers import Scheduler
     from vss_ros.engine.view import View
 
 
@@ -97,25 +97,39 @@ def _views(backbone: Backbone, video: LabelledImages, motion: MotionEstimator | 
 @torch.inference_mode()
 def deviation_rank_correlation(
     backbone: Backbone,
-    scheduler: PredictedDeviation,
+    scheduler: Scheduler,
     video: LabelledImages,
     distances: Iterable[int],
     *,
     stride: int = 1,
+    motion: MotionEstimator | None = None,
 ) -> float:
-    """Return Spearman's rank correlation of predicted and true deviation over frame pairs of a video."""
+    """Return Spearman's rank correlation of a scheduler's score and the true deviation over frame pairs.
+
+    Args:
+        backbone: Trained backbone; the true deviation is the share of its labels that differ.
+        scheduler: Trained, or one that needs no training.
+        video: Consecutive frames.
+        distances: Frames from key frame to current frame.
+        stride: Take every ``stride``-th frame as a key frame.
+        motion: Where the scheduler looks at motion: the estimator.
+
+    """
     scheduler.eval()
-    lows = [_low(backbone, image) for image in video.images]
-    labels = [backbone.head(backbone.high(low)).argmax(1) for low in lows]
-    predicted, true = [], []
-    for distance in distances:
-        for current in range(distance, len(lows), stride):
-            key = current - distance
-            predicted.append(float(scheduler(lows[key], lows[current])))
-            true.append(float((labels[key] != labels[current]).float().mean()))
-    ranks = [np.argsort(np.argsort(values)).astype(float) for values in (predicted, true)]
+    wanted = set(distances)
+    views = list(_views(backbone, video, motion))
+    labels = [backbone.head(backbone.high(view.low)).argmax(1) for view in views]
+    prepared = [scheduler.prepare(view) for view in views]
+    scores, true = [], []
+    for key in range(0, len(views) - 1, stride):
+        since: MotionField | None = None
+        for current in range(key + 1, min(key + max(wanted) + 1, len(views))):
+            field = views[current].field
+            if field is not None:
+                since = field if since is None else field.compose(since)
+            if current - key in wanted:
+                view = replace(views[current], since_key=since)
+                scores.append(scheduler.score(prepared[key], prepared[current], view))
+                true.append(float((labels[key] != labels[current]).float().mean()))
+    ranks = [np.argsort(np.argsort(values)).astype(float) for values in (scores, true)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _low(backbone: Backbone, image: NDArray[np.uint8]) -> Tensor:
-    return backbone.low(normalise(torch.from_numpy(image).unsqueeze(0), IMAGENET))
