@@ -1,4 +1,4 @@
-"""What a video decoder knows of motion, read from PyAV: TWNet's motion vectors and I-frames (section 3).
+"""What a video decoder knows of motion, read from PyAV: TWNet's motion vectors, I-frames (section 4.4.1).
 
 Which codecs tell their vectors (FFmpeg 8): MPEG-1, MPEG-2, MPEG-4 part 2, H.263 and H.264. HEVC, VP9 and AV1
 tell their I-frames only, so motion has to be estimated from the pictures.
@@ -58,7 +58,13 @@ class CodecReader:
         distance = None if self._distance is None else self._distance + 1
         self._distance = distance if kind is PictureType.B else 0
         is_key = kind is PictureType.I
-        if is_key or distance is None or (kind is PictureType.B and not self._b_frames_tell):
+        # Where the decoder mended a picture it invented vectors.
+        if (
+            is_key
+            or picture.is_corrupt
+            or distance is None
+            or (kind is PictureType.B and not self._b_frames_tell)
+        ):
             return CodecFrame(is_key)
         return CodecFrame(is_key, _vectors(picture, distance))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
+from vss_ros.data.codec import EXPORT_VECTORS, CodecReader
 from vss_ros.data.folder_source import mask_files, read_mask
 from vss_ros.data.image_decoding import check_size
 from vss_ros.data.sources import Source, SourceFrame, check_mask
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class VideoSource(Source):
-    """Frames in display order with the container's own stamps, counted from the video's start."""
+    """Frames in display order with the container's own stamps, counted from the video's start.
+
+    Each comes with what the codec says of it, see :mod:`vss_ros.data.codec`.
+    """
 
     def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
         """Open the file and find its video stream.
@@ -52,7 +56,10 @@ class VideoSource(Source):
         except BaseException:
             self.close()
             raise
-        self._stream.thread_type = 'AUTO'
+        # Not frame threads: see CodecReader.
+        self._stream.thread_type = 'SLICE'
+        self._stream.codec_context.options = EXPORT_VECTORS
+        self._codec = CodecReader(self._stream.codec_context.name)
 
     @property
     def frame_count(self) -> int | None:
@@ -88,7 +95,8 @@ class VideoSource(Source):
             mask = None
             if place < len(self._masks):
                 mask = check_mask(read_mask(self._masks[place]), image, f'frame {place}')
-            yield SourceFrame(Frame(image, stamp - start, index), mask)
+            codec = self._codec.read(picture)
+            yield SourceFrame(Frame(image, stamp - start, index, codec=codec), mask)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Decode packet by packet, so that one bad packet costs no more than its frame."""
@@ -106,4 +114,5 @@ class VideoSource(Source):
                 yield from packet.decode()
             except av.error.FFmpegError as error:
                 self.reject(str(number), VssError(f'expected a whole frame: {error}'))
+                self._codec.skip()
             number += 1

@@ -1,4 +1,4 @@
-"""Motion as the video codec has it: the vectors of a compressed stream's blocks (TWNet, section 3)."""
+"""Motion as the video codec has it: the vectors of a compressed stream's blocks (TWNet, section 4.4.1)."""
 
 from __future__ import annotations
 
