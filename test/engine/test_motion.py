@@ -79,14 +79,14 @@ def test_a_field_keeps_its_motion_at_another_stride(stride: int) -> None:
     assert torch.allclose(field.flow, torch.full((1,), 4 / stride))
 
 
-def test_holes_do_not_slow_the_motion_of_a_coarser_cell() -> None:
+def test_guesses_in_holes_do_not_bend_the_motion_of_a_coarser_cell() -> None:
     flow, holes = torch.full((1, 2, 4, 4), 3.0), torch.zeros(1, 1, 4, 4, dtype=torch.bool)
-    flow[..., :2, 0], holes[..., :2, 0] = 0, True  # half of one cell
-    flow[..., 2:, 2:], holes[..., 2:, 2:] = 0, True  # all of another
+    flow[..., :2, 0], holes[..., :2, 0] = 9, True  # half of one cell
+    flow[..., 2:, 2:], holes[..., 2:, 2:] = 5, True  # all of another: the guess is all there is
     coarse = MotionField(flow, 4, holes).at(8)
     assert coarse.holes is not None
     assert coarse.holes[0, 0].tolist() == [[False, False], [False, True]]
-    assert torch.allclose(coarse.flow[0, 0], torch.tensor([[1.5, 1.5], [1.5, 0.0]]))
+    assert torch.allclose(coarse.flow[0, 0], torch.tensor([[1.5, 1.5], [1.5, 2.5]]))
     assert torch.equal(coarse.holes, coarse.at(4).at(8).holes)  # type: ignore[arg-type]
 
 
