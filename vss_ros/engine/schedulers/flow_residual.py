@@ -1,0 +1,71 @@
+"""A key frame where motion no longer explains the image: needs no features and no training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+
+from vss_ros.engine.schedulers.base import SCHEDULERS, Scheduler
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.view import View
+
+STRIDE = 4
+"""Network input pixels per compared cell, that of ``dis``."""
+NOISE = 10.0
+"""Grey levels of 255 by which a cell may differ without having changed."""
+
+
+@SCHEDULERS.register('flow_residual')
+class FlowResidual(Scheduler):
+    """Share of cells that look different from what motion brings there from the key frame.
+
+    The key frame's grey image, averaged over cells of 4x4 pixels, is warped along the motion since the key
+    frame. A cell counts where it differs from the current image by more than 10 grey levels, where its
+    motion is unknown, or where it leads out of the image. The median difference is taken off first, so that
+    a change of exposure alone counts nothing. The score is a share of the image, as a deviation is.
+
+    Measured with the shipped default model and ``dis`` over all pairs 1 to 10 frames apart at 15 Hz
+    (``deviation_rank_correlation``): Spearman's rank correlation with the true deviation is 0.915 on the
+    embedded clip and 0.920 on CamVid's validation drive (``predicted_deviation``: 0.848 and 0.872; distance
+    alone: 0.701 and 0.674); with the share of labels that warping gets wrong it is 0.902 and 0.905. The clip
+    chose the measure: there the mean difference gives 0.874, a standardised image 0.868, cells of 8x8 pixels
+    0.908, and a noise level of so many times the median difference correlates negatively, since it rises
+    with what it should judge. It chose the threshold too: a key frame every 5.2 frames of the clip, and
+    without further tuning every 5.3 of the validation drive, 3 to 9 frames apart.
+    """
+
+    needs_motion = True
+    default_threshold = 0.2
+
+    def prepare(self, view: View) -> Tensor:
+        """Return grey levels averaged over cells, ``(N, 1, H/4, W/4)`` float32, 0 to 255."""
+        height, width = view.pixels.shape[1:3]
+        cells = (width // STRIDE, height // STRIDE)
+        greys = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in view.pixels]
+        small = [cv2.resize(grey, cells, interpolation=cv2.INTER_AREA) for grey in greys]
+        return torch.from_numpy(np.stack(small)[:, None]).to(view.image.device, torch.float32)
+
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:
+        """Return the share of cells that motion does not explain, 0 to 1."""
+        field = view.since_key
+        assert key is not None and current is not None and field is not None  # noqa: PT018 (see needs_motion)
+        field = field.at(STRIDE)
+        difference = current - field.warp(key)
+        changed = (difference - difference.median()).abs() > NOISE
+        if field.holes is not None:
+            changed = changed | field.holes
+        return (changed | _leads_outside(field.flow)).float().mean().item()
+
+
+def _leads_outside(flow: Tensor) -> Tensor:
+    """Tell of each cell whether the motion ``(N, 2, h, w)`` comes from beyond the image; ``(N, 1, h, w)``."""
+    height, width = flow.shape[-2:]
+    x = flow[:, :1] + torch.arange(width, device=flow.device)
+    y = flow[:, 1:] + torch.arange(height, device=flow.device)[:, None]
+    return (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
