@@ -8,20 +8,17 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from vss_ros.engine.layers.blocks import coarsen, conv_bn_relu, resize_like
+from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
 from vss_ros.engine.layers.spatially_variant import spatially_variant_convolution
-from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Shapes, Space
+from vss_ros.engine.propagation.base import PROPAGATIONS
+from vss_ros.engine.propagation.flow_warp import FlowWarp
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View
 
-FINEST = 4
-"""Smallest stride worked at. The paper works at 8, where the networks it serves have their logits. At
-360 x 480 an eighth leaves 45 x 60 cells, poles and signs are thinner than one, and what the key frame's
-logits of stride 4 said of them would be averaged away on the first propagated frame. It costs 10 ms
-instead of 3 (11 classes, one thread, without motion)."""
 SIDE = 3
 """Side of the window that the D = 9 ideal-delay kernels shift over; the middle one shifts by nothing."""
 INTRA_WIDTH = 16
@@ -61,7 +58,7 @@ class GuidingNetwork(nn.Module):
 
 
 @PROPAGATIONS.register('guided_filter', paper='Lee et al. 2021, GSVNet')
-class GuidedFilter(Propagation):
+class GuidedFilter(FlowWarp):
     """Guided spatially-varying convolution of the warped logits (sections 3.3 and 3.4).
 
     Frame by frame: warp the previous logits (Eq. 1), let a small network segment the current image
@@ -70,6 +67,10 @@ class GuidedFilter(Propagation):
 
     Decided where the paper is silent or says two things:
 
+    - At stride 4, as ``FlowWarp``, where the logits are that fine. The paper works at 8, where the networks
+      it serves have theirs. At 360 x 480 an eighth leaves 45 x 60 cells, poles and signs are thinner than
+      one, and what the key frame's logits said of them would be averaged away on the first propagated
+      frame. Costs 10 ms instead of 3 (11 classes, one thread, without motion).
     - Logits are blended, not probabilities: Fig. 2 and section 3.4.3 combine "semantic predictions" of
       networks that end in a convolution, and cross entropy is taken of the result.
     - phi sees the image, as Fig. 2 and the text of section 3.4.2 have it, not the warped logits of its
@@ -81,15 +82,9 @@ class GuidedFilter(Propagation):
       is 0 or 1 on an edge and a half elsewhere.
     """
 
-    space = Space.SEGMENTATION
-    frame_by_frame = True
-    needs_low = False
-    motion = 'dis'
-
     def __init__(self, shapes: Shapes) -> None:
         """Build the networks; untrained the filter is all but plain warping."""
         super().__init__(shapes)
-        self.stride = max(shapes.high_stride, FINEST)
         classes = shapes.high_channels
         self.intra = nn.Sequential(
             conv_bn_relu(3, INTRA_WIDTH),
@@ -98,14 +93,9 @@ class GuidedFilter(Propagation):
         )
         self.guide = GuidingNetwork(classes + 1, SIDE * SIDE + 1)
 
-    def prepare(self, view: View) -> Tensor:
-        """Return nothing worth keeping: a frame leaves only its logits."""
-        return view.image.new_empty(0)
-
-    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:  # noqa: ARG002
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return logits ``(N, C, H/stride, W/stride)``; the source's may be of that stride or finer."""
-        field = view.motion.at(self.stride)
-        warped = field.warp(coarsen(source_high, field.flow.shape[-1]))
+        warped = super().propagate(source, source_high, current, view)
         crude = self.intra(avg_pool2d(view.image, self.stride))
         return blend(warped, crude, self.guide(torch.cat((crude, edge_map(warped)), 1)))
 

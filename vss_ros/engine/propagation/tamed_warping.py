@@ -1,0 +1,82 @@
+"""TWNet: warp features, then correct them where the image shows that the motion was wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d
+
+from vss_ros.engine.layers.blocks import coarsen, resize_like
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.propagation.base import Shapes
+    from vss_ros.engine.view import View
+
+IMAGE_STRIDE = 4
+"""Coarsest stride at which images are warped and compared; finer than most features, as the paper has it."""
+
+
+@PROPAGATIONS.register('tamed_warping', paper='Feng et al. 2020, Tamed Warping Network')
+class TamedWarping(Propagation):
+    """Warped features plus a learned residual, gated by the image's own residual (Eqs. 4 to 7).
+
+    Frame by frame: F^ is the previous frame's features warped; one 3x3 convolution of [F^, f_t] gives the
+    residual (CFR, Eq. 5); one 3x3 convolution of how far the warped previous image is from the current
+    one gives the attention A (RGA, Eq. 6); F_t = F^ + A * residual (Eq. 7).
+
+    Of a backbone whose F_h ends in lateral channels only the others are warped and corrected; the lateral
+    ones are the current frame's. That is the paper's non-key-frame network (section 4.2), whose head layers
+    run on every frame. Backbones without them have all of F_h warped.
+
+    Decided where the paper is silent:
+
+    - f_t is F_l without its lateral channels (all of it where nothing else is left), at F_h's stride.
+    - The paper's image residual comes from the codec, at full resolution; here it is computed with whatever
+      motion is used, at stride 4, and averaged to F_h's. Its magnitude, since A has to see "regions with
+      higher responses": colours that are too bright and too dark would cancel in signed averages.
+    - A has one channel (Table 3 charges RGA 1.2 to 2.9 MFLOPs, too few for more) and ends in a sigmoid.
+    - The sum passes a ReLU. F_h follows one in every backbone here, and heads were trained on that.
+    """
+
+    frame_by_frame = True
+    motion = 'dis'
+
+    def __init__(self, shapes: Shapes) -> None:
+        """Build both convolutions; untrained the residual is zero, which is pure warping."""
+        super().__init__(shapes)
+        self.lateral = shapes.lateral_channels
+        self.moved = shapes.high_channels - self.lateral
+        self.spatial = shapes.low_channels - self.lateral or shapes.low_channels
+        self.rectify = nn.Conv2d(self.moved + self.spatial, self.moved, 3, 1, 1)
+        nn.init.zeros_(self.rectify.weight)
+        nn.init.zeros_(self.rectify.bias)  # type: ignore[arg-type]
+        self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
+        self.attend = nn.Conv2d(3, 1, 3, 1, 1)
+
+    def prepare(self, view: View) -> Tensor:
+        """Return the image at stride 4, ``(N, 3, H/4, W/4)``."""
+        return avg_pool2d(view.image, self.image_stride)
+
+    def attention(self, source: Tensor, current: Tensor, view: View) -> Tensor:
+        """Return A ``(N, 1, H, W)`` in 0..1, by what the motion leaves unexplained of the image (Eq. 6).
+
+        Arguments are those of ``propagate``.
+        """
+        residual = (current - view.motion.at(self.image_stride).warp(source)).abs()
+        at_features = coarsen(residual, view.image.shape[-1] // self.shapes.high_stride)
+        return self.attend(at_features).sigmoid()  # type: ignore[no-any-return]
+
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
+        """Return the current F_h, ``(N, high_channels, H, W)``."""
+        warped = view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
+        spatial = resize_like(view.low[:, : self.spatial], warped)
+        residual = self.rectify(torch.cat((warped, spatial), 1))
+        corrected = torch.relu(warped + self.attention(source, current, view) * residual)
+        if not self.lateral:
+            return corrected
+        return torch.cat((corrected, view.low[:, -self.lateral :]), 1)
