@@ -46,7 +46,7 @@ class StillPairs:
     ) -> Triple:
         """Return a triple ending in still ``index``, flipped and cropped at random."""
         distance = int(rng.integers(distances[0], distances[1] + 1))
-        between = int(rng.integers(1, distance))
+        between = _between(distance, rng)
         views, current, labels = earlier_views(
             self._stills.images[index], self._stills.labels[index], (distance, between), self._cutouts, rng
         )
@@ -77,11 +77,16 @@ class DrivePairs:
         if index >= len(self._drives) or self._drives[index] != self._drives[first]:
             index = first + self._drives.count(self._drives[first]) - 1
             distance = min(distance, index - first)
-        between = int(rng.integers(1, max(distance, 2)))
+        between = _between(distance, rng)
         images, labels = self._frames.images, self._frames.labels
         return _cropped(
             Triple(images[index - distance], images[index - between], images[index], labels[index]), crop, rng
         )
+
+
+def _between(distance: int, rng: np.random.Generator) -> int:
+    """Return how far the middle frame is from the current one: rather near, as the last hop of many is."""
+    return int(min(rng.integers(1, max(distance, 2), 2)))
 
 
 def _cropped(triple: Triple, crop: tuple[int, int], rng: np.random.Generator) -> Triple:

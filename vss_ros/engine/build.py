@@ -174,6 +174,23 @@ def build_module(card: ModelCard) -> nn.Module:
     return module
 
 
+def build_motion(name: str, device: torch.device | None = None) -> MotionEstimator:
+    """Return a motion estimator with its weights, if it has any.
+
+    Motion depends on no backbone: the card of an estimator has its registered name and serves all.
+
+    Raises:
+        VssError: Unknown name, missing or damaged weights.
+
+    """
+    estimator = MOTIONS.get(name)()
+    if any(True for _ in estimator.parameters()):
+        card = read_card(name)
+        _expect(card, 'motion')
+        _load(estimator, card, device or torch.device('cpu'))
+    return estimator
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
@@ -325,13 +342,7 @@ def _motion(
 ) -> MotionEstimator | None:
     if propagation is None or not (propagation.motion or scheduler.needs_motion):
         return None
-    name = config.motion if config.motion != 'auto' else propagation.motion or 'dis'
-    estimator = MOTIONS.get(name)()
-    if any(True for _ in estimator.parameters()):
-        card = read_card(name)  # motion depends on no backbone: one card serves all
-        _expect(card, 'motion')
-        _load(estimator, card, device)
-    return estimator
+    return build_motion(config.motion if config.motion != 'auto' else propagation.motion or 'dis', device)
 
 
 def _in_background(config: SegmenterConfig) -> bool:

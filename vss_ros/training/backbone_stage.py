@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn.functional import interpolate, kl_div
-from tqdm import tqdm
 
 from vss_ros.data.augment import random_view
 from vss_ros.engine.backbones import BACKBONES, Backbone
@@ -16,9 +14,8 @@ from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.confusion import ConfusionMatrix
-from vss_ros.training.checkpoint import append_point, load_checkpoint, save_checkpoint
-from vss_ros.training.ema import MovingAverage
 from vss_ros.training.imagenet import load_imagenet_encoder
+from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
 
 if TYPE_CHECKING:
@@ -33,6 +30,13 @@ if TYPE_CHECKING:
 VOID = 11
 DISTILLATION = 1.0
 """Weight of the teacher's soft labels beside the true ones."""
+
+
+class Choice(NamedTuple):
+    """One training image."""
+
+    data: LabelledImages
+    position: int
 
 
 def train_backbone(
@@ -62,43 +66,36 @@ def train_backbone(
     if teacher is not None:
         teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = MovingAverage(model, recipe.ema_decay)
-    optimiser = torch.optim.AdamW(_groups(model, recipe), weight_decay=recipe.weight_decay)
-    peaks = [group['lr'] for group in optimiser.param_groups]
     main = next(iter(data.values()))
     weights = class_weights(_counts(main))
-    start = load_checkpoint(folder, model, average, optimiser) if resume else 0
     per_epoch = recipe.images_per_epoch or len(main)
-    for epoch in range(start, recipe.epochs):
-        rng = np.random.default_rng((recipe.seed, epoch))
-        model.train()
-        losses = []
-        started = time.time()
-        batches = list(_batches(recipe, data, epoch, per_epoch, rng))
-        for step, chosen in enumerate(
-            tqdm(batches, desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5)
-        ):
-            _set_rates(optimiser, peaks, (epoch + step / len(batches)) / recipe.epochs)
-            image, labels = _stack(chosen, recipe, rng)
-            logits = model(image)
-            logits = interpolate(
-                logits, scale_factor=model.logits_stride // 2, mode='bilinear', align_corners=False
-            )
-            loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, VOID)
-            if teacher is not None:
-                loss = loss + DISTILLATION * _distillation(logits, teacher, image)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimiser.step()
-            average.update(model)
-            losses.append(loss.item())
-        point: dict[str, Any] = {'epoch': epoch + 1, 'loss': float(np.mean(losses))}
-        if watched is not None and (epoch + 1) % recipe.evaluate_every == 0:
-            point['miou'] = per_frame_confusion(average.model, watched).miou
-        append_point(folder, point, started)
-        save_checkpoint(folder, epoch + 1, model, average, optimiser)
-    return average.model
+
+    def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
+        image, labels = _stack(chosen, recipe, rng)
+        logits = model(image)
+        half = [side // 2 for side in labels.shape[-2:]]
+        logits = interpolate(logits, size=half, mode='bilinear', align_corners=False)
+        loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, VOID)
+        if teacher is not None:
+            loss = loss + DISTILLATION * _distillation(logits, teacher, image)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        return {'loss': loss.item()}
+
+    def watch(average: Backbone) -> dict[str, Any]:
+        assert watched is not None
+        return {'miou': per_frame_confusion(average, watched).miou}
+
+    return run_epochs(
+        recipe,
+        model,
+        _groups(model, recipe),
+        lambda epoch, rng: list(_batches(recipe, data, epoch, per_epoch, rng)),
+        step,
+        watch if watched is not None else None,
+        folder,
+        resume=resume,
+    )
 
 
 def _distillation(logits: Tensor, teacher: Backbone, image: Tensor) -> Tensor:
@@ -127,13 +124,6 @@ def _groups(model: Backbone, recipe: Recipe) -> list[dict[str, Any]]:
     return [{'params': encoder, 'lr': recipe.encoder_rate}, {'params': rest, 'lr': recipe.rate}]
 
 
-def _set_rates(optimiser: torch.optim.Optimizer, peaks: list[float], progress: float) -> None:
-    """Warm up over the first 3 % of training, then decay polynomially."""
-    factor = min(progress / 0.03, 1.0) * (1 - progress) ** 0.9
-    for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-        group['lr'] = peak * max(factor, 1e-3)
-
-
 def _counts(images: LabelledImages) -> Tensor:
     """Return pixels per class."""
     counts = sum(np.bincount(labels.ravel(), minlength=256)[:VOID] for labels in images.labels)
@@ -142,8 +132,8 @@ def _counts(images: LabelledImages) -> Tensor:
 
 def _batches(
     recipe: Recipe, data: dict[str, LabelledImages], epoch: int, per_epoch: int, rng: np.random.Generator
-) -> Iterator[list[tuple[str, int]]]:
-    """Yield ``(data set, position)`` lists; data sets but the first have a share and a first epoch."""
+) -> Iterator[list[Choice]]:
+    """Yield lists of images; data sets but the first have a share and a first epoch."""
     names = list(data)
     shares = {
         name: float(recipe.data[name].get('share', 0.0))
@@ -162,12 +152,12 @@ def _batches(
             wanted -= len(order)
     rng.shuffle(chosen)
     for start in range(0, len(chosen) - recipe.batch + 1, recipe.batch):
-        yield [(name, i, data[name]) for name, i in chosen[start : start + recipe.batch]]  # type: ignore[misc]
+        yield [Choice(data[name], i) for name, i in chosen[start : start + recipe.batch]]
 
 
-def _stack(chosen: list[Any], recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _stack(chosen: list[Choice], recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Augment and stack: normalised images ``(N, 3, *crop)`` and ids ``(N, *crop)``."""
-    views = [random_view(d.images[i], d.labels[i], recipe.crop, rng, VOID) for _, i, d in chosen]
+    views = [random_view(d.images[i], d.labels[i], recipe.crop, rng, VOID) for d, i in chosen]
     images = torch.from_numpy(np.stack([image for image, _ in views]))
     labels = torch.from_numpy(np.stack([label for _, label in views])).long()
     return normalise(images, IMAGENET), labels

@@ -29,8 +29,11 @@ class Recipe:
     """One training stage; the fields are the keys of the YAML file."""
 
     stage: str
+    """``backbone``, ``pairs`` (propagations and scheduler) or ``motion``."""
     model: str
-    backbone: str
+    """Backbone card that is written (``backbone``), built on (``pairs``) or scored with (``motion``)."""
+    backbone: str = ''
+    """Stage ``backbone``: the registered network."""
     classes: str = 'camvid11'
     seed: int = 0
     epochs: int = 40
@@ -42,8 +45,14 @@ class Recipe:
     ema_decay: float = 0.998
     teacher: str = ''
     """Backbone card whose soft labels are learned beside the true ones, empty for none."""
-    propagation: str = ''
+    propagations: tuple[str, ...] = ()
+    """Stage ``pairs``: trained side by side on the same frames; they share nothing else."""
     scheduler: str = ''
+    """Stage ``pairs``: ``predicted_deviation`` or empty."""
+    motion: str = 'dis'
+    """Stage ``pairs``: estimates the motion that propagations look at."""
+    motions: tuple[str, ...] = ()
+    """Stage ``motion``: estimators trained side by side."""
     distances: tuple[int, int] = (2, 10)
     images_per_epoch: int = 0
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -68,7 +77,7 @@ def read_recipe(path: Path) -> Recipe:
         msg = f'{path}: expected a mapping with keys {", ".join(known)}'
         raise VssError(msg)
     faults = [f'unknown key {key!r}' for key in raw if key not in known]
-    faults += [f'missing key {key!r}' for key in ('stage', 'model', 'backbone') if key not in raw]
+    faults += [f'missing key {key!r}' for key in ('stage', 'model') if key not in raw]
     for key, (low, high) in BOUNDS.items():
         value = raw.get(key, low)
         if not isinstance(value, int | float) or not low <= value <= high:
@@ -83,7 +92,6 @@ def read_recipe(path: Path) -> Recipe:
     if faults:
         msg = f'{path}: {"; ".join(faults)}'
         raise VssError(msg)
-    for key in ('crop', 'distances'):
-        if key in raw:
-            raw[key] = tuple(raw[key])
-    return Recipe(**raw)
+    lists = ('crop', 'distances', 'propagations', 'motions')
+    values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in raw.items()}
+    return Recipe(**values)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
 from vss_ros.engine.layers.warp import warp

@@ -1,0 +1,174 @@
+"""``vss models add``: a model card for a network of the user's own, without a line of code."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.cli.output import write_json
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from vss_ros.engine.backbones.external import External
+    from vss_ros.engine.model_card import ModelCard
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SOME_PART = '.part'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what only ``add`` looks at; FILE and ``--size`` are shared with the other actions."""
+    group = parser.add_argument_group('add: a network of your own, image in, logits or labels out')
+    group.add_argument(
+        '--name', dest='card_name', metavar='NAME', help="name of the card (default: the file's)"
+    )
+    group.add_argument(
+        '--classes', metavar='TABLE', help='camvid11, cityscapes19, uavid8 or a YAML file laid out like those'
+    )
+    numbers: dict[str, Any] = {'nargs': 3, 'type': float, 'metavar': 'X'}
+    group.add_argument('--mean', default=IMAGENET_MEAN, **numbers, help="of the three channels, in the network's "
+                       'order and the unit of --range (default: ImageNet)')  # fmt: skip
+    group.add_argument('--std', default=IMAGENET_STD, **numbers, help='likewise')
+    group.add_argument(
+        '--range', type=int, choices=(1, 255), default=1, help='values of white: 1 (default) or 255'
+    )
+    group.add_argument('--channels', choices=('rgb', 'bgr'), default='rgb', help='default: rgb')
+    group.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        default=Path(),
+        metavar='DIR',
+        help='folder for card and copy (default: here)',
+    )
+    group.add_argument('--overwrite', action='store_true', help='replace a card of this name')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the network by running it once, then write the card and a copy of the file; returns 0.
+
+    Raises:
+        VssError: The file is not such a network, an option is missing or contradicts it, or a card of this
+            name is there. Nothing is written then.
+
+    """
+    from vss_ros.data.classes import load_classes
+
+    if args.name is None or args.classes is None:
+        msg = 'expected a file and its classes, e.g.: vss models add mine.onnx --classes camvid11 --size 360x480'
+        raise VssError(msg)
+    source = Path(args.name)
+    table = load_classes(args.classes)
+    data = _read(source)
+    card = _card(args, source, data, table.names)
+    target = args.output / f'{card.name}.yaml'
+    if target.exists() and not args.overwrite:
+        msg = f'{target} exists already; choose another --name or add --overwrite'
+        raise VssError(msg)
+    card, network = _checked(card, data)
+    _write(card, data, Path(args.classes) if card.classes.endswith('.yml') else None, args.output)
+    _tell(card, network, target)
+    write_json(args.json, {'card': str(target), 'sha256': card.sha256, 'input_size': card.input_size,
+                           'stride': network.logits_stride})  # fmt: skip
+    return 0
+
+
+def _read(source: Path) -> bytes:
+    """Return the network in one piece."""
+    from vss_ros.engine.network_files import joined
+
+    if not source.is_file():
+        msg = f'{source}: expected a network in a file (.onnx or .pt2), found none; give its path'
+        raise VssError(msg)
+    if source.suffix == '.pt2':
+        print(
+            'note: a .pt2 is a program and is run as one; add only files from those you trust',
+            file=sys.stderr,
+        )
+    return joined(source)
+
+
+def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str, ...]) -> ModelCard:
+    """Return the card as the options have it."""
+    from vss_ros.engine.build import parse_size
+    from vss_ros.engine.model_card import ModelCard
+
+    name = args.card_name or source.stem
+    if not name or Path(name).name != name or name.startswith('.'):
+        msg = f'--name {name!r}: expected a plain file name without a folder'
+        raise VssError(msg)
+    if any(not value > 0 for value in args.std):
+        msg = f'--std {args.std}: expected three positive numbers'
+        raise VssError(msg)
+    mean, std = ([value / args.range for value in values] for values in (args.mean, args.std))
+    if args.channels == 'bgr':  # the card has them of RGB
+        mean, std = mean[::-1], std[::-1]
+    own_table = args.classes.endswith(('.yaml', '.yml'))
+    return ModelCard(
+        name=name,
+        kind='backbone',
+        builder='external',
+        sha256=hashlib.sha256(data).hexdigest(),
+        parameters=0,
+        file=f'{name}{source.suffix}',
+        input_size=(args.size and parse_size(args.size)) or (0, 0),
+        mean=tuple(mean),
+        std=tuple(std),
+        channel_order=args.channels,
+        classes=f'{name}.classes.yml' if own_table else args.classes,
+        class_names=names,
+    )
+
+
+def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
+    """Run the network once; return the card with what only the network knows."""
+    from dataclasses import replace
+
+    import torch
+
+    from vss_ros.engine.backbones.external import External
+    from vss_ros.engine.network_files import open_network
+
+    opened = open_network(card.file, data, torch.device('cpu'))
+    height, width = opened.input_shape[2:] if len(opened.input_shape) == 4 else (None, None)
+    if card.input_size == (0, 0) and height and width:
+        card = replace(card, input_size=(height, width))
+    network = External(len(card.class_names))
+    network.attach(opened, card, torch.device('cpu'))
+    return replace(card, parameters=opened.parameters), network
+
+
+def _write(card: ModelCard, data: bytes, table: Path | None, folder: Path) -> None:
+    """Write the network, its classes where they are a file, and last the card, without which they are none."""
+    from vss_ros.engine.model_card import write_card
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with _undone_on_failure() as written:
+        for name, content in ((card.file, data), (card.classes, table.read_bytes() if table else None)):
+            if content is not None:
+                partial = folder / f'{name}{SOME_PART}'
+                written.append(partial)
+                partial.write_bytes(content)
+        for partial in list(written):
+            final = partial.with_name(partial.name.removesuffix(SOME_PART))
+            partial.replace(final)
+            written.append(final)
+        write_card(card, folder)
+
+
+@contextmanager
+def _undone_on_failure() -> Iterator[list[Path]]:
+    """Yield a list of files that are removed where the block fails."""
+    written: list[Path] = []
+    try:
+        yield written
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
