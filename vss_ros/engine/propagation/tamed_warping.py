@@ -35,7 +35,9 @@ class TamedWarping(Propagation):
 
     Decided where the paper is silent:
 
-    - f_t is F_l without its lateral channels (all of it where nothing else is left), at F_h's stride.
+    - f_t is F_l without its lateral channels (all of it where nothing else is left), at F_h's stride and,
+      where it is wider, brought to F_h's width by a 1x1 convolution. Table 3 charges CFR's layer 2.42 G, which leaves room for no
+      wider f_t; in the paper's decoder the lateral connection's 1x1 convolution has that width.
     - The paper's image residual comes from the codec, at full resolution; here it is computed with whatever
       motion is used, at stride 4, and averaged to F_h's. Its magnitude, since A has to see "regions with
       higher responses": colours that are too bright and too dark would cancel in signed averages.
@@ -47,12 +49,14 @@ class TamedWarping(Propagation):
     motion = 'dis'
 
     def __init__(self, shapes: Shapes) -> None:
-        """Build both convolutions; untrained the residual is zero, which is pure warping."""
+        """Build the convolutions; untrained the residual is zero, which is pure warping."""
         super().__init__(shapes)
         self.lateral = shapes.lateral_channels
         self.moved = shapes.high_channels - self.lateral
         self.spatial = shapes.low_channels - self.lateral or shapes.low_channels
-        self.rectify = nn.Conv2d(self.moved + self.spatial, self.moved, 3, 1, 1)
+        width = min(self.spatial, self.moved)
+        self.reduce = nn.Conv2d(self.spatial, width, 1) if self.spatial > width else nn.Identity()
+        self.rectify = nn.Conv2d(self.moved + width, self.moved, 3, 1, 1)
         nn.init.zeros_(self.rectify.weight)
         nn.init.zeros_(self.rectify.bias)  # type: ignore[arg-type]
         self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
@@ -74,7 +78,9 @@ class TamedWarping(Propagation):
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return the current F_h, ``(N, high_channels, H, W)``."""
         warped = view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
-        spatial = resize_like(view.low[:, : self.spatial], warped)
+        spatial = self.reduce(view.low[:, : self.spatial])
+        if self.shapes.low_stride != self.shapes.high_stride:
+            spatial = resize_like(spatial, warped)
         residual = self.rectify(torch.cat((warped, spatial), 1))
         corrected = torch.relu(warped + self.attention(source, current, view) * residual)
         if not self.lateral:
