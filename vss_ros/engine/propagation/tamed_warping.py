@@ -36,8 +36,8 @@ class TamedWarping(Propagation):
     Decided where the paper is silent:
 
     - f_t is F_l without its lateral channels (all of it where nothing else is left), at F_h's stride and,
-      where it is wider, brought to F_h's width by a 1x1 convolution. Table 3 charges CFR's layer 2.42 G, which leaves room for no
-      wider f_t; in the paper's decoder the lateral connection's 1x1 convolution has that width.
+      where it is wider, brought to F_h's width by a 1x1 convolution. Table 3 charges CFR's layer 2.42 G,
+      which leaves room for no wider f_t; the lateral connections' 1x1 convolutions have that width, too.
     - The paper's image residual comes from the codec, at full resolution; here it is computed with whatever
       motion is used, at stride 4, and averaged to F_h's. Its magnitude, since A has to see "regions with
       higher responses": colours that are too bright and too dark would cancel in signed averages.
