@@ -5,7 +5,8 @@ H.264 and HEVC are in Annex B form: what foxglove_msgs/CompressedVideo demands a
 do ("zero latency"). As each picture rests on the ones before, a damaged or lost packet costs all pictures up
 to the next I-frame.
 
-FFmpeg notices damage inside a packet in MPEG-1/2/4 and H.264; in HEVC mostly when pictures before are missing.
+FFmpeg notices damage inside a packet of MPEG-1, -2, -4 and H.264, but hardly of HEVC; there it notices that
+pictures are missing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from vss_ros.data.codec import EXPORT_VECTORS, CodecReader
-from vss_ros.data.image_checks import ImageError, check_size
+from vss_ros.data.image_checks import MAX_PIXELS, ImageError, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,6 @@ CODECS: Final = {
     'mpeg2video': ('mpeg2',),
     'mpeg1video': ('mpeg1',),
     'vp9': ('vp9',),
-    'av1': ('av1',),
 }
 """FFmpeg's decoders and the words by which messages name their codec or encoder."""
 
@@ -169,7 +169,11 @@ class VideoDecoder:
         assert isinstance(context, av.VideoCodecContext)
         # One thread, which gives each picture at once and its vectors whole; damage is an error, not mended.
         context.thread_count = 1
-        context.options = EXPORT_VECTORS | {'flags': '+low_delay', 'err_detect': 'explode'}
+        context.options = EXPORT_VECTORS | {
+            'flags': '+low_delay',
+            'err_detect': 'explode',
+            'max_pixels': str(MAX_PIXELS),
+        }
         self._context = context
 
 
