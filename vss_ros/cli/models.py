@@ -1,16 +1,18 @@
-"""List, show and verify models and the parts they are made of.
+"""List, show, verify and add models, and show the parts they are made of.
 
 Examples:
   vss models                                  registered parts and the models that ship
   vss models show efficientnet_lite0_fpn      everything a card says, and what the parts cost
   vss models show tamed_warping --model mobilenet_fpn --size 512x1024 --device cuda
   vss models verify                           hash, shape and finiteness of all weights
+  vss models add mine.onnx --classes camvid11 --size 360x480 -o cards      a network of your own
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vss_ros.cli import models_add
 from vss_ros.cli.output import add_json_argument, write_json
 from vss_ros.errors import VssError
 
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        'action', nargs='?', choices=('list', 'show', 'verify'), default='list', help='default: list'
+        'action', nargs='?', choices=('list', 'show', 'verify', 'add'), default='list', help='default: list'
     )
-    parser.add_argument('name', nargs='?', help='a card, for show; verify takes all without one')
+    parser.add_argument(
+        'name', nargs='?', help='a card, for show; verify takes all without one; for add a .onnx or .pt2 file'
+    )
     parser.add_argument(
         '--model',
         default='efficientnet_lite0_fpn',
@@ -31,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: %(default)s)',
     )
     parser.add_argument(
-        '--size', default='360x480', metavar='HxW', help='show: network input (default: %(default)s)'
+        '--size', metavar='HxW', help="network input (default: for show 360x480, for add the network's own)"
     )
     parser.add_argument('--device', default='auto', help='show: auto, cpu, cuda or cuda:N (default: auto)')
     parser.add_argument('--threads', type=int, default=1, metavar='N', help='show: CPU threads (default: 1)')
     add_json_argument(parser)
+    models_add.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         return _show(args)
     if args.action == 'verify':
         return _verify(args)
+    if args.action == 'add':
+        return models_add.run(args)
     return _list(args)
 
 
@@ -75,7 +82,7 @@ def _show(args: argparse.Namespace) -> int:
         msg = 'expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn'
         raise VssError(msg)
     found = describe(args.name)
-    size, device = parse_size(args.size), choose_device(args.device)
+    size, device = parse_size(args.size or '360x480'), choose_device(args.device)
     if size is None:
         msg = '--size auto: expected HEIGHTxWIDTH, for there is no camera to follow'
         raise VssError(msg)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,11 @@ from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from vss_ros.engine.backbones.external import External
     from vss_ros.engine.model_card import ModelCard
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SOME_PART = '.part'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--classes', metavar='TABLE', help='camvid11, cityscapes19, uavid8 or a YAML file laid out like those'
     )
     numbers: dict[str, Any] = {'nargs': 3, 'type': float, 'metavar': 'X'}
-    group.add_argument('--mean', default=IMAGENET_MEAN, **numbers, help="of the three channels, in the network's "
-                       'order and the unit of --range (default: ImageNet)')  # fmt: skip
+    text = "of the channels, in the network's order and in the unit of --range (default: ImageNet's)"
+    group.add_argument('--mean', default=IMAGENET_MEAN, **numbers, help=text)
     group.add_argument('--std', default=IMAGENET_STD, **numbers, help='likewise')
     group.add_argument(
         '--range', type=int, choices=(1, 255), default=1, help='values of white: 1 (default) or 255'
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from vss_ros.data.classes import load_classes
 
     if args.name is None or args.classes is None:
-        msg = 'expected a file and its classes, e.g.: vss models add mine.onnx --classes camvid11 --size 360x480'
+        msg = 'expected a file and its classes, e.g.: vss models add mine.onnx --classes camvid11'
         raise VssError(msg)
     source = Path(args.name)
     table = load_classes(args.classes)
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         msg = f'{target} exists already; choose another --name or add --overwrite'
         raise VssError(msg)
     card, network = _checked(card, data)
-    _write(card, data, Path(args.classes) if card.classes.endswith('.yml') else None, args.output)
+    _write(card, data, Path(args.classes) if card.classes != args.classes else None, args.output)
     _tell(card, network, target)
     write_json(args.json, {'card': str(target), 'sha256': card.sha256, 'input_size': card.input_size,
                            'stride': network.logits_stride})  # fmt: skip
@@ -145,30 +144,29 @@ def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
 
 
 def _write(card: ModelCard, data: bytes, table: Path | None, folder: Path) -> None:
-    """Write the network, its classes where they are a file, and last the card, without which they are none."""
+    """Write network, class table and card; the card last, for without it the others are nothing."""
     from vss_ros.engine.model_card import write_card
 
     folder.mkdir(parents=True, exist_ok=True)
-    with _undone_on_failure() as written:
-        for name, content in ((card.file, data), (card.classes, table.read_bytes() if table else None)):
-            if content is not None:
-                partial = folder / f'{name}{SOME_PART}'
-                written.append(partial)
-                partial.write_bytes(content)
-        for partial in list(written):
-            final = partial.with_name(partial.name.removesuffix(SOME_PART))
-            partial.replace(final)
-            written.append(final)
-        write_card(card, folder)
+    with tempfile.TemporaryDirectory(prefix='.add.', dir=folder) as partial:
+        names = [card.file]
+        (Path(partial) / card.file).write_bytes(data)
+        if table is not None:
+            names.append(card.classes)
+            shutil.copyfile(table, Path(partial) / card.classes)
+        write_card(card, Path(partial))
+        for name in (*names, f'{card.name}.yaml'):
+            (Path(partial) / name).replace(folder / name)
 
 
-@contextmanager
-def _undone_on_failure() -> Iterator[list[Path]]:
-    """Yield a list of files that are removed where the block fails."""
-    written: list[Path] = []
-    try:
-        yield written
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
+def _tell(card: ModelCard, network: External, target: Path) -> None:
+    height, width = card.input_size
+    sizes = 'no other size' if network.fixed_size else f'or another multiple of {network.size_multiple}'
+    print(f'{target}: {card.file}, {len(card.class_names)} classes ({card.classes})')
+    print(f'  input {height}x{width}, {sizes}; output one cell per {network.logits_stride} pixels')
+    print(f'  channels {card.channel_order}, mean {_short(card.mean)}, std {_short(card.std)} of RGB in 0..1')
+    print(f'use: vss segment VIDEO -o out --model {target} --propagation flow_warp --scheduler flow_residual')
+
+
+def _short(values: tuple[float, ...]) -> str:
+    return ' '.join(f'{value:.4g}' for value in values)

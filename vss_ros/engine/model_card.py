@@ -204,6 +204,8 @@ def write_card(card: ModelCard, folder: Path) -> None:
         for k, v in asdict(card).items()
         if k != 'path' and v not in ('', (), {}, (0, 0))
     }
+    if card.classes.endswith('.yml'):
+        values['classes'] = Path(card.classes).name
     target = folder / f'{card.name}.yaml'
     partial = target.with_suffix('.yaml.part')
     partial.write_text(yaml.safe_dump(values, sort_keys=False, width=110))

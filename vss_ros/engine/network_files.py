@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 SUFFIXES = ('.onnx', '.pt2')
+
+EXTERNAL_DATA = b'\n\x08location\x12'
+"""The key under which an ``.onnx`` names the file its weights lie in, as it is encoded."""
 
 Shape = tuple[int | None, ...]
 """None: any size."""
@@ -54,6 +58,28 @@ def open_network(file: str, data: bytes, device: torch.device) -> Network:
         raise VssError(msg)
     network: Network = (OnnxNetwork if suffix == '.onnx' else ExportedNetwork)(file, data, device)
     return network
+
+
+def joined(path: Path) -> bytes:
+    """Return a network's file in one piece: weights that an ``.onnx`` keeps in a second file are put inside.
+
+    Raises:
+        VssError: The second file cannot be read, or the package ``onnx``, which only this needs, is missing.
+
+    """
+    data = path.read_bytes()
+    if path.suffix != '.onnx' or EXTERNAL_DATA not in data:
+        return data
+    try:
+        import onnx
+
+        return bytes(onnx.load(path).SerializeToString())
+    except Exception as error:  # also what protobuf says of more than 2 GB
+        msg = (
+            f'{path}: expected weights that can be put into one file, got {first_line(error)}; put the '
+            'second file beside it and `pip install onnx`, or export with external_data=False'
+        )
+        raise VssError(msg) from error
 
 
 class OnnxNetwork:
@@ -116,6 +142,8 @@ class ExportedNetwork:
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
         """Open it."""
         try:
+            # First, because PyTorch logs a page about a file that is no archive before it raises.
+            zipfile.ZipFile(io.BytesIO(data)).close()
             program = torch.export.load(io.BytesIO(data))
         except Exception as error:  # whatever pickle, zip and JSON raise
             raise VssError(_unreadable(file, 'an exported PyTorch program', error)) from error

@@ -51,7 +51,6 @@ class External(Backbone):
         """Wait for the file; ``load_file`` brings it."""
         super().__init__(classes)
         self.high_channels = classes
-        self.parameters_in_file = 0
         self._network: Network | None = None
         self._bgr = False
 
@@ -68,15 +67,18 @@ class External(Backbone):
                 the card's classes.
 
         """
+        self.attach(open_network(card.file, data, device), card, device)
+
+    def attach(self, network: Network, card: ModelCard, device: torch.device) -> None:
+        """Take a network that is open already; otherwise as ``load_file``."""
         if card.channel_order not in ORDERS:
             msg = (
                 f'card {card.name}: expected channel_order rgb or bgr, got {card.channel_order!r}; correct it'
             )
             raise VssError(msg)
         self._bgr = card.channel_order == 'bgr'
-        self._network = open_network(card.file, data, device)
-        self.parameters_in_file = self._network.parameters
-        self.fixed_size = _fixed_size(self._network.input_shape, card)
+        self._network = network
+        self.fixed_size = _fixed_size(network.input_shape, card)
         height, width = card.input_size
         with torch.inference_mode():
             logits = self.high(torch.zeros((1, 3, height, width), device=device))
