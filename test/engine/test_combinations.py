@@ -74,7 +74,7 @@ def tiny_backbone(name: str) -> Backbone:
         card = ModelCard('mine', 'backbone', 'external', '', 0, input_size=SIZE, file='mine.pt2')
         net.load_file(buffer.getvalue(), card, CPU)
     # The largest networks take a while even at this size: what was computed once is not computed again.
-    net.low, net.high = _remembered(net.low), _remembered(net.high)  # type: ignore[method-assign]
+    net.low, net.high = _remembered(net.low), _remembered(net.high)  # type: ignore[assignment, method-assign]
     return net.eval()
 
 
