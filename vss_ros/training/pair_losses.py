@@ -102,7 +102,7 @@ def _plain(hop: Hop) -> tuple[Tensor, Tensor]:
 def _tamed(hop: Hop) -> tuple[Tensor, Tensor]:
     """Add TWNet's consistency with the whole network's features (Eq. 8)."""
     answer = hop.moves(hop.source, hop.source_high, hop.view)
-    return answer, consistency_loss(answer, hop.batch.high)
+    return answer, consistency_loss(answer, hop.batch.high, hop.moves.shapes.lateral_channels)
 
 
 def _distortion(hop: Hop) -> tuple[Tensor, Tensor]:
