@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,9 +12,6 @@ from network_files import Then, add, export, plain
 
 from vss_ros.cli.main import main
 from vss_ros.resources import resource
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope='module')
@@ -25,7 +22,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def file(exported: Path, tmp_path: Path) -> Path:
-    return shutil.copy(exported, tmp_path / 'mine.pt2')
+    return Path(shutil.copy(exported, tmp_path / 'mine.pt2'))
 
 
 def test_the_card_verifies_wherever_it_is_carried(file: Path, tmp_path: Path) -> None:
@@ -108,6 +105,11 @@ def test_file_and_classes_are_asked_for(capsys: pytest.CaptureFixture[str], tmp_
     assert capsys.readouterr().err.count('e.g.: vss models add') == 2
     assert main(['models', 'add', str(tmp_path / 'none.onnx'), '--classes', 'camvid11']) == 2
     assert 'found none' in capsys.readouterr().err
+
+
+def test_the_card_is_shown_without_costs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['models', 'show', str(add(file))]) == 0
+    assert 'not counted' in capsys.readouterr().out
 
 
 def test_a_program_is_announced_as_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

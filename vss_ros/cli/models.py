@@ -75,7 +75,7 @@ def _show(args: argparse.Namespace) -> int:
     import torch
     import yaml
 
-    from vss_ros.cli.models_show import CLASSES, cost_table, costs, describe
+    from vss_ros.cli.models_show import CLASSES, cost_table, costs, describe, is_from_file
     from vss_ros.engine.build import choose_device, parse_size
 
     if args.name is None:
@@ -88,7 +88,9 @@ def _show(args: argparse.Namespace) -> int:
         raise VssError(msg)
     torch.set_num_threads(args.threads)
     print(yaml.safe_dump(found, sort_keys=False, width=110), end='')
-    if found.get('kind') != 'track':
+    if is_from_file(args.name):
+        print("\nA user's own network is not counted; its time is in the summary.json of: vss segment")
+    elif found.get('kind') != 'track':
         rows = costs(args.name, args.model, size, device)
         print(f'\nat {size[0]}x{size[1]} on {device}, {args.threads} CPU threads, {CLASSES} classes:')
         print(cost_table(rows))

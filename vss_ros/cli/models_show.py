@@ -43,6 +43,15 @@ def describe(name: str) -> dict[str, Any]:
     return found
 
 
+def is_from_file(name: str) -> bool:
+    """Tell whether a part or card is a network from a user's file, whose operations nobody can count."""
+    from vss_ros.engine.backbones import BACKBONES
+    from vss_ros.engine.model_card import FromFile, has_card, read_card
+
+    builder = read_card(name).builder if has_card(name) else name
+    return builder in BACKBONES and issubclass(BACKBONES.get(builder), FromFile)
+
+
 def costs(name: str, model: str, size: tuple[int, int], device: torch.device) -> list[PartCost]:
     """Return what the parts named by ``name`` cost with a backbone, and the sums per frame.
 
