@@ -38,8 +38,13 @@ def arguments() -> list[Action]:
         ),
         ('model', '', 'Model: a name of `vss models` or the path of a card; empty: as in params_file', None),
         ('device', '', 'auto, cpu, cuda or cuda:N; empty: as in params_file', None),
-        ('image_topic', 'image_raw', 'Topic of the camera (compressed: without /compressed)', None),
-        ('image_transport', '', 'What to subscribe to; empty: as in params_file', ['', 'raw', 'compressed']),
+        ('image_topic', 'image_raw', 'Topic of the camera, without /compressed, /video and the like', None),
+        (
+            'image_transport',
+            '',
+            'What to subscribe to; empty: as in params_file',
+            ['', 'raw', 'compressed', 'video', 'foxglove', 'ffmpeg'],
+        ),
         (
             'use_sim_time',
             '',
@@ -84,7 +89,13 @@ def start(context: LaunchContext) -> list[Action]:
         name=NODE,
         namespace=text('namespace'),
         parameters=[text('params_file'), overrides],
-        remappings=[('image_raw', topic), ('image_raw/compressed', f'{topic}/compressed')],
+        remappings=[
+            ('image_raw', topic),
+            *(
+                (f'image_raw/{transport}', f'{topic}/{transport}')
+                for transport in ('compressed', 'video', 'foxglove', 'ffmpeg')
+            ),
+        ],
         ros_arguments=['--log-level', f'{logger}:={text("log_level")}'],
         respawn=flag('respawn'),
         respawn_delay=2.0,

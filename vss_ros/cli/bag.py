@@ -3,6 +3,7 @@
 Examples:
   vss bag make drive.mp4 -o drive_bag
   vss bag make camvid/val -o camvid_val --format png --fps 15     (masks in camvid/valannot are found)
+  vss bag make drive.mp4 -o drive_bag --format mpeg4              (a compressed video on .../video)
   vss bag make frames/ -o frames_bag --masks labels/ --topic /front/image_raw
   vss bag info drive_bag --json info.json
 """
@@ -17,16 +18,20 @@ from tqdm import tqdm
 
 from vss_ros.cli.output import add_json_argument, write_json
 from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag, open_bag
-from vss_ros.data.messages import camera_info, compressed_image, raw_image
+from vss_ros.data.messages import camera_info, compressed_image, raw_image, video_packet
 from vss_ros.data.playback import START_NS
 from vss_ros.data.sources import open_source
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from vss_ros.data.sources import Source
+
+VIDEO_FORMATS = ('mpeg4', 'h264')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     make.add_argument('--topic', default='/camera/image_raw', help='image topic (default: %(default)s)')
     make.add_argument('--frame-id', default='camera', help='frame of the headers (default: %(default)s)')
-    make.add_argument('--format', choices=('jpeg', 'png', 'raw'), default='jpeg', help='default: %(default)s')
-    make.add_argument('--quality', type=int, default=90, help='of JPEG, 1 to 100 (default: %(default)s)')
+    make.add_argument(
+        '--format',
+        choices=('jpeg', 'png', 'raw', *VIDEO_FORMATS),
+        default='jpeg',
+        help=f'{" and ".join(VIDEO_FORMATS)}: packets of a video (default: %(default)s)',
+    )
+    make.add_argument('--quality', type=int, default=90, help='but of PNG, 1 to 100 (default: %(default)s)')
+    make.add_argument(
+        '--gop',
+        type=int,
+        default=12,
+        metavar='N',
+        help='frames per I-frame of a video (default: %(default)s)',
+    )
     make.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: %(default)s')
     make.add_argument('--fov', type=float, default=60.0, help='horizontal, in degrees (default: %(default)s)')
     make.add_argument('--overwrite', action='store_true', help='replace a bag that exists')
@@ -66,6 +83,8 @@ def _make(args: argparse.Namespace) -> int:
     """Write the bag."""
     if not 1 <= args.quality <= 100 or not 0 < args.fov < 180:
         raise VssError(f'expected --quality 1..100 and --fov 0..180, got {args.quality} and {args.fov}')
+    if args.gop < 1:
+        raise VssError(f'expected --gop of 1 or more, got {args.gop}')
     with (
         open_source(args.input, masks=args.masks, fps=args.fps) as source,
         BagWriter(args.output, storage=args.storage, overwrite=args.overwrite) as bag,
@@ -85,23 +104,25 @@ def _make(args: argparse.Namespace) -> int:
 def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:
     """Write every frame with its camera_info and mask."""
     namespace = args.topic.rpartition('/')[0]
-    suffix = '' if args.format == 'raw' else '/compressed'
-    image_type = IMAGE if args.format == 'raw' else COMPRESSED_IMAGE
+    raw, video = args.format == 'raw', args.format in VIDEO_FORMATS
+    suffix = '' if raw else '/compressed'
+    image_type = IMAGE if raw else COMPRESSED_IMAGE
     topics = {
-        args.topic + suffix: image_type,
+        args.topic + ('/video' if video else suffix): image_type,
         f'{namespace}/camera_info': CAMERA_INFO,
     }
     if source.has_masks:
         topics[f'{namespace}/mask{suffix}'] = image_type
     start = 0 if is_bag(args.input) else START_NS
+    encode = _packets(args) if video else None
     for frame, mask in tqdm(source, total=source.frame_count, unit='frame', disable=None):
         if not bag.counts:
             for topic, msgtype in topics.items():
                 bag.add_topic(topic, msgtype)
         stamp = frame.stamp_ns + start
-        mask_format = 'raw' if args.format == 'raw' else 'png'
+        mask_format = 'raw' if raw else 'png'
         messages = [
-            _image_message(frame.image, stamp, args.format, args),
+            encode(frame.image, stamp) if encode else _image_message(frame.image, stamp, args.format, args),
             camera_info(frame.image.shape[:2], stamp, args.frame_id, fov=args.fov),
             None if mask is None else _image_message(mask, stamp, mask_format, args),
         ]
@@ -117,6 +138,24 @@ def _image_message(pixels: NDArray[np.uint8], stamp: int, codec: str, args: argp
     return compressed_image(
         pixels, stamp, args.frame_id, codec='png' if codec == 'png' else 'jpeg', quality=args.quality
     )
+
+
+def _packets(args: argparse.Namespace) -> Callable[[NDArray[np.uint8], int], Any]:
+    """Return what makes the message of each image of a video in turn."""
+    from vss_ros.data.video_encoding import VideoEncoder
+
+    encoders: dict[tuple[int, ...], VideoEncoder] = {}
+
+    def encode(image: NDArray[np.uint8], stamp: int) -> Any:
+        if image.shape not in encoders:
+            encoders.clear()  # of another size: a new stream begins, with an I-frame
+            height, width, _ = image.shape
+            encoders[image.shape] = VideoEncoder(
+                args.format, (height, width), gop=args.gop, quality=args.quality
+            )
+        return video_packet(encoders[image.shape].encode(image), args.format, stamp, args.frame_id)
+
+    return encode
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.data.bags import COMPRESSED_IMAGE, IMAGE, deserialise, open_bag, read_messages
+from vss_ros.data.bags import (
+    CAMERA_TYPES,
+    COMPRESSED_IMAGE,
+    COMPRESSED_VIDEO,
+    FFMPEG_PACKET,
+    deserialise,
+    open_bag,
+    read_messages,
+)
 from vss_ros.data.image_decoding import (
     ImageError,
     decode_compressed,
@@ -15,6 +24,7 @@ from vss_ros.data.image_decoding import (
 )
 from vss_ros.data.messages import stamp_ns
 from vss_ros.data.sources import Source, SourceFrame, check_mask, is_mask_topic
+from vss_ros.data.video_formats import codec_of
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 
@@ -28,10 +38,17 @@ if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
 
     from vss_ros.data.sources import OnReject
+    from vss_ros.data.video_decoding import VideoDecoder
+    from vss_ros.engine.frames import CodecFrame
+
+_log = logging.getLogger(__name__)
 
 
 class BagSource(Source):
-    """Images of one topic, stamped by their headers."""
+    """Images or video of one topic, stamped by their headers.
+
+    A video's packets before its first I-frame, and after a damaged one up to the next, are left out.
+    """
 
     def __init__(
         self,
@@ -61,6 +78,7 @@ class BagSource(Source):
             self._mask = _choose_mask(self._mask_reader, mask_topic)
             duration = (self._reader.end_time - self._reader.start_time) / 1e9
             self._stack = stack.pop_all()
+        self._video: VideoDecoder | None = None
         count = self._image.msgcount
         self._fps = (count - 1) / duration if count > 1 and duration > 0 else None
 
@@ -96,7 +114,10 @@ class BagSource(Source):
         for number, (_, _, data) in enumerate(read_messages(self._reader, [self._image])):
             try:
                 message = _deserialise(data, self._image.msgtype)
-                image = _decode_image(message)
+                decoded = self._decode(message)
+                if decoded is None:
+                    continue
+                image, codec = decoded
                 stamp = stamp_ns(message)
                 while held is not None and held[0] < stamp:
                     held = next(masks, None)
@@ -105,9 +126,28 @@ class BagSource(Source):
                     mask = check_mask(held[1], image, f'stamp {stamp}')
             except ImageError as error:
                 self.reject(str(number), error)
+                self._skip()
                 continue
-            yield SourceFrame(Frame(image, stamp, index), mask)
+            yield SourceFrame(Frame(image, stamp, index, codec=codec), mask)
             index += 1
+        if self._video is not None and self._video.waited:
+            _log.warning('%s: %d packets left out for want of an I-frame', self.path, self._video.waited)
+
+    def _decode(self, message: Any) -> tuple[NDArray[np.uint8], CodecFrame | None] | None:
+        """Decode whatever the topic carries to RGB; None for a packet that waits for an I-frame."""
+        format_name = _video_format(message, self._image.msgtype)
+        if not format_name:
+            return _decode_image(message), None
+        from vss_ros.data.video_decoding import VideoDecoder, VideoPacket
+
+        self._video = self._video or VideoDecoder(_refuse)
+        picture = self._video.decode([VideoPacket(message.data, format_name)])
+        return None if picture is None else (picture.image, picture.codec)
+
+    def _skip(self) -> None:
+        """Note that a frame is left out."""
+        if self._video is not None:
+            self._video.skip()
 
     def _masks_by_stamp(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield stamp and mask in bag order; damaged masks are reported like damaged frames."""
@@ -151,8 +191,8 @@ def _choose_mask(reader: Reader, topic: str | None) -> Connection | None:
 
 
 def _image_connections(reader: Reader) -> list[Connection]:
-    """List the topics of the two image types."""
-    return [c for c in reader.connections if c.msgtype in {IMAGE, COMPRESSED_IMAGE}]
+    """List the topics that carry pictures."""
+    return [c for c in reader.connections if c.msgtype in CAMERA_TYPES]
 
 
 def _no_choice(reader: Reader, wanted: str) -> VssError:
@@ -167,6 +207,20 @@ def _deserialise(data: bytes, msgtype: str) -> Any:
         return deserialise(data, msgtype)
     except VssError as error:
         raise ImageError('data', str(error)) from error
+
+
+def _video_format(message: Any, msgtype: str) -> str:
+    """Return the word that names a packet's codec, empty for a single image."""
+    if msgtype == FFMPEG_PACKET:
+        return str(message.encoding)
+    if msgtype == COMPRESSED_VIDEO or (msgtype == COMPRESSED_IMAGE and codec_of(message.format)):
+        return str(message.format)
+    return ''
+
+
+def _refuse(_: int, error: ImageError) -> None:
+    """Leave a damaged packet's frame out, as any damaged frame."""
+    raise error
 
 
 def _decode_image(message: Any) -> NDArray[np.uint8]:

@@ -29,14 +29,24 @@ Storage = Literal['mcap', 'sqlite3']
 IMAGE: Final = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE: Final = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO: Final = 'sensor_msgs/msg/CameraInfo'
+COMPRESSED_VIDEO: Final = 'foxglove_msgs/msg/CompressedVideo'
+FFMPEG_PACKET: Final = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+CAMERA_TYPES: Final = frozenset({IMAGE, COMPRESSED_IMAGE, COMPRESSED_VIDEO, FFMPEG_PACKET})
+"""Message types that hold pictures of a camera."""
 KEY_FRAME_DECISION: Final = 'vss_ros/msg/KeyFrameDecision'
 
+# Of these packages only these two messages are of interest, and neither needs to be installed.
+_FOREIGN: Final = {
+    COMPRESSED_VIDEO: 'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format',
+    FFMPEG_PACKET: 'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
+    'uint8 flags\nbool is_bigendian\nuint8[] data',
+}
 _BAG_SUFFIXES: Final = {'.mcap', '.db3'}
 
 
 @cache
 def message_types() -> Typestore:
-    """Return the ROS 2 message types known here: the standard ones and this package's own.
+    """Return the ROS 2 message types known here: the standard ones, this package's own, two of videos.
 
     Raises:
         FileNotFoundError: The package's message definition is missing.
@@ -44,6 +54,8 @@ def message_types() -> Typestore:
     store = get_typestore(Stores.ROS2_KILTED)
     definition = resource('msg', 'KeyFrameDecision.msg').read_text(encoding='utf-8')
     store.register(get_types_from_msg(definition, KEY_FRAME_DECISION))
+    for name, text in _FOREIGN.items():
+        store.register(get_types_from_msg(text, name))
     return store
 
 

@@ -29,8 +29,9 @@ def header(stamp_ns: int, frame_id: str) -> Any:
 
 
 def stamp_ns(message: Any) -> int:
-    """Return a message's header stamp in nanoseconds."""
-    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+    """Return a camera message's stamp in nanoseconds; foxglove_msgs have it without a header."""
+    stamp = message.header.stamp if hasattr(message, 'header') else message.timestamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def raw_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str = 'camera') -> Any:
@@ -83,6 +84,20 @@ def compressed_image(
         data = cv2.imencode('.png', bgr)[1].tobytes()
     return message_types().types[COMPRESSED_IMAGE](
         header=header(stamp_ns, frame_id), format=codec, data=np.frombuffer(data, np.uint8)
+    )
+
+
+def video_packet(data: bytes, format_name: str, stamp_ns: int, frame_id: str = 'camera') -> Any:
+    """Make a sensor_msgs/CompressedImage that holds one packet of a video.
+
+    Args:
+        data: From :class:`vss_ros.data.video_encoding.VideoEncoder`.
+        format_name: ``mpeg4`` or ``h264``.
+        stamp_ns: Nanoseconds.
+        frame_id: Coordinate frame.
+    """
+    return message_types().types[COMPRESSED_IMAGE](
+        header=header(stamp_ns, frame_id), format=format_name, data=np.frombuffer(data, np.uint8)
     )
 
 

@@ -9,7 +9,7 @@ from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
 
 from vss_ros.data.bags import (
     CAMERA_INFO,
-    COMPRESSED_IMAGE,
+    CAMERA_TYPES,
     IMAGE,
     is_bag,
     message_types,
@@ -44,7 +44,7 @@ class Topic(NamedTuple):
     @property
     def is_camera(self) -> bool:
         """Whether it carries camera images rather than masks or other data."""
-        return self.msgtype in {IMAGE, COMPRESSED_IMAGE} and not is_mask_topic(self.name)
+        return self.msgtype in CAMERA_TYPES and not is_mask_topic(self.name)
 
 
 class TimedMessage(NamedTuple):

@@ -12,7 +12,7 @@ pictures are missing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 import numpy as np
@@ -20,6 +20,7 @@ from av.video.frame import PictureType
 
 from vss_ros.data.codec import EXPORT_VECTORS, CodecReader
 from vss_ros.data.image_checks import MAX_PIXELS, ImageError, check_size
+from vss_ros.data.video_formats import CODECS, codec_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,23 +30,13 @@ if TYPE_CHECKING:
     from vss_ros.data.image_decoding import ImageData
     from vss_ros.engine.frames import CodecFrame
 
-CODECS: Final = {
-    'h264': ('h264', 'x264', 'avc'),
-    'hevc': ('hevc', 'h265', 'x265'),
-    'mpeg4': ('mpeg4', 'mp4v'),
-    'mpeg2video': ('mpeg2',),
-    'mpeg1video': ('mpeg1',),
-    'vp9': ('vp9',),
-}
-"""FFmpeg's decoders and the words by which messages name their codec or encoder."""
-
 
 class VideoPacket(NamedTuple):
     """One message of a video topic."""
 
     data: ImageData
     format: str
-    """Such as ``h264``, ``hevc``, ``mpeg4``, ``libx264`` or ``h264;yuv420p;bgr8``."""
+    """What the message says, see :func:`vss_ros.data.video_formats.codec_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +116,7 @@ class VideoDecoder:
 
     def _decode(self, packet: VideoPacket) -> av.VideoFrame | None:
         """Return a packet's picture, None while waiting for an I-frame."""
-        self._open(_codec_of(packet.format))
+        self._open(packet.format)
         assert self._context is not None
         self._number += 1
         octets = np.frombuffer(packet.data, np.uint8)
@@ -160,8 +151,12 @@ class VideoDecoder:
         self._waiting = False
         return own[0]
 
-    def _open(self, codec: str) -> None:
-        """Begin a stream of another codec."""
+    def _open(self, format_name: str) -> None:
+        """Begin a stream of another codec, where a message names another."""
+        codec = codec_of(format_name)
+        if codec is None:
+            known = ', '.join(CODECS)
+            raise ImageError('format', f'expected a video format among {known}, got {format_name!r}; set it')
         if codec == self._codec:
             return
         self._codec, self._waiting, self._reader = codec, True, CodecReader(codec)
@@ -175,19 +170,3 @@ class VideoDecoder:
             'max_pixels': str(MAX_PIXELS),
         }
         self._context = context
-
-
-def _codec_of(format_name: str) -> str:
-    """Return FFmpeg's name of the codec that a message names.
-
-    Raises:
-        ImageError: It names none.
-
-    """
-    named = format_name.partition(';')[0].strip().lower().replace('.', '').replace('-', '')
-    for codec, words in CODECS.items():
-        if any(word in named for word in words):
-            return codec
-    raise ImageError(
-        'format', f'expected a video format among {", ".join(CODECS)}, got {format_name!r}; set the format'
-    )

@@ -13,7 +13,7 @@ T = TypeVar('T')
 
 
 class Worker(Generic[T]):
-    """One thread behind a one-slot mailbox: a new item replaces one that still waits.
+    """One thread behind a one-slot mailbox: a new item replaces one that still waits, or takes it over.
 
     Whatever ``handle`` raises goes to ``on_error``, and the thread goes on with the next item.
 
@@ -21,14 +21,20 @@ class Worker(Generic[T]):
         handle: Called in the thread with each item.
         on_error: Called in the thread with the item and what was raised.
         name: Thread name, for debuggers.
+        merge: Makes of the waiting item and the new one the item that waits from now on; it is called while
+            both sides wait, so it should only put them together. By default the new one.
 
     """
 
     def __init__(
-        self, handle: Callable[[T], None], on_error: Callable[[T, BaseException], None], name: str = 'worker'
+        self,
+        handle: Callable[[T], None],
+        on_error: Callable[[T, BaseException], None],
+        name: str = 'worker',
+        merge: Callable[[T, T], T] | None = None,
     ) -> None:
         """Start the thread."""
-        self._handle, self._on_error = handle, on_error
+        self._handle, self._on_error, self._merge = handle, on_error, merge
         self._condition = threading.Condition()
         self._waiting: T | None = None
         self._overwritten = 0
@@ -38,13 +44,15 @@ class Worker(Generic[T]):
 
     @property
     def overwritten(self) -> int:
-        """Items whose turn never came: a newer one or the stop was first."""
+        """Items that got no turn of their own: a newer one or the stop was first."""
         return self._overwritten
 
     def offer(self, item: T) -> None:
         """Put an item into the mailbox and return at once."""
         with self._condition:
-            self._overwritten += self._waiting is not None
+            if self._waiting is not None:
+                self._overwritten += 1
+                item = item if self._merge is None else self._merge(self._waiting, item)
             self._waiting = item
             self._condition.notify()
 

@@ -25,6 +25,7 @@ from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
+from vss_ros.data.bags import CAMERA_TYPES, IMAGE
 from vss_ros.data.playback import open_playback
 from vss_ros.errors import VssError
 from vss_ros.node.process import StopRequest, load_message_type
@@ -70,7 +71,9 @@ class BagPlayer(Node):
                 continue
             # Reliable suits every subscription; a best-effort one just gets it best effort.
             durability = DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
-            qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
+            # Of a compressed video each packet is needed.
+            depth = 30 if topic.msgtype in CAMERA_TYPES - {IMAGE} else 5
+            qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
             self._publishers_by_topic[topic.name] = self.create_publisher(message_type, topic.name, qos)
             if topic.is_camera:
                 self._camera.append(self._publishers_by_topic[topic.name])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from vss_ros.data.image_decoding import ImageError, decode_compressed, decode_raw
 from vss_ros.engine.frames import Frame
@@ -15,7 +16,6 @@ from vss_ros.msg import KeyFrameDecision
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from std_msgs.msg import Header
 
     from vss_ros.engine.frames import FrameResult
 
@@ -34,6 +34,26 @@ def ns_to_stamp(nanoseconds: int) -> Time:
     return Time(sec=seconds, nanosec=rest)
 
 
+def checked_stamp(stamp: Time) -> int:
+    """Return a camera's stamp in nanoseconds.
+
+    Raises:
+        ImageError: It is no time.
+
+    """
+    if stamp.nanosec >= NANOSECONDS:
+        msg = f'expected a stamp with nanosec below 10^9, got {stamp.nanosec}; mend the camera driver'
+        raise ImageError('stamp', msg)
+    return stamp_to_ns(stamp)
+
+
+def header_of(message: Any) -> Header:
+    """Return the header of a camera message; foxglove_msgs spell it out in two fields."""
+    if hasattr(message, 'header'):
+        return message.header
+    return Header(stamp=message.timestamp, frame_id=message.frame_id)
+
+
 def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | None = None) -> Frame:
     """Decode a camera message; rgb8 without padding is viewed, not copied.
 
@@ -41,10 +61,7 @@ def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | Non
         ImageError: The message is not a whole, plausible image; its ``reason`` is short enough to count by.
 
     """
-    stamp = message.header.stamp
-    if stamp.nanosec >= NANOSECONDS:
-        msg = f'expected a stamp with nanosec below 10^9, got {stamp.nanosec}; mend the camera driver'
-        raise ImageError('stamp', msg)
+    stamp_ns = checked_stamp(message.header.stamp)
     if isinstance(message, CompressedImage):
         image = decode_compressed(message.data, message.format)
     else:
@@ -56,7 +73,7 @@ def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | Non
             message.step,
             is_bigendian=bool(message.is_bigendian),
         )
-    return Frame(image, stamp_to_ns(stamp), index, follows_ns)
+    return Frame(image, stamp_ns, index, follows_ns)
 
 
 def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:

@@ -64,6 +64,11 @@ class Statistics:
             self._rejected[error.reason] += 1
             self._trouble = (f'image rejected: {error}', time.monotonic())
 
+    def waited(self, number: int) -> None:
+        """Count packets of a video that came before the I-frame they rest on."""
+        with self._lock:
+            self._counts['waited_for_i_frame'] += number
+
     @property
     def rejections(self) -> int:
         """Images refused so far."""

@@ -79,8 +79,9 @@ class NodeConfig:
     )
     image_transport: str = _parameter(
         'raw',
-        'raw subscribes to image_raw, compressed to image_raw/compressed (JPEG or PNG).',
-        choices=('raw', 'compressed'),
+        'raw subscribes to image_raw, compressed to image_raw/compressed (JPEG or PNG); of a video, video to '
+        'image_raw/video (CompressedImage), foxglove to image_raw/foxglove, ffmpeg to image_raw/ffmpeg.',
+        choices=('raw', 'compressed', 'video', 'foxglove', 'ffmpeg'),
     )
     mask_encoding: str = _parameter('mono8', 'Encoding of ~/mask.', choices=('mono8', '16UC1'))
     diagnostics_period: float = _parameter(

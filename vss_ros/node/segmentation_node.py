@@ -1,7 +1,8 @@
 """The node: images in, masks and key-frame decisions out. Wiring only; the engine does the work.
 
-An image travels: (1) ``_on_image`` puts it into the worker's one-slot mailbox; in the worker's thread
-``_segment`` (2) decodes it, (3) runs ``StreamSegmenter.step`` and (4) publishes what somebody subscribed to.
+An image travels: (1) ``_on_message`` puts it into the worker's one-slot mailbox, beside the packets that wait
+there if it is one of a video; in the worker's thread ``_segment`` (2) has it decoded by an intake, (3) runs
+``StreamSegmenter.step`` and (4) publishes what somebody subscribed to.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from vss_ros.data.classes import load_classes
@@ -28,8 +30,9 @@ from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
 from vss_ros.evaluation.overlay import blend
 from vss_ros.msg import KeyFrameDecision
-from vss_ros.node.conversions import stamp_to_ns, to_decision, to_frame, to_image
+from vss_ros.node.conversions import header_of, stamp_to_ns, to_decision, to_image
 from vss_ros.node.diagnostics import Statistics, to_array
+from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
 from vss_ros.node.label_info import create_label_info
 from vss_ros.node.parameters import (
     NodeConfig,
@@ -45,20 +48,11 @@ if TYPE_CHECKING:
     from std_msgs.msg import Header
 
     from vss_ros.engine.frames import Frame, FrameResult
+    from vss_ros.node.intake import Intake
 
-CAMERA_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 NAMES = frozenset(f.name for f in fields(NodeConfig))
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-class Received(NamedTuple):
-    """An image message and when it came, in seconds of ``time.perf_counter``."""
-
-    message: Image | CompressedImage
-    at: float
-    follows_ns: int | None
-    """Stamp of the image received before, nanoseconds."""
 
 
 class SegmentationNode(LifecycleNode):
@@ -130,39 +124,49 @@ class SegmentationNode(LifecycleNode):
         )
 
     def _activate(self) -> None:
-        self._worker = Worker(self._segment, self._on_error, 'segmentation')
+        transport = TRANSPORTS[self._config.image_transport]
+        kind = transport.load()
+        video = transport.is_video
+        self._intake: Intake = VideoIntake(self._reject, self._on_wait) if video else ImageIntake()
+        self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
         self._statistics.activated()
-        compressed = self._config.image_transport == 'compressed'
-        kind, topic = (CompressedImage, 'image_raw/compressed') if compressed else (Image, 'image_raw')
         self._previous_stamp_ns: int | None = None
-        self._subscription = self.create_subscription(kind, topic, self._on_image, CAMERA_QOS)
+        self._packets_lost = False
+        events = SubscriptionEventCallbacks(message_lost=self._on_lost) if video else None
+        self._subscription = self.create_subscription(
+            kind, transport.topic, self._on_message, transport.qos, event_callbacks=events
+        )
         self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
 
     # The way of an image.
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_message(self, message: Any) -> None:
         self._statistics.received()
         if self._worker is not None:
-            self._worker.offer(Received(message, time.perf_counter(), self._previous_stamp_ns))
-            self._previous_stamp_ns = stamp_to_ns(message.header.stamp)
+            now = time.perf_counter()
+            self._worker.offer(Received((message,), now, self._previous_stamp_ns, self._packets_lost))
+            self._previous_stamp_ns = stamp_to_ns(header_of(message).stamp)
+            self._packets_lost = False
 
     def _segment(self, received: Received) -> None:
         built = self._built
         if built is None:
             return
-        frame = to_frame(received.message, self._frames, received.follows_ns)
+        taken = self._intake.frame(received, self._frames)
+        if taken is None:
+            return
+        frame, header = taken
         confident = self._confidence.get_subscription_count() > 0
         result = built.segmenter.step(frame, confidence=confident)
         self._frames += 1
-        self._publish(frame, result, received)
+        self._publish(frame, header, result, received.at)
 
-    def _publish(self, frame: Frame, result: FrameResult, received: Received) -> None:
-        header = received.message.header
+    def _publish(self, frame: Frame, header: Header, result: FrameResult, received_at: float) -> None:
         if self._mask.get_subscription_count():
             self._mask.publish(
                 to_image(self._full_size(result.labels, result), header, self._config.mask_encoding)
             )
-        latency = time.perf_counter() - received.at
+        latency = time.perf_counter() - received_at
         self._key_frame.publish(to_decision(result, header, latency))
         self._statistics.answered(result, latency)
         if result.confidence is not None:
@@ -184,16 +188,31 @@ class SegmentationNode(LifecycleNode):
 
     def _on_error(self, received: Received, error: BaseException) -> None:
         """Count and report what a frame raised; the worker goes on with the next."""
-        stamp = received.message.header.stamp
         if isinstance(error, ImageError):
-            self._statistics.rejected(error)
-            self.get_logger().warning(f'image rejected: {error}', throttle_duration_sec=1.0)
+            self._reject(error)
             return
+        stamp = header_of(received.messages[-1]).stamp
         self._statistics.failed(error)
         self.get_logger().error(
             f'image {stamp.sec}.{stamp.nanosec:09d} was not segmented: {type(error).__name__}: {error}; '
             'going on with the next',
             throttle_duration_sec=1.0,
+        )
+
+    def _reject(self, error: ImageError) -> None:
+        self._statistics.rejected(error)
+        self.get_logger().warning(f'image rejected: {error}', throttle_duration_sec=1.0)
+
+    def _on_wait(self, packets: int, first: bool) -> None:
+        self._statistics.waited(packets)
+        if first:
+            self.get_logger().info("waiting for the video's next I-frame")
+
+    def _on_lost(self, event: Any) -> None:
+        """Note that the middleware lost packets, so that no picture is made from what rests on them."""
+        self._packets_lost = True
+        self.get_logger().warning(
+            f'{event.total_count_change} packets lost on the way', throttle_duration_sec=1.0
         )
 
     def _on_slow_track_error(self, error: BaseException) -> None:

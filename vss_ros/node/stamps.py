@@ -12,9 +12,10 @@ _LITTLE_ENDIAN = 1
 
 
 def has_header(message_type: Any) -> bool:
-    """Say whether a message class begins with a std_msgs/Header."""
+    """Say whether a message class begins with a std_msgs/Header, or with a stamp as foxglove_msgs do."""
     fields = message_type.get_fields_and_field_types()
-    return bool(fields) and next(iter(fields.values())) == 'std_msgs/Header'
+    name, kind = next(iter(fields.items()), ('', ''))
+    return kind == 'std_msgs/Header' or (name, kind) == ('timestamp', 'builtin_interfaces/Time')
 
 
 class Restamper:

@@ -1,0 +1,159 @@
+"""How images come in: the topic and message type of each transport, and from messages to a frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from vss_ros.data.image_decoding import ImageError
+from vss_ros.engine.frames import Frame
+from vss_ros.errors import VssError
+from vss_ros.node.conversions import checked_stamp, header_of, stamp_to_ns, to_frame
+from vss_ros.node.process import load_message_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from std_msgs.msg import Header
+
+VIDEO_DEPTH: Final = 30
+MOST_WAITING: Final = 300
+"""Packets that wait for a busy worker; when there are more, decoding goes on at a later I-frame."""
+
+NEWEST_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+EVERY_QOS = QoSProfile(
+    depth=VIDEO_DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
+)
+
+
+class Transport(NamedTuple):
+    """What to subscribe to."""
+
+    message_type: str
+    topic: str
+    is_video: bool
+    """Whether each message rests on the ones before, so that none may be left out."""
+
+    @property
+    def qos(self) -> QoSProfile:
+        """Only the newest image counts, but every packet of a video."""
+        return EVERY_QOS if self.is_video else NEWEST_QOS
+
+    def load(self) -> Any:
+        """Return the message class.
+
+        Raises:
+            VssError: It is not installed.
+
+        """
+        loaded = load_message_type(self.message_type)
+        if loaded is None:
+            package = self.message_type.partition('/')[0]
+            msg = f'expected {self.message_type}, which is not installed; install {package} and source it'
+            raise VssError(msg)
+        return loaded
+
+
+TRANSPORTS: Final = {
+    'raw': Transport('sensor_msgs/msg/Image', 'image_raw', is_video=False),
+    'compressed': Transport('sensor_msgs/msg/CompressedImage', 'image_raw/compressed', is_video=False),
+    'video': Transport('sensor_msgs/msg/CompressedImage', 'image_raw/video', is_video=True),
+    'foxglove': Transport('foxglove_msgs/msg/CompressedVideo', 'image_raw/foxglove', is_video=True),
+    'ffmpeg': Transport('ffmpeg_image_transport_msgs/msg/FFMPEGPacket', 'image_raw/ffmpeg', is_video=True),
+}
+"""By the values of the parameter ``image_transport``."""
+
+
+class Received(NamedTuple):
+    """Messages that wait for the worker, oldest first, and when the newest came."""
+
+    messages: tuple[Any, ...]
+    at: float
+    """Seconds of ``time.perf_counter``."""
+    follows_ns: int | None
+    """Stamp of the image received before the first of these, nanoseconds."""
+    lost: bool = False
+    """Whether packets are missing before the first of these."""
+
+
+def merge(waiting: Received, newer: Received) -> Received:
+    """Return both, for a video: the newer picture cannot be decoded without the waiting ones."""
+    messages = waiting.messages + newer.messages
+    if newer.lost or len(messages) > MOST_WAITING:
+        return newer._replace(lost=True)
+    return Received(messages, newer.at, waiting.follows_ns, waiting.lost)
+
+
+class Intake(Protocol):
+    """Turns what was received into the frame to segment."""
+
+    def frame(self, received: Received, index: int) -> tuple[Frame, Header] | None:
+        """Return the newest frame with its header, None where there is none yet.
+
+        Raises:
+            ImageError: The message is no whole image.
+
+        """
+
+
+class ImageIntake:
+    """Single images: the newest counts."""
+
+    def frame(self, received: Received, index: int) -> tuple[Frame, Header] | None:
+        """Return the newest message's frame; see :class:`Intake`."""
+        message = received.messages[-1]
+        return to_frame(message, index, received.follows_ns), message.header
+
+
+class VideoIntake:
+    """Packets of a video: all are decoded, the newest picture counts.
+
+    Args:
+        on_reject: Called with each damaged packet's error.
+        on_wait: Called with the number of packets that were of no use for want of an I-frame, and whether
+            they are the first to wait.
+
+    """
+
+    def __init__(self, on_reject: Callable[[ImageError], None], on_wait: Callable[[int, bool], None]) -> None:
+        """Start before the stream's first I-frame."""
+        # Imported here: only video topics need the video library.
+        from vss_ros.data.video_decoding import VideoDecoder
+
+        self._on_reject, self._on_wait = on_reject, on_wait
+        self._decoder = VideoDecoder(lambda _, error: on_reject(error))
+        self._told = False
+        self._last_ns = 0
+
+    def frame(self, received: Received, index: int) -> tuple[Frame, Header] | None:
+        """Decode all messages and return the newest picture's frame; see :class:`Intake`."""
+        from vss_ros.data.video_decoding import VideoPacket
+
+        stamps = [stamp_to_ns(header_of(message).stamp) for message in received.messages]
+        # A stamp that goes back is a recording that starts anew, perhaps in the middle of a group.
+        if received.lost or any(a > b for a, b in zip([self._last_ns, *stamps], stamps, strict=False)):
+            self._decoder.lost()
+        self._last_ns = stamps[-1]
+        waited = self._decoder.waited
+        picture = self._decoder.decode(
+            [VideoPacket(message.data, _format_of(message)) for message in received.messages]
+        )
+        if (waiting := self._decoder.waited - waited) > 0:
+            self._on_wait(waiting, not self._told)
+        self._told = self._decoder.waiting and (self._told or waiting > 0)
+        if picture is None:
+            return None
+        header = header_of(received.messages[picture.packet])
+        try:
+            stamp_ns = checked_stamp(header.stamp)
+        except ImageError:
+            self._decoder.skip()
+            raise
+        follows_ns = stamps[picture.packet - 1] if picture.packet else received.follows_ns
+        return Frame(picture.image, stamp_ns, index, follows_ns, picture.codec), header
+
+
+def _format_of(message: Any) -> str:
+    """Return the word that names a packet's codec."""
+    return str(message.encoding if hasattr(message, 'encoding') else message.format)
