@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 from vss_ros.data.sources import open_source
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
+from vss_ros.node.intake import TRANSPORTS
 from vss_ros.node.segmentation_node import SegmentationNode
 from vss_ros.resources import resource
 
@@ -77,10 +78,9 @@ class Graph:
         self.client.create_subscription(
             DiagnosticArray, '/diagnostics', self.received['diagnostics'].append, 10
         )
-        reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        compressed = parameters.get('image_transport') == 'compressed'
-        topic = '/image_raw/compressed' if compressed else '/image_raw'
-        self.camera = self.client.create_publisher(CompressedImage if compressed else Image, topic, reliable)
+        reliable = QoSProfile(depth=30, reliability=ReliabilityPolicy.RELIABLE)
+        transport = TRANSPORTS[parameters.get('image_transport', 'raw')]
+        self.camera = self.client.create_publisher(transport.load(), f'/{transport.topic}', reliable)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._executor.add_node(self.client)
@@ -126,14 +126,16 @@ class Graph:
         """Return a counter of the last status, 0 before the first."""
         return int(self.diagnostics.get(key, '0'))
 
+    @property
+    def dealt_with(self) -> int:
+        """Messages that have met their fate, by the last status."""
+        return sum(map(self.count, ('answered', 'rejected', 'errors', 'waited_for_i_frame')))
+
     def send(self, message: Image | CompressedImage) -> None:
         """Publish one image and wait until the node has dealt with it, one way or another."""
-        before = self.count('answered') + self.count('rejected') + self.count('errors')
+        before = self.dealt_with
         self.camera.publish(message)
-        self.wait(
-            lambda: self.count('answered') + self.count('rejected') + self.count('errors') > before,
-            'an image to be answered or rejected',
-        )
+        self.wait(lambda: self.dealt_with > before, 'an image to be answered or rejected')
 
     def call(self, service: str) -> Trigger.Response:
         """Call one of the node's services."""

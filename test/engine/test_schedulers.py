@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import nan
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from engine_parts import backbone, propagation, segmenter
+from video_parts import panned, write_video
 
-from vss_ros.engine.frames import Reason
+from vss_ros.data.sources import open_source
+from vss_ros.engine.frames import CodecFrame, Reason
 from vss_ros.engine.motion import MotionField
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.schedulers import SCHEDULERS
+from vss_ros.engine.schedulers.codec_keyframe import CodecKeyFrame
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.engine.view import View
 from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _view(low: torch.Tensor) -> View:
@@ -59,3 +68,34 @@ def test_equal_features_give_the_lowest_prediction() -> None:
         difference = scheduler._compare(scheduler.prepare(same), scheduler.prepare(same))
         bias = torch.sigmoid(scheduler.regress(scheduler.compare(torch.zeros(1, 32, 6, 8)).mean((2, 3))))
     assert torch.allclose(difference, bias.squeeze(1))
+
+
+def _codec_view(codec: CodecFrame | None) -> View:
+    return replace(_view(torch.zeros(1, 16, 6, 8)), codec=codec)
+
+
+def test_codec_keyframe_follows_the_encoders_groups(tmp_path: Path) -> None:
+    path = write_video(tmp_path / 'pan.mp4', panned(30), 'mpeg4')
+    net = backbone()
+    stream = segmenter(net, moved=propagation(net, 'reuse'), scheduler=CodecKeyFrame(net.low_channels))
+    with open_source(path) as source:
+        decisions = [stream.step(frame).decision for frame, _ in source]
+    assert [d.frame_index for d in decisions if d.is_key_frame] == [0, 12, 24]
+    assert [d.reason for d in decisions] == [Reason.FIRST, *[Reason.CODEC] * 29]
+
+
+def test_codec_keyframe_keeps_its_bounds_and_needs_no_codec() -> None:
+    i_frame, p_frame = _codec_view(CodecFrame(is_key=True)), _codec_view(CodecFrame(is_key=False))
+    scheduler = CodecKeyFrame(16, min_interval=3)
+
+    def judged(distance: int, view: View) -> tuple[bool, Reason]:
+        verdict = scheduler.decide(distance, None, None, view)
+        return verdict.is_key_frame, verdict.reason
+
+    assert judged(2, i_frame) == (False, Reason.INTERVAL)
+    assert judged(3, i_frame) == (True, Reason.CODEC)
+    assert judged(11, p_frame) == (False, Reason.CODEC)
+    assert judged(12, i_frame) == (True, Reason.CODEC)
+    assert judged(12, p_frame) == (True, Reason.INTERVAL)
+    assert judged(11, _codec_view(None)) == (False, Reason.INTERVAL)
+    assert judged(12, _codec_view(None)) == (True, Reason.INTERVAL)

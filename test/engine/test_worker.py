@@ -70,3 +70,27 @@ def test_stop_finishes_the_item_in_hand_and_drops_the_waiting_one() -> None:
     threading.Timer(0.1, go.set).start()
     worker.stop()
     assert handled == [1]
+
+
+def test_a_new_item_can_take_over_the_waiting_one() -> None:
+    busy, go = threading.Event(), threading.Event()
+    handled: list[tuple[int, ...]] = []
+
+    def handle(item: tuple[int, ...]) -> None:
+        busy.set()
+        assert go.wait(10)
+        handled.append(item)
+
+    worker: Worker[tuple[int, ...]] = Worker(
+        handle, lambda *_: None, merge=lambda waiting, newer: waiting + newer
+    )
+    worker.offer((0,))
+    assert busy.wait(10)
+    for number in range(1, 5):
+        worker.offer((number,))
+    go.set()
+    while len(handled) < 2:
+        threading.Event().wait(0.01)
+    worker.stop()
+    assert handled == [(0,), (1, 2, 3, 4)]
+    assert worker.overwritten == 3

@@ -9,10 +9,11 @@ not be the true motion. Beyond that
 * MPEG-4 part 2 (also MPEG-1 and -2) without B-frames is exact: there is one reference, the frame before.
 * P-frames of streams with B-frames refer to the last frame that is no B-frame. Their vectors are divided by
   the frames in between, as if the motion were steady.
-* H.264 with several reference frames is approximate: FFmpeg does not say which one a block refers to. Here it
-  is taken for the nearest, which most blocks choose; ``refs=1`` makes it exact.
-* B-frames: vectors to the future are left out, and those of H.264 entirely, because there a B-frame may
-  itself be a reference and its distance is not told.
+* H.264 with several reference frames is approximate: FFmpeg does not say which one a block refers to, and the
+  nearest is assumed. On two dashcam clips x264's three references bring 1 % of the cells off (by more than
+  1.5 pixels, against DIS); on drawn, noiseless scenes it can be most blocks. ``refs=1`` makes it exact.
+* B-frames get no vectors: those to the future lead nowhere, FFmpeg gives zeros for MPEG-4's direct blocks,
+  and in H.264 a B-frame may itself be a reference at a distance that is not told.
 """
 
 from __future__ import annotations
@@ -37,15 +38,10 @@ class CodecReader:
 
     The decoder must not run frame threads (``thread_type`` SLICE or NONE): with them FFmpeg 8 hands vectors
     of H.264 out while another thread still writes them.
-
-    Args:
-        codec_name: FFmpeg's name of the decoder.
-
     """
 
-    def __init__(self, codec_name: str) -> None:
+    def __init__(self) -> None:
         """Start without a reference frame."""
-        self._b_frames_tell = codec_name != 'h264'
         self._distance: int | None = None  # frames since the last one that is no B-frame
 
     def skip(self) -> None:
@@ -57,16 +53,10 @@ class CodecReader:
         kind = PictureType(picture.pict_type)
         distance = None if self._distance is None else self._distance + 1
         self._distance = distance if kind is PictureType.B else 0
-        is_key = kind is PictureType.I
         # Where the decoder mended a picture it invented vectors.
-        if (
-            is_key
-            or picture.is_corrupt
-            or distance is None
-            or (kind is PictureType.B and not self._b_frames_tell)
-        ):
-            return CodecFrame(is_key)
-        return CodecFrame(is_key, _vectors(picture, distance))
+        if kind is not PictureType.P or picture.is_corrupt or distance is None:
+            return CodecFrame(kind is PictureType.I)
+        return CodecFrame(is_key=False, vectors=_vectors(picture, distance))
 
 
 def _vectors(picture: av.VideoFrame, distance: int) -> NDArray[np.float32] | None:

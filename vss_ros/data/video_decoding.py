@@ -65,7 +65,7 @@ class VideoDecoder:
         self.waited = 0
         """Packets passed over so far for want of an I-frame."""
         self._context: av.VideoCodecContext | None = None
-        self._reader = CodecReader('')
+        self._reader = CodecReader()
         self._codec = ''
         self._waiting = True
         self._number = 0
@@ -137,7 +137,9 @@ class VideoDecoder:
     def _own(self, frames: list[av.VideoFrame]) -> av.VideoFrame | None:
         """Return the last packet's picture out of what the decoder gave."""
         own = [frame for frame in frames if frame.pts == self._number]
-        if self._waiting and not (own and own[0].key_frame):
+        if self._waiting and not frames:
+            return None
+        if self._waiting and own and not own[0].key_frame:
             return None
         if len(own) != 1 or own[0].pict_type == PictureType.B:
             msg = (
@@ -159,7 +161,7 @@ class VideoDecoder:
             raise ImageError('format', f'expected a video format among {known}, got {format_name!r}; set it')
         if codec == self._codec:
             return
-        self._codec, self._waiting, self._reader = codec, True, CodecReader(codec)
+        self._codec, self._waiting, self._reader = codec, True, CodecReader()
         context = av.CodecContext.create(codec, 'r')
         assert isinstance(context, av.VideoCodecContext)
         # One thread, which gives each picture at once and its vectors whole; damage is an error, not mended.

@@ -59,7 +59,7 @@ class VideoSource(Source):
         # Not frame threads: see CodecReader.
         self._stream.thread_type = 'SLICE'
         self._stream.codec_context.options = EXPORT_VECTORS
-        self._codec = CodecReader(self._stream.codec_context.name)
+        self._codec = CodecReader()
 
     @property
     def frame_count(self) -> int | None:
