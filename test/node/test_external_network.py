@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from vss_ros.engine.backbones import Backbone
@@ -36,20 +36,6 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the card that ``vss models add`` makes of a network that takes 96x128 only."""
     file = export(plain(), tmp_path_factory.mktemp('network') / 'mine.onnx', size=(96, 128))
     return add(file, '--mean', '0.5', '0.5', '0.5', '--std', '0.25', '0.25', '0.25')
-
-
-@pytest.fixture
-def start(ros_domain: dict[str, str]) -> Iterator[Callable[..., Graph]]:
-    """Return a function that starts a graph; it is closed after the test."""
-    graphs: list[Graph] = []
-
-    def make(**options: Any) -> Graph:
-        graphs.append(Graph(**options))
-        return graphs[-1]
-
-    yield make
-    for graph in graphs:
-        graph.close()
 
 
 def save_untrained(card: Path, propagation: str) -> None:

@@ -27,23 +27,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 FRAME_NS = 66_666_667
-
-
-@pytest.fixture
-def start(ros_domain: dict[str, str]) -> Iterator[Callable[..., Graph]]:
-    """Return a function that starts a graph; it is closed after the test."""
-    graphs: list[Graph] = []
-
-    def make(**options: Any) -> Graph:
-        graphs.append(Graph(**options))
-        return graphs[-1]
-
-    yield make
-    for graph in graphs:
-        graph.close()
 
 
 def test_every_mask_carries_its_sources_stamp_and_one_decision(start: Callable[..., Graph]) -> None:

@@ -76,7 +76,8 @@ def _show(args: argparse.Namespace) -> int:
     import yaml
 
     from vss_ros.cli.models_show import CLASSES, cost_table, costs, describe, is_from_file
-    from vss_ros.engine.build import choose_device, parse_size
+    from vss_ros.engine.build import parse_size
+    from vss_ros.engine.device import choose_device
 
     if args.name is None:
         msg = 'expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn'

@@ -12,6 +12,7 @@ from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.compatibility import refusal
+from vss_ros.engine.device import choose_device
 from vss_ros.engine.layers.fuse import fuse_conv_bn
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
@@ -189,28 +190,6 @@ def build_motion(name: str, device: torch.device | None = None) -> MotionEstimat
         _expect(card, 'motion')
         _load(estimator, card, device or torch.device('cpu'))
     return estimator
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        VssError: The device is not there.
-
-    """
-    if name == 'auto':
-        name = 'cuda' if torch.cuda.is_available() else 'cpu'
-    if name.startswith('cuda') and not torch.cuda.is_available():
-        msg = f'device {name!r}: this PyTorch ({torch.__version__}) sees no CUDA device; use cpu or auto'
-        raise VssError(msg)
-    kind, _, number = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (number and not number.isdigit()):
-        msg = f'device {name!r}: expected auto, cpu, cuda or cuda:N'
-        raise VssError(msg)
-    if kind == 'cuda' and int(number or 0) >= torch.cuda.device_count():
-        msg = f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0'
-        raise VssError(msg)
-    return torch.device(name)
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

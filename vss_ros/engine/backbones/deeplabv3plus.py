@@ -45,9 +45,8 @@ class DeepLabV3Plus(Backbone):
     flow block2" (section IV.D.4), which only Xception has; Table II's 826 GFLOPs at 1024 x 2048 are
     Xception-65's at output stride 16.
 
-    F_h is the decoder's last map, 256 channels at stride 4, and the head a 1x1 classifier: Table II leaves
-    1.82 GFLOPs of a non-key frame to warping, fusion and head, which by Table I's formulas is the price
-    of just that classifier, its upsampling and Eq. 4 on such a map. The split is after entry flow block2.
+    F_h is the decoder's last map, 256 channels at stride 4, and the head a 1x1 classifier. (What the paper
+    itself moves is the logits, see ``propagation.distortion_aware``.) The split is after entry flow block2.
     That has stride 8, and F_l gets the stride of F_h, 4, so that every propagation finds the shapes its
     paper assumes: the 48 channels of detail that the decoder needs are there at stride 4, and block2's 256
     are unfolded to 64 at stride 4 (depth-to-space); high folds them again, so nothing is lost or added.

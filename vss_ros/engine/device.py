@@ -1,0 +1,29 @@
+"""Where networks run."""
+
+from __future__ import annotations
+
+import torch
+
+from vss_ros.errors import VssError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        VssError: The device is not there.
+
+    """
+    if name == 'auto':
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if name.startswith('cuda') and not torch.cuda.is_available():
+        msg = f'device {name!r}: this PyTorch ({torch.__version__}) sees no CUDA device; use cpu or auto'
+        raise VssError(msg)
+    kind, _, number = name.partition(':')
+    if kind not in ('cpu', 'cuda') or (number and not number.isdigit()):
+        msg = f'device {name!r}: expected auto, cpu, cuda or cuda:N'
+        raise VssError(msg)
+    if kind == 'cuda' and int(number or 0) >= torch.cuda.device_count():
+        msg = f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0'
+        raise VssError(msg)
+    return torch.device(name)
