@@ -1,0 +1,98 @@
+"""What one evaluation run shall do, as plain values that go into files, hashes and other processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from math import isnan, nan
+from typing import Any
+
+from vss_ros.engine.build import SegmenterConfig
+from vss_ros.engine.propagation.base import NO_PROPAGATION
+from vss_ros.errors import VssError
+
+RUNTIME_SETTINGS = ('threads',)
+"""Settings that change how long a run takes and nothing else: no part of a configuration's identity."""
+PDA_DISTANCES = tuple(range(11))
+"""Propagation distances of ``--pda``, frames."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """One configuration to evaluate: a segmenter and how its inputs are read and scored.
+
+    Picklable and free of anything opened, so that it can be handed to a worker on another machine.
+    """
+
+    segmenter: SegmenterConfig = field(default_factory=lambda: SegmenterConfig(slow_delay=1))
+    name: str = ''
+    """What tables call it; no part of its identity."""
+    image_topic: str = ''
+    """Of bags; empty where each has but one."""
+    mask_topic: str = ''
+    """Of bags; empty for the only topic whose name holds ``mask``."""
+    masks: str = ''
+    """Folder of true masks for every input that has none of its own; empty for none."""
+    fps: float = 15.0
+    """Rate of image folders, which have no stamps; frames per second."""
+    pda: bool = False
+    """Whether accuracy over propagation distance is measured too."""
+
+    def __post_init__(self) -> None:
+        """Refuse the real background thread, whose answers come when the machine finds time.
+
+        Raises:
+            VssError: The slow track is not simulated.
+        """
+        if self.segmenter.slow_delay < 1:
+            msg = f'slow_delay {self.segmenter.slow_delay}: expected 1 or more frames, a simulated slow track'
+            raise VssError(msg)
+
+    def canonical(self) -> EvaluationConfig:
+        """Return the same configuration with whatever it does not look at set to the default.
+
+        ``propagation: none`` asks no scheduler and has no slow track; the blocking track has no delay.
+        """
+        segmenter, plain = self.segmenter, SegmenterConfig(slow_delay=1)
+        if segmenter.propagation == NO_PROPAGATION:
+            segmenter = replace(
+                segmenter,
+                scheduler=plain.scheduler,
+                threshold=nan,
+                min_interval=1,
+                interval=0,
+                track='blocking',
+                motion='auto',
+            )
+        if segmenter.track == 'blocking':
+            segmenter = replace(segmenter, slow_delay=1)
+        return replace(self, segmenter=segmenter)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, a threshold of NaN as None, without ``RUNTIME_SETTINGS``."""
+        values = asdict(self)
+        segmenter = values.pop('segmenter')
+        for setting in RUNTIME_SETTINGS:
+            del segmenter[setting]
+        if isnan(segmenter['threshold']):
+            segmenter['threshold'] = None
+        if segmenter['size'] is not None:
+            segmenter['size'] = list(segmenter['size'])
+        return {'segmenter': segmenter} | values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> EvaluationConfig:
+        """Return the configuration that ``to_dict`` described, with default runtime settings."""
+        segmenter = dict(values['segmenter'])
+        if segmenter['threshold'] is None:
+            segmenter['threshold'] = nan
+        if segmenter['size'] is not None:
+            segmenter['size'] = tuple(segmenter['size'])
+        return cls(**(values | {'segmenter': SegmenterConfig(**segmenter)}))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what it does, whatever it is called; 64 hexadecimal digits."""
+        values = self.canonical().to_dict()
+        del values['name']
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
