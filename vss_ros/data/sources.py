@@ -52,6 +52,8 @@ class Source(ABC):
         self.path = path
         self.rejected = 0
         """Damaged frames left out so far."""
+        self.partial: str | None = None
+        """Why only a part of it can be read, known at the latest after the last frame; None for all of it."""
         self._on_reject = on_reject
 
     @property
