@@ -38,11 +38,12 @@ if TYPE_CHECKING:
 CLASSES = 5
 CPU = torch.device('cpu')
 TRACKS = ('blocking', 'fast_slow')
+FEATURES = ('refined_warping', 'spatially_variant_conv', 'tamed_warping', 'temporal_holistic_attention')
 
 REFUSED = {
     'only propagation in segmentation space fits': {
         ('external', propagation, scheduler)
-        for propagation in ('spatially_variant_conv', 'temporal_holistic_attention', 'tamed_warping')
+        for propagation in FEATURES
         for scheduler in ('any',)
     },
     'only schedulers that look at none fit': {

@@ -99,7 +99,7 @@ def _plain(hop: Hop) -> tuple[Tensor, Tensor]:
     return hop.moves(hop.source, hop.source_high, hop.view), hop.source_high.new_zeros(())
 
 
-def _tamed(hop: Hop) -> tuple[Tensor, Tensor]:
+def _consistent(hop: Hop) -> tuple[Tensor, Tensor]:
     """Add TWNet's consistency with the whole network's features (Eq. 8)."""
     answer = hop.moves(hop.source, hop.source_high, hop.view)
     return answer, consistency_loss(answer, hop.batch.high, hop.moves.shapes.lateral_channels)
@@ -123,7 +123,8 @@ def _distortion(hop: Hop) -> tuple[Tensor, Tensor]:
 
 
 OBJECTIVES: dict[str, Callable[[Hop], tuple[Tensor, Tensor]]] = {
-    'tamed_warping': _tamed,
+    'refined_warping': _consistent,
+    'tamed_warping': _consistent,
     'distortion_aware': _distortion,
 }
 """By propagation: its answer, and the loss its paper adds."""

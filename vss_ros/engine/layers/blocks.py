@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
+
+if TYPE_CHECKING:
+    from vss_ros.engine.motion.field import MotionField
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -61,6 +66,21 @@ def coarsen(x: Tensor, width: int) -> Tensor:
     """Average ``(N, C, H, W)`` over square cells down to a width that divides W; as it is where it fits."""
     cell = x.shape[-1] // width
     return avg_pool2d(x, cell) if cell > 1 else x
+
+
+def image_residual(source: Tensor, current: Tensor, motion: MotionField, width: int) -> Tensor:
+    """Return how far the warped earlier image is from the current one (TWNet, Eq. 6).
+
+    Magnitudes: colours that are too bright and too dark would cancel in signed averages.
+
+    Args:
+        source: Earlier image ``(N, 3, H, W)``.
+        current: Current image, the same.
+        motion: From the current to the earlier one, at the images' stride.
+        width: Cells of the answer in a row, a divisor of W.
+
+    """
+    return coarsen((current - motion.warp(source)).abs(), width)
 
 
 class InvertedResidual(nn.Module):

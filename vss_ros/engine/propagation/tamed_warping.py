@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
-from vss_ros.engine.layers.blocks import coarsen, resize_like
+from vss_ros.engine.layers.blocks import image_residual, resize_like
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TamedWarping(Propagation):
       which leaves room for no wider f_t; the lateral connections' 1x1 convolutions have that width, too.
     - The paper's image residual comes from the codec, at full resolution; here it is computed with whatever
       motion is used, at stride 4, and averaged to F_h's. Its magnitude, since A has to see "regions with
-      higher responses": colours that are too bright and too dark would cancel in signed averages.
+      higher responses".
     - A has one channel (Table 3 charges RGA 1.2 to 2.9 MFLOPs, too few for more) and ends in a sigmoid.
     - The sum passes a ReLU. F_h follows one in every backbone here, and heads were trained on that.
     """
@@ -71,9 +71,9 @@ class TamedWarping(Propagation):
 
         Arguments are those of ``propagate``.
         """
-        residual = (current - view.motion.at(self.image_stride).warp(source)).abs()
-        at_features = coarsen(residual, view.image.shape[-1] // self.shapes.high_stride)
-        return self.attend(at_features).sigmoid()  # type: ignore[no-any-return]
+        width = view.image.shape[-1] // self.shapes.high_stride
+        residual = image_residual(source, current, view.motion.at(self.image_stride), width)
+        return self.attend(residual).sigmoid()  # type: ignore[no-any-return]
 
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return the current F_h, ``(N, high_channels, H, W)``."""

@@ -1,0 +1,88 @@
+"""This project's own propagation: warp once from the key frame, then look again where it went wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn.functional import avg_pool2d
+
+from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn, conv_bn_relu, image_residual, resize_like
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vss_ros.engine.propagation.base import Shapes
+    from vss_ros.engine.view import View
+
+IMAGE_STRIDE = 4
+"""Coarsest stride at which images are warped and compared."""
+EXPANSION = 3
+"""Width of the blocks' depthwise convolutions over their own."""
+TRUST = 3.0
+"""What the gate's sigmoid sees before training: 0.95 of the warped features are kept."""
+
+
+@PROPAGATIONS.register(
+    'refined_warping', paper="this project's own, after the low-latency paper, GSVNet and TWNet"
+)
+class RefinedWarping(Propagation):
+    """Warped F_h, gated and refined by a small network that sees F_l and what the motion left unexplained.
+
+    What the five systems taught, put together:
+
+    - Features move along estimated motion (GSVNet, TWNet), which reaches further than a kernel of 9 x 9
+      cells (low-latency paper), and in one hop from the key frame along the composed motion, so that
+      neither interpolation nor corrections add up from frame to frame, training sees what the robot does,
+      and a late slow-track result is an ordinary hop.
+    - The current F_l is fused in (AdaptNet), but by a network with context: two blocks at F_h's stride
+      around three at twice that stride, which see the warped features as well. So a car that came into
+      view is segmented by what surrounds it, not by its own 72 channels alone.
+    - The warped image's residual (TWNet's RGA, the distortion map) is an input, not a factor: the network
+      learns what it means. A gate per cell says how much of the warped features is kept.
+
+    ``F = relu(gate * warped + refinement)``; untrained, the refinement is zero and the gate 0.95. Lateral
+    channels, the same values in F_l and F_h, are the current frame's own.
+    """
+
+    motion = 'dis'
+
+    def __init__(self, shapes: Shapes) -> None:
+        """Build the refinement network at half as many channels again as F_h below its own stride."""
+        super().__init__(shapes)
+        self.lateral = shapes.lateral_channels
+        self.moved = width = shapes.high_channels - self.lateral
+        self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
+        deep = width + width // 2
+        self.entry = conv_bn_relu(width + shapes.low_channels + 3, width, 1)
+        self.fine = InvertedResidual(width, width, 3, 1, EXPANSION)
+        self.context = nn.Sequential(
+            InvertedResidual(width, deep, 3, 2, EXPANSION),
+            InvertedResidual(deep, deep, 5, 1, EXPANSION),
+            InvertedResidual(deep, deep, 5, 1, EXPANSION),
+            *conv_bn(deep, width, 1),
+        )
+        self.join = InvertedResidual(width, width, 3, 1, EXPANSION)
+        self.refine = nn.Conv2d(width, width + 1, 3, 1, 1)
+        nn.init.zeros_(self.refine.weight)
+        nn.init.zeros_(self.refine.bias)  # type: ignore[arg-type]
+        nn.init.constant_(self.refine.bias[-1:], TRUST)  # type: ignore[index]
+
+    def prepare(self, view: View) -> Tensor:
+        """Return the image at stride 4, ``(N, 3, H/4, W/4)``."""
+        return avg_pool2d(view.image, self.image_stride)
+
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
+        """Return the current F_h, ``(N, high_channels, H, W)``."""
+        warped = view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
+        residual = image_residual(source, current, view.motion.at(self.image_stride), warped.shape[-1])
+        low = view.low if self.shapes.low_stride == self.shapes.high_stride else resize_like(view.low, warped)
+        seen = self.fine(self.entry(torch.cat((warped, low, residual), 1)))
+        seen = self.join(seen + resize_like(self.context(seen), seen))
+        refinement, gate = self.refine(seen).split((self.moved, 1), 1)
+        features = torch.relu(torch.addcmul(refinement, warped, gate.sigmoid()))
+        if not self.lateral:
+            return features
+        return torch.cat((features, view.low[:, -self.lateral :]), 1)
