@@ -42,9 +42,7 @@ FEATURES = ('refined_warping', 'spatially_variant_conv', 'tamed_warping', 'tempo
 
 REFUSED = {
     'only propagation in segmentation space fits': {
-        ('external', propagation, scheduler)
-        for propagation in FEATURES
-        for scheduler in ('any',)
+        ('external', propagation, scheduler) for propagation in FEATURES for scheduler in ('any',)
     },
     'only schedulers that look at none fit': {
         ('external', propagation, scheduler)
