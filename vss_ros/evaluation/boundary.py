@@ -1,0 +1,161 @@
+"""How well a mask's class boundaries lie where the true ones do."""
+
+from __future__ import annotations
+
+from math import ceil, hypot
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DIAGONAL_SHARE = 0.0075
+"""The tolerance of Csurka et al. 2013 (and of the Berkeley benchmark): 0.75 % of the image's diagonal."""
+NO_CLASS = 255
+
+
+class BoundaryFScore:
+    """F-score of each class's boundary pixels within a tolerance (Csurka et al. 2013; Martin et al. 2004).
+
+    A boundary pixel of class c is a pixel of c beside (left, right, above, below) a pixel of something else;
+    neither the image's border nor that of void truth is one. Precision is the share of predicted boundary
+    pixels of c at most the tolerance away from a true one of c, recall the share of true ones that near a
+    predicted one (Euclidean distance between pixel centres), F their harmonic mean. Pixels of void truth
+    belong to nobody; a prediction outside the classes bounds the classes beside it.
+
+    Decision: pixels are counted over the whole data set before dividing, as the confusion matrix does, where
+    Csurka et al. average over images: so results merge exactly, and an image with three pixels of a class
+    does not weigh as much as one full of it.
+    """
+
+    def __init__(self, classes: int, void_id: int, tolerance: float = DIAGONAL_SHARE) -> None:
+        """Start empty.
+
+        Args:
+            classes: Number of classes C.
+            void_id: True label of pixels to ignore.
+            tolerance: From 1 in pixels; below 1 a share of each image's diagonal, rounded up to whole pixels
+                (the rule of the DAVIS benchmark's code). State it with every score: F grows with it.
+
+        Raises:
+            VssError: The tolerance is not above 0, or the void id is a class id.
+        """
+        if not 0 < tolerance < 1000:
+            raise VssError(f'expected a tolerance above 0: a share below 1 or pixels from 1, got {tolerance}')
+        if not 1 <= classes <= void_id <= 255:
+            raise VssError(f'expected void_id from the number of classes ({classes}) to 255, got {void_id}')
+        self.classes = classes
+        self.void_id = void_id
+        self.tolerance = tolerance
+        self._tolerance_px = 0.0
+        self._counts = np.zeros((classes, 4), np.int64)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """By class: predicted boundary pixels, those matched, true ones, those matched, ``(C, 4)``."""
+        return self._counts
+
+    @property
+    def tolerance_px(self) -> float:
+        """The tolerance in pixels, of the largest image added; 0 while a share has seen none."""
+        return self.tolerance if self.tolerance >= 1 else self._tolerance_px
+
+    def add(self, truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
+        """Count one image.
+
+        Args:
+            truth: Class ids and ``void_id``, shape ``(H, W)``.
+            prediction: Class ids, the same shape.
+
+        Raises:
+            VssError: The shapes differ.
+        """
+        if truth.shape != prediction.shape:
+            raise VssError(f'expected a prediction of shape {truth.shape}, got {prediction.shape}')
+        pixels = self.tolerance
+        if pixels < 1:
+            pixels = float(ceil(pixels * hypot(*truth.shape)))
+        self._tolerance_px = max(self._tolerance_px, pixels)
+        valid = truth != self.void_id
+        true = _boundary_ids(truth, valid, self.classes)
+        predicted = _boundary_ids(prediction, valid, self.classes)
+        self._counts += np.stack(
+            [
+                self._by_class(predicted[predicted != NO_CLASS]),
+                self._by_class(_near(predicted, true, pixels)),
+                self._by_class(true[true != NO_CLASS]),
+                self._by_class(_near(true, predicted, pixels)),
+            ],
+            axis=1,
+        )
+
+    def _by_class(self, ids: NDArray[np.uint8]) -> NDArray[np.int64]:
+        return np.bincount(ids, minlength=self.classes)
+
+    def merge(self, other: BoundaryFScore) -> None:
+        """Add the counts of other images.
+
+        Raises:
+            VssError: Classes or tolerance differ.
+        """
+        mine = (self.classes, self.void_id, self.tolerance)
+        others = (other.classes, other.void_id, other.tolerance)
+        if mine != others:
+            raise VssError(
+                f'expected a score of the same classes, void id and tolerance {mine}, got {others}'
+            )
+        self._counts += other.counts
+        self._tolerance_px = max(self._tolerance_px, other._tolerance_px)
+
+    @property
+    def per_class(self) -> NDArray[np.float64]:
+        """F-score of each class, 0..1, shape ``(C,)``; NaN for a class with neither kind of boundary."""
+        predicted, hits, true, found = self._counts.T
+        # 2PR / (P + R) with P = hits / predicted and R = found / true, without a division by zero inside.
+        above = 2.0 * hits * found
+        below = hits * true + found * predicted
+        scores = np.divide(above, below, out=np.zeros(self.classes), where=below > 0)
+        return np.where(predicted + true > 0, scores, np.nan)
+
+    @property
+    def mean(self) -> float:
+        """Mean over the classes that have a boundary, 0..1; NaN while there is none."""
+        scores = self.per_class
+        return float(np.nanmean(scores)) if not np.isnan(scores).all() else float('nan')
+
+
+def _boundary_ids(labels: NDArray[np.uint8], valid: NDArray[np.bool_], classes: int) -> NDArray[np.uint8]:
+    """Return each boundary pixel's class, ``NO_CLASS`` elsewhere; boundaries lie between valid pixels."""
+    edge = np.zeros(labels.shape, np.bool_)
+    across = (labels[:, 1:] != labels[:, :-1]) & valid[:, 1:] & valid[:, :-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    down = (labels[1:] != labels[:-1]) & valid[1:] & valid[:-1]
+    edge[1:] |= down
+    edge[:-1] |= down
+    return np.where(edge & (labels < classes), labels, NO_CLASS).astype(np.uint8)
+
+
+def _near(ids: NDArray[np.uint8], targets: NDArray[np.uint8], distance: float) -> NDArray[np.uint8]:
+    """Return the ids of those boundary pixels that have a target of their id at most ``distance`` away.
+
+    Looked for from the nearest cell outwards, all classes at once, and only by pixels that have found none:
+    a distance transform of each class takes ten times as long.
+    """
+    reach = int(distance)
+    offsets = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1).astype(np.intp)
+    squares = (offsets**2).sum(0)
+    width = ids.shape[1] + 2 * reach
+    steps = offsets[0] * width + offsets[1]
+    inside = np.pad(ids, reach, constant_values=NO_CLASS).ravel()
+    around = np.pad(targets, reach, constant_values=NO_CLASS).ravel()
+    lonely = np.flatnonzero(inside != NO_CLASS)
+    found = []
+    for step in steps[np.argsort(squares, kind='stable')][: np.count_nonzero(squares <= distance**2)]:
+        hit = around[lonely + step] == inside[lonely]
+        found.append(inside[lonely[hit]])
+        lonely = lonely[~hit]
+    return np.concatenate(found)
