@@ -45,7 +45,12 @@ def test_folder(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize(
     ('images', 'labels', 'opened'),
-    [('val', 'valannot', 'val'), ('images', 'labels', 'images'), ('images', 'labels', '')],
+    [
+        ('val', 'valannot', 'val'),
+        ('images', 'labels', 'images'),
+        ('images', 'labels', ''),
+        ('val', 'valannot', ''),
+    ],
 )
 def test_layouts_with_masks(tmp_path: Path, images: str, labels: str, opened: str) -> None:
     folder(tmp_path / images)

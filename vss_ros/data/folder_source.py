@@ -35,7 +35,7 @@ class FolderSource(Source):
         """List the images and pair the masks.
 
         Args:
-            path: The folder, or one with ``images`` and ``labels`` in it.
+            path: The folder, or one with ``images`` and ``labels``, or ``val`` and ``valannot``, in it.
             masks: Folder of masks named like the images; found by itself in CamVid's layout.
             fps: Frames per second.
             on_reject: See :class:`Source`.
@@ -46,7 +46,7 @@ class FolderSource(Source):
         if not fps > 0:
             raise VssError(f'expected a positive frame rate, got {fps}')
         super().__init__(path, on_reject)
-        folder = path / 'images' if (path / 'images').is_dir() else path
+        folder = _image_folder(path)
         self._images = _files(folder, _IMAGE_SUFFIXES)
         if not self._images:
             inside = ', '.join(sorted(entry.name for entry in folder.iterdir())[:8]) or 'nothing'
@@ -74,6 +74,11 @@ class FolderSource(Source):
         """Whether a folder of masks was given or found."""
         return bool(self._masks)
 
+    @property
+    def files(self) -> list[Path]:
+        """Images and masks."""
+        return [*self._images, *self._masks.values()]
+
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the images; a damaged one keeps its place in time."""
         index = 0
@@ -87,6 +92,13 @@ class FolderSource(Source):
                 continue
             yield SourceFrame(Frame(image, round(position * 1e9 / self._fps), index), mask)
             index += 1
+
+
+def _image_folder(path: Path) -> Path:
+    """Return the folder of images in a data set's own, or the folder itself."""
+    if (path / 'images').is_dir():
+        return path / 'images'
+    return path / 'val' if (path / 'val').is_dir() and (path / 'valannot').is_dir() else path
 
 
 def mask_files(folder: Path) -> list[Path]:

@@ -71,6 +71,11 @@ class Source(ABC):
     def has_masks(self) -> bool:
         """Whether frames come with masks (single ones may lack theirs)."""
 
+    @property
+    def files(self) -> list[Path]:
+        """Files and folders that everything is read from."""
+        return [self.path]
+
     @abstractmethod
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the frames; indices count from 0 without gaps, damaged frames left out.
@@ -114,7 +119,8 @@ def open_source(
 
     Args:
         path: A folder with ``metadata.yaml`` or a ``.mcap``/``.db3`` file is a bag; another folder holds
-            images, where CamVid's ``X/val`` + ``X/valannot`` and ``images/`` + ``labels/`` are recognised.
+            images, where CamVid's ``X/val`` + ``X/valannot``, ``images/`` + ``labels/`` and Cityscapes'
+            ``leftImg8bit`` or ``leftImg8bit_sequence`` + ``gtFine`` are recognised.
         image_topic: Topic to read from a bag; needed only where several carry images.
         mask_topic: Topic with masks in a bag; found by itself where one topic's name holds ``mask``.
         masks: Folder of grey PNG masks for a video (by order) or image folder (by name).
@@ -142,7 +148,11 @@ def open_source(
     if image_topic or mask_topic:
         raise VssError(f'expected a bag for a topic ({image_topic or mask_topic}), got {path}; leave it out')
     if path.is_dir():
+        from vss_ros.data.cityscapes_source import CityscapesSource, is_cityscapes
         from vss_ros.data.folder_source import FolderSource
+
+        if is_cityscapes(path):
+            return CityscapesSource(path, masks=masks, on_reject=on_reject)
 
         return FolderSource(path, masks=masks, fps=fps, on_reject=on_reject)
     if path.suffix.lower() in VIDEO_SUFFIXES:

@@ -34,6 +34,8 @@ class EvaluationConfig:
     """Of bags; empty for the only topic whose name holds ``mask``."""
     masks: str = ''
     """Folder of true masks for every input that has none of its own; empty for none."""
+    agreement: bool = False
+    """Whether answers are compared with the per-frame network's even where there are true masks."""
     fps: float = 15.0
     """Rate of image folders, which have no stamps; frames per second."""
     pda: bool = False

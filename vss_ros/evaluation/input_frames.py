@@ -1,0 +1,157 @@
+"""The frames of one input with their truth, decoded once for all configurations of a sweep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vss_ros.data.bags import is_bag
+from vss_ros.data.cityscapes_source import is_cityscapes
+from vss_ros.data.image_decoding import ImageError
+from vss_ros.data.mask_folder import MaskFolder
+from vss_ros.data.sources import SourceFrame, open_source
+from vss_ros.errors import VssError
+from vss_ros.evaluation.content import content_digest, file_states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vss_ros.data.sources import Source
+    from vss_ros.engine.frames import Frame
+    from vss_ros.evaluation.configuration import EvaluationConfig
+
+MEMORY_BYTES = 256 * 2**20
+"""Decoded frames kept for the next configuration, at most; a longer input is decoded again."""
+
+
+class InputFrames:
+    """The frames of one input; iterate it as often as there are configurations.
+
+    Args:
+        path: A bag, a video or a folder of images.
+        config: Says which topics and masks.
+
+    Raises:
+        VssError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path, config: EvaluationConfig) -> None:
+        """Open the input once to see what it is; nothing is decoded."""
+        self.path = path
+        self._config = config
+        self._folder = None if config.agreement else masks_for(path, config.masks)
+        with self._open() as source:
+            self.frame_count = source.frame_count
+            self.truth = self._kind_of_truth(source)
+            """``masks``, ``folder`` or ``per_frame``."""
+            self._files = [*source.files, *([self._folder] if self._folder else [])]
+        self.drops: Counter[str] = Counter()
+        """Damaged frames and masks that the last iteration left out, by cause."""
+        self.partial: str | None = None
+        """Why the last iteration did not give the whole input; None where it did."""
+        self._kept: list[SourceFrame] | None = None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over the input's files, masks included."""
+        return content_digest(file_states(self._files))
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Yield the frames, from memory where they are there.
+
+        An input that breaks off gives the frames up to there and says so in ``partial``.
+
+        Raises:
+            VssError: It breaks off before its first frame.
+        """
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[SourceFrame] | None = []
+        taken = 0
+        for pair in self._read():
+            taken += pair.frame.image.nbytes + (0 if pair.mask is None else pair.mask.nbytes)
+            if kept is not None and taken <= MEMORY_BYTES:
+                kept.append(pair)
+            else:
+                kept = None
+            yield pair
+        self._kept = kept
+
+    def _read(self) -> Iterator[SourceFrame]:
+        self.drops, self.partial = Counter(), None
+        read = 0
+        with self._open() as source:
+            labels = None
+            if self._folder is not None and not self._by_name:
+                labels = MaskFolder(self._folder, source.frame_count)
+            try:
+                for frame, mask in source:
+                    found = mask if labels is None else self._labelled(labels, frame, source)
+                    yield SourceFrame(frame, None if self.truth == 'per_frame' else found)
+                    read += 1
+            except VssError as error:
+                if not read:
+                    raise
+                self.partial = str(error)
+            self.partial = self.partial or source.partial
+
+    def _open(self) -> Source:
+        config = self._config
+        return open_source(
+            self.path,
+            image_topic=config.image_topic or None,
+            mask_topic=config.mask_topic or None,
+            masks=self._folder if self._by_name else None,
+            fps=config.fps,
+            on_reject=self._note,
+        )
+
+    @property
+    def _by_name(self) -> bool:
+        """Images in a folder find their masks by their names; frames of a recording have none."""
+        return self.path.is_dir() and not is_bag(self.path)
+
+    def _kind_of_truth(self, source: Source) -> str:
+        if self._folder is not None:
+            return 'folder'
+        return 'masks' if source.has_masks and not self._config.agreement else 'per_frame'
+
+    def _labelled(self, labels: MaskFolder, frame: Frame, source: Source) -> NDArray[np.uint8] | None:
+        """Return a frame's mask; where that is damaged the frame goes without."""
+        try:
+            return labels.mask_of(frame, frame.index + source.rejected)
+        except ImageError as error:
+            self._note('', error)
+            return None
+
+    def _note(self, _: str, error: VssError) -> None:
+        self.drops[error.reason if isinstance(error, ImageError) else 'data'] += 1
+
+
+def masks_for(path: Path, masks: str) -> Path | None:
+    """Return the folder of an input's masks: in ``masks`` the one called like the input, else ``masks``.
+
+    Args:
+        path: The input.
+        masks: What the user named; empty for none.
+
+    Returns:
+        None where nothing was named, or where the folder holds but other inputs' masks.
+
+    Raises:
+        VssError: There is no such folder.
+    """
+    if not masks:
+        return None
+    folder = Path(masks)
+    if not folder.is_dir():
+        raise VssError(f'expected a folder of masks, got {folder}, which is none')
+    for name in (path.name, path.stem):
+        if (folder / name).is_dir():
+            return folder / name
+    return folder if any(folder.glob('*.png')) or is_cityscapes(path) else None
