@@ -19,6 +19,9 @@ def test_against_a_hand_computed_case() -> None:
     assert np.isnan(matrix.per_class_iou[3])
     assert matrix.miou == pytest.approx((1 / 3 + 1 / 2 + 1 / 2) / 3)
     assert matrix.pixel_accuracy == pytest.approx(4 / 7)
+    assert matrix.per_class_accuracy[:3].tolist() == pytest.approx([1 / 2, 2 / 3, 1 / 2])
+    assert np.isnan(matrix.per_class_accuracy[3])
+    assert matrix.class_accuracy == pytest.approx((1 / 2 + 2 / 3 + 1 / 2) / 3)
 
 
 def test_one_matrix_over_all_images() -> None:
@@ -35,11 +38,12 @@ def test_a_class_only_predicted_counts_as_wrong() -> None:
     matrix.add(np.zeros((2, 2), np.uint8), np.array([[0, 0], [0, 1]], np.uint8))
     assert matrix.per_class_iou.tolist() == [0.75, 0.0]
     assert matrix.miou == 0.375
+    assert matrix.class_accuracy == 0.75  # accuracy asks only about classes that are there
 
 
 def test_empty_is_nan() -> None:
     matrix = ConfusionMatrix(3, 11)
-    assert np.isnan([matrix.miou, matrix.pixel_accuracy]).all()
+    assert np.isnan([matrix.miou, matrix.pixel_accuracy, matrix.class_accuracy]).all()
     matrix.add(np.full((2, 2), 11, np.uint8), np.zeros((2, 2), np.uint8))
     assert np.isnan(matrix.miou)
 

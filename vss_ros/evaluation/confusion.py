@@ -84,11 +84,32 @@ class ConfusionMatrix:
     @property
     def miou(self) -> float:
         """Mean of the classes that occur, 0..1; NaN while nothing was added."""
-        iou = self.per_class_iou
-        return float(np.nanmean(iou)) if not np.isnan(iou).all() else float('nan')
+        return _mean(self.per_class_iou)
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of right pixels, 0..1; NaN while nothing was added."""
         total = int(self._counts.sum())
         return int(np.trace(self._counts)) / total if total else float('nan')
+
+    @property
+    def per_class_accuracy(self) -> NDArray[np.float64]:
+        """Share of each true class's pixels that are right, shape ``(C,)``; NaN for a class never true."""
+        pixels = self._counts.sum(axis=1)
+        hits = np.diag(self._counts)
+        return np.asarray(np.divide(hits, pixels, out=np.full(self.classes, np.nan), where=pixels > 0))
+
+    @property
+    def class_accuracy(self) -> float:
+        """Mean accuracy of the classes that occur in the truth, 0..1; NaN while nothing was added."""
+        return _mean(self.per_class_accuracy)
+
+
+def _mean(scores: NDArray[np.float64]) -> float:
+    """Return the mean of the scores that are not NaN, NaN where none is left.
+
+    Added one after the other, as cityscapesScripts does it: NumPy adds in pairs, which may change the last
+    digit.
+    """
+    present = scores[~np.isnan(scores)]
+    return float(present.cumsum()[-1]) / present.size if present.size else float('nan')
