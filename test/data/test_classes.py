@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     ('name', 'count', 'void', 'checks'),
     [
         ('camvid11', 11, 11, {0: ('sky', (128, 128, 128)), 10: ('bicyclist', (0, 128, 192))}),
+        ('camvid32', 31, 255, {0: ('Animal', (64, 128, 64)), 30: ('Wall', (64, 192, 0))}),
+        ('cityscapes34', 34, 255, {7: ('road', (128, 64, 128)), 33: ('bicycle', (119, 11, 32))}),
         ('cityscapes19', 19, 255, {0: ('road', (128, 64, 128)), 18: ('bicycle', (119, 11, 32))}),
         ('uavid8', 8, 255, {3: ('static car', (192, 0, 192)), 7: ('moving car', (64, 0, 128))}),
     ],
@@ -46,7 +48,7 @@ def test_tables_are_immutable() -> None:
 
 
 def test_unknown_table_lists_the_known() -> None:
-    with pytest.raises(VssError, match='camvid11, cityscapes19, uavid8'):
+    with pytest.raises(VssError, match='camvid11, camvid32, cityscapes19, cityscapes34, uavid8'):
         load_classes('ade20k')
 
 

@@ -1,97 +1,77 @@
-"""Labelled stills in memory: CamVid's SegNet layout and every folder pair that looks like it."""
+"""CamVid as its authors publish it: 701 stills, colour masks, and the division by sequences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+import yaml
 
+from vss_ros.data.classes import load_classes
+from vss_ros.data.folders import load_labelled_folder
+from vss_ros.data.label_code import colour_code
+from vss_ros.data.labelled import LabelledImages
+from vss_ros.data.listing import Film, Listing, consecutive, missing, refuse
 from vss_ros.errors import VssError
+from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from vss_ros.data.classes import ClassTable
 
-LAYOUTS = (('train', 'trainannot'), ('images', 'labels'), ('val', 'valannot'), ('test', 'testannot'))
+__all__ = ['LabelledImages', 'has_camvid', 'list_camvid', 'load_labelled_folder']
 
-
-@dataclass(frozen=True, slots=True)
-class LabelledImages:
-    """Images and label maps of one data set, held in memory.
-
-    Attributes:
-        images: RGB, ``(H, W, 3)`` uint8 each.
-        labels: Class ids, ``(H, W)`` uint8 each, same order.
-        names: File stems, same order.
-
-    """
-
-    images: list[NDArray[np.uint8]]
-    labels: list[NDArray[np.uint8]]
-    names: list[str]
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.images)
-
-    def select(self, keep: list[int]) -> LabelledImages:
-        """Return the images at the given positions."""
-        return LabelledImages(
-            [self.images[i] for i in keep], [self.labels[i] for i in keep], [self.names[i] for i in keep]
-        )
+IMAGES, LABELS, COLOURS = '701_StillsRaw_full', 'LabeledApproved_full', 'label_colors.txt'
+TABLE = 'camvid32'
+VIDEO_STEP = 2
+"""Difference of the frame numbers (30 Hz) where CamVid is labelled at 15 Hz."""
 
 
-def load_labelled_folder(root: Path, split: str | None = None) -> LabelledImages:
-    """Read every image that has a label map.
+def has_camvid(root: Path) -> bool:
+    """Tell whether a folder looks like CamVid as published."""
+    return (root / IMAGES).is_dir() or (root / LABELS).is_dir()
+
+
+def list_camvid(root: Path, split: str, table: ClassTable) -> Listing:
+    """List a split of ``701_StillsRaw_full`` and ``LabeledApproved_full``.
 
     Args:
-        root: Folder holding ``train``/``trainannot``, ``images``/``labels`` or another pair of ``LAYOUTS``.
-        split: The image folder's name; the first pair found where None.
+        root: Holds these two folders, and ``label_colors.txt`` where it was downloaded too.
+        split: ``train``, ``val`` or ``test`` of ``config/splits/camvid.yaml``.
+        table: ``camvid32``, or classes merged from it such as ``camvid11``.
 
     Raises:
-        VssError: No known pair of folders, an image without labels, or sizes that differ.
-
+        VssError: Another split or table, files that are missing (all in one message), or colours in
+            ``label_colors.txt`` that differ from the table's.
     """
-    images, labels = _folders(root, split)
-    files = sorted(p for p in images.iterdir() if p.suffix.lower() in {'.png', '.jpg', '.jpeg'})
-    missing = [p.name for p in files if not (labels / f'{p.stem}.png').is_file()]
-    if missing or not files:
-        what = (
-            f'{len(missing)} of {len(files)} images have no label map, e.g. {missing[:3]}'
-            if missing
-            else 'no images'
-        )
-        msg = f'{root}: expected one PNG in {labels.name}/ per image in {images.name}/, got: {what}'
-        raise VssError(msg)
-    found = LabelledImages([], [], [])
-    for path in files:
-        image = cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        label = _read(labels / f'{path.stem}.png', cv2.IMREAD_UNCHANGED)
-        if label.shape != image.shape[:2]:
-            msg = f'{path}: image is {image.shape[:2]} (height, width), its label map {label.shape}'
-            raise VssError(msg)
-        found.images.append(np.asarray(image, np.uint8))
-        found.labels.append(label)
-        found.names.append(path.stem)
-    return found
+    splits = yaml.safe_load(resource('config', 'splits', 'camvid.yaml').read_text(encoding='utf-8'))
+    if split not in splits:
+        raise VssError(f'{root}: expected a split of CamVid ({", ".join(splits)}), got {split!r}; name one')
+    names: list[str] = []
+    earlier: list[int] = []
+    for part in splits[split]:
+        numbers = range(part['first'], part['last'] + 1, part['step'])
+        names += [part['name'].format(number) for number in numbers]
+        earlier += consecutive(numbers, VIDEO_STEP)
+    images = [root / IMAGES / f'{name}.png' for name in names]
+    labels = [root / LABELS / f'{name}_L.png' for name in names]
+    refuse(root, missing(root, images + labels), f'{IMAGES}/NAME.png and {LABELS}/NAME_L.png are needed')
+    _check_colours(root / COLOURS)
+    film = Film(images, list(range(len(names))), earlier)
+    return Listing(images, labels, colour_code(table, TABLE), film)
 
 
-def _folders(root: Path, split: str | None) -> tuple[Path, Path]:
-    for images, labels in LAYOUTS:
-        if split in (None, images) and (root / images).is_dir() and (root / labels).is_dir():
-            return root / images, root / labels
-    wanted = ' or '.join(f'{a}/ + {b}/' for a, b in LAYOUTS if split in (None, a))
-    found = sorted(p.name for p in root.glob('*'))[:8] if root.is_dir() else 'no folder'
-    msg = f'{root}: expected {wanted}, found {found}'
-    raise VssError(msg)
-
-
-def _read(path: Path, flags: int) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        msg = f'{path}: not a readable image; replace or remove it'
-        raise VssError(msg)
-    return np.asarray(image, np.uint8)
+def _check_colours(path: Path) -> None:
+    """Compare ``label_colors.txt`` (lines of R, G, B, name) with the table."""
+    if not path.is_file():
+        return
+    table = load_classes(TABLE)
+    known = {name: tuple(colour) for name, colour in zip(table.names, table.colours.tolist(), strict=True)}
+    known['Void'] = tuple(np.asarray(table.void_colours)[0].tolist())
+    faults = []
+    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+        words = line.split()
+        if words and (len(words) != 4 or words[:3] != [str(value) for value in known.get(words[3], ())]):
+            faults.append(f'line {number}: {line!r}')
+    refuse(path, faults, f'expected the colours of config/classes/{TABLE}.yaml; restore the file')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,12 @@ class ClassTable:
     """RGB, shape ``(C, 3)``."""
     void_id: int
     """Label of pixels that count nowhere; never a class id."""
+    void_colours: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 3), np.uint8))
+    """RGB, shape ``(V, 3)``: what colour masks draw void in; none where every colour is a class."""
+    merged_from: str = ''
+    """Table whose ids and colours the data set's own files hold, where that is another than this one."""
+    parts: tuple[tuple[str, ...], ...] = ()
+    """For each class here the names in ``merged_from`` that it stands for; whatever none names is void."""
 
     def __len__(self) -> int:
         """Number of classes, without void."""
@@ -46,12 +52,38 @@ class ClassTable:
         palette[: len(self), 0] = self.colours
         return np.asarray(cv2.applyColorMap(labels, palette), np.uint8)
 
+    def ids_of(self, source: ClassTable) -> NDArray[np.uint8]:
+        """Return which of these classes each class of a data set's own table belongs to.
+
+        Args:
+            source: The table that the data set's label files are written in.
+
+        Returns:
+            Shape ``(len(source),)``: an id of this table, or ``len(self)`` for void.
+
+        Raises:
+            VssError: Nothing says how these classes come from that table.
+        """
+        if source.name == self.name:
+            return np.arange(len(self), dtype=np.uint8)
+        if source.name != self.merged_from:
+            raise VssError(
+                f'expected classes {source.name}, or a table merged_from it, for a data set that is labelled '
+                f'so, got {self.name}; name another table as classes'
+            )
+        owner = {name: number for number, names in enumerate(self.parts) for name in names}
+        unknown = sorted(set(owner) - set(source.names))
+        if unknown or len(owner) != sum(map(len, self.parts)):
+            what = f'{", ".join(unknown)} besides' if unknown else 'one twice'
+            raise VssError(f'expected each part of {self.name} to be a name of {source.name}, got {what}')
+        return np.array([owner.get(name, len(self)) for name in source.names], np.uint8)
+
 
 def load_classes(name_or_path: str | Path) -> ClassTable:
     """Load a class table.
 
     Args:
-        name_or_path: A shipped table (``camvid11``, ``cityscapes19``, ``uavid8``) or a YAML file laid out
+        name_or_path: A shipped table (``camvid11``, ``cityscapes19``, ``uavid8`` …) or a YAML file laid out
             like those in ``config/classes``.
 
     Raises:
@@ -74,20 +106,29 @@ def _parse(table: Any, path: Path) -> ClassTable:
     """Check a table's contents and make it immutable."""
     try:
         names = tuple(str(entry['name']) for entry in table['classes'])
+        parts = tuple(tuple(str(part) for part in entry.get('of', ())) for entry in table['classes'])
         values = [[int(value) for value in entry['colour']] for entry in table['classes']]
+        void_values = [[int(value) for value in colour] for colour in table.get('void_colours', ())]
         void_id = int(table['void_id'])
-        name = str(table['name'])
-    except (KeyError, TypeError, ValueError) as error:
+        name, merged_from = str(table['name']), str(table.get('merged_from', ''))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise VssError(
             f'expected name, void_id and classes of {{name, colour: [R, G, B]}} in {path}, got {error!r}; '
             f'compare config/classes/camvid11.yaml'
         ) from error
     if not names or len(set(names)) != len(names):
         raise VssError(f'expected at least one class and each name once in {path}, got {list(names)}')
-    if any(len(value) != 3 or min(value) < 0 or max(value) > 255 for value in values):
-        raise VssError(f'expected colours of three numbers 0..255 in {path}, got {values}')
+    if any(len(value) != 3 or min(value) < 0 or max(value) > 255 for value in values + void_values):
+        raise VssError(f'expected colours of three numbers 0..255 in {path}, got {values + void_values}')
     if not len(names) <= void_id <= 255:
         raise VssError(f'expected void_id of {len(names)} (beyond the ids) to 255 in {path}, got {void_id}')
-    colours = np.array(values, np.uint8)
+    if bool(merged_from) != any(parts):
+        raise VssError(f'expected merged_from and "of" in {path}, or neither; compare camvid11.yaml')
+    colours, void_colours = _colours(values), _colours(void_values)
+    return ClassTable(name, names, colours, void_id, void_colours, merged_from, parts)
+
+
+def _colours(values: list[list[int]]) -> NDArray[np.uint8]:
+    colours = np.array(values, np.uint8).reshape(-1, 3)
     colours.flags.writeable = False
-    return ClassTable(name, names, colours, void_id)
+    return colours

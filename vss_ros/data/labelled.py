@@ -1,0 +1,119 @@
+"""Labelled images, alone or with the frames before them; in memory or read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Pixels = NDArray[np.uint8]
+
+
+class FileSequence(Sequence[Pixels]):
+    """Images that stay on disk; each is read when it is asked for.
+
+    Args:
+        paths: The files.
+        read: From a file to its pixels.
+
+    """
+
+    def __init__(self, paths: Sequence[Path], read: Callable[[Path], Pixels]) -> None:
+        """Read nothing yet."""
+        self.paths = paths
+        self._read = read
+
+    def __len__(self) -> int:
+        """Return the number of files."""
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, place: int) -> Pixels: ...
+    @overload
+    def __getitem__(self, place: slice) -> FileSequence: ...
+    def __getitem__(self, place: int | slice) -> Pixels | FileSequence:
+        """Read a file, or name some of them.
+
+        Raises:
+            VssError: The file is not what ``read`` expects.
+        """
+        if isinstance(place, slice):
+            return FileSequence(self.paths[place], self._read)
+        return self._read(self.paths[place])
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Consecutive frames of which some are labelled."""
+
+    images: Sequence[Pixels]
+    """RGB, ``(H, W, 3)`` each."""
+    labelled: list[int]
+    """Which of the images have labels, ascending."""
+    labels: Sequence[Pixels]
+    """Training ids ``(H, W)`` of those images."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """Images and label maps of one data set.
+
+    Attributes:
+        images: RGB, ``(H, W, 3)`` uint8 each.
+        labels: Training ids, ``(H, W)`` uint8 each, same order: class ids, void is their number.
+        names: File stems, same order.
+
+    """
+
+    images: Sequence[Pixels]
+    labels: Sequence[Pixels]
+    names: list[str]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def select(self, keep: list[int]) -> LabelledImages:
+        """Return the images at the given positions."""
+        return LabelledImages(
+            [self.images[i] for i in keep], [self.labels[i] for i in keep], [self.names[i] for i in keep]
+        )
+
+    def clips(self) -> Iterator[Clip]:
+        """Yield the images as one clip: whoever asks takes them for consecutive frames."""
+        yield Clip(self.images, list(range(len(self))), self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVideo(LabelledImages):
+    """Labelled frames with the frames that directly precede them, which need no labels.
+
+    Attributes:
+        frames: All frames, RGB ``(H, W, 3)`` each, those of a clip in order.
+        places: Where among ``frames`` each labelled image lies, ascending.
+        earlier: How many frames directly before that belong to the same clip.
+
+    """
+
+    frames: Sequence[Pixels]
+    places: list[int]
+    earlier: list[int]
+
+    def clips(self) -> Iterator[Clip]:
+        """Yield runs of frames up to a labelled one; runs that overlap come as one."""
+        first = 0
+        for last, place in enumerate(self.places):
+            start = self.places[first] - self.earlier[first]
+            following = last + 1
+            if following < len(self.places) and self.places[following] - self.earlier[following] <= place:
+                continue
+            labelled = [p - start for p in self.places[first:following]]
+            yield Clip(self.frames[start : place + 1], labelled, self.labels[first:following])
+            first = following
