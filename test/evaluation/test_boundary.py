@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,17 @@ def test_merge_is_exact() -> None:
     first.merge(second)
     assert np.array_equal(first.counts, whole.counts)
     assert first.mean == whole.mean
+
+
+def test_goes_on_from_a_file() -> None:
+    rng = np.random.default_rng(4)
+    score = BoundaryFScore(3, 255)
+    score.add(blobs(rng, [0, 1, 2]), blobs(rng, [0, 1, 2]))
+    kept = BoundaryFScore.from_dict(json.loads(json.dumps(score.to_dict())))
+    assert kept.per_class.tolist() == score.per_class.tolist()
+    assert kept.tolerance_px == score.tolerance_px > 0
+    kept.merge(score)
+    assert np.array_equal(kept.counts, 2 * score.counts)
 
 
 def test_errors() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,19 @@ def test_one_matrix_over_all_images() -> None:
     whole.add(TRUTH, PREDICTION)
     first.merge(second)
     assert np.array_equal(first.counts, whole.counts)
+
+
+def test_goes_on_from_counts_in_a_file() -> None:
+    whole, part = ConfusionMatrix(4, 255), ConfusionMatrix(4, 255)
+    part.add(TRUTH, PREDICTION)
+    kept = ConfusionMatrix.from_counts(json.loads(json.dumps(part.counts.tolist())), 255)
+    for _ in range(2):
+        whole.add(TRUTH, PREDICTION)
+    kept.add(TRUTH, PREDICTION)
+    assert np.array_equal(kept.counts, whole.counts)
+    assert part.counts.sum() == 7  # kept is no view of it
+    with pytest.raises(VssError, match='shape'):
+        ConfusionMatrix.from_counts([[1, 0], [0, 1]], 255)
 
 
 def test_a_class_only_predicted_counts_as_wrong() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,6 +94,10 @@ def test_merge_equals_one_after_the_other() -> None:
     assert np.array_equal(first.confusion.counts, whole.confusion.counts)
     assert (first.labelled, first.misses) == (whole.labelled, whole.misses) == (8, 4)
     assert first.mean_staleness_frames == whole.mean_staleness_frames
+    kept = StreamingAccuracy.from_dict(json.loads(json.dumps(first.to_dict())))
+    kept.merge(StreamingAccuracy(2, 255))
+    assert kept.to_dict() == whole.to_dict()
+    assert kept.mean_staleness_frames == whole.mean_staleness_frames
 
 
 def test_of_masks_published_at_once_the_latest_frame_counts() -> None:

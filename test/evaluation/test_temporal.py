@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import cv2
@@ -111,6 +112,8 @@ def test_streams_do_not_mix_and_merge_is_exact() -> None:
     assert not np.array_equal(first.confusion.counts, second.confusion.counts)
     first.merge(second)
     assert np.array_equal(first.confusion.counts, whole.confusion.counts)
+    kept = TemporalConsistency.from_dict(json.loads(json.dumps(first.to_dict())))
+    assert (kept.miou, kept.agreement) == (whole.miou, whole.agreement)
 
 
 def test_errors() -> None:

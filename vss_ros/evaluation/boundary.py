@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from math import ceil, hypot
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
     from numpy.typing import NDArray
 
 DIAGONAL_SHARE = 0.0075
@@ -52,6 +55,23 @@ class BoundaryFScore:
         self.tolerance = tolerance
         self._tolerance_px = 0.0
         self._counts = np.zeros((classes, 4), np.int64)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return a score that goes on from what ``to_dict`` gave."""
+        counts = np.array(values['counts'], np.int64)
+        score = cls(len(counts), values['void_id'], values['tolerance'])
+        score._counts, score._tolerance_px = counts, values['tolerance_px']
+        return score
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON from which the score can go on."""
+        return {
+            'void_id': self.void_id,
+            'tolerance': self.tolerance,
+            'tolerance_px': self._tolerance_px,
+            'counts': self._counts.tolist(),
+        }
 
     @property
     def counts(self) -> NDArray[np.int64]:

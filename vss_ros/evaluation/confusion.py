@@ -9,7 +9,9 @@ import numpy as np
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
 
 
 class ConfusionMatrix:
@@ -34,6 +36,20 @@ class ConfusionMatrix:
         self.classes = classes
         self.void_id = void_id
         self._counts = np.zeros((classes, classes + 1), np.int64)
+
+    @classmethod
+    def from_counts(cls, counts: ArrayLike, void_id: int) -> Self:
+        """Return a matrix that goes on from another's ``counts``, which may have been lists in a file.
+
+        Raises:
+            VssError: The shape is not ``(C, C + 1)``, or as for a new matrix.
+        """
+        values = np.array(counts, np.int64)
+        if values.ndim != 2 or values.shape[1] != values.shape[0] + 1:
+            raise VssError(f'expected counts of shape (C, C + 1), got {values.shape}')
+        matrix = cls(len(values), void_id)
+        matrix._counts = values
+        return matrix
 
     @property
     def counts(self) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.confusion import ConfusionMatrix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -58,6 +59,26 @@ class StreamingAccuracy:
         """Labelled instants before the first mask."""
         self._stale_frames = 0
         self.new_stream()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return a score that goes on, with a new stream, from what ``to_dict`` gave."""
+        confusion = ConfusionMatrix.from_counts(values['counts'], values['void_id'])
+        score = cls(confusion.classes, confusion.void_id)
+        score.confusion = confusion
+        score.labelled, score.misses = values['labelled'], values['misses']
+        score._stale_frames = values['stale_frames']
+        return score
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON from which the score can go on."""
+        return {
+            'void_id': self.confusion.void_id,
+            'labelled': self.labelled,
+            'misses': self.misses,
+            'stale_frames': self._stale_frames,
+            'counts': self.confusion.counts.tolist(),
+        }
 
     def new_stream(self) -> None:
         """Forget frames and masks of the stream so far; the scores stay."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -11,6 +11,9 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.confusion import ConfusionMatrix
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
     from numpy.typing import NDArray
 
 UNKNOWN = 255
@@ -49,6 +52,18 @@ class TemporalConsistency:
         """Warped previous class (row) and present class (column) over all pairs."""
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self.new_stream()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return a score that goes on, with a new stream, from what ``to_dict`` gave."""
+        confusion = ConfusionMatrix.from_counts(values['counts'], values['void_id'])
+        score = cls(confusion.classes, confusion.void_id)
+        score.confusion = confusion
+        return score
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON from which the score can go on."""
+        return {'void_id': self.confusion.void_id, 'counts': self.confusion.counts.tolist()}
 
     def new_stream(self) -> None:
         """Forget the last frame; the scores stay."""
