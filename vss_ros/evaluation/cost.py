@@ -100,7 +100,7 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
     used = _backbone_parameters(backbone, view.image)
     parameters = {part: used.get(part, 0) if m is None else _count(m) for part, (m, _) in runs.items()}
     counts = {
-        part: (_flops(run, LEFT_OUT), _flops(run, LEFT_OUT | TABLE_FORMULAS))
+        part: (count_flops(run), count_flops(run, LEFT_OUT | TABLE_FORMULAS))
         for part, (_, run) in runs.items()
     }
     for module in (backbone, propagation, scheduler, parts.motion):
@@ -176,7 +176,14 @@ def _backbone_parameters(backbone: nn.Module, image: torch.Tensor) -> dict[str, 
     return counts
 
 
-def _flops(run: Callable[[], Any], formulas: dict[Any, Any]) -> int:
+def count_flops(run: Callable[[], Any], formulas: dict[Any, Any] = LEFT_OUT) -> int:
+    """Return the floating-point operations of a call, a multiply-add as two; the meta device will do.
+
+    Args:
+        run: What is counted.
+        formulas: Added to those of PyTorch's counter, or in their place.
+
+    """
     with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         run()
     return int(counter.get_total_flops())
