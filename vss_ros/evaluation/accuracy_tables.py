@@ -1,0 +1,238 @@
+"""What the shipped weights score: one command for every figure that README and cards state.
+
+Examples:
+  python -m vss_ros.evaluation.accuracy_tables camvid/                  all tables, as Markdown
+  python -m vss_ros.evaluation.accuracy_tables camvid/ -o docs/accuracy.md --json accuracy.json
+  python -m vss_ros.evaluation.accuracy_tables camvid/ --only per_frame schedulers
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tqdm import tqdm
+
+from vss_ros.cli.output import write_json, write_text
+from vss_ros.data.camvid import load_labelled_folder
+from vss_ros.engine.build import build_module, build_motion, part_card_name
+from vss_ros.engine.model_card import ModelCard, has_card, read_card, shipped_cards
+from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import Shapes
+from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
+from vss_ros.errors import VssError
+from vss_ros.evaluation.pair_table import PairTable
+from vss_ros.evaluation.per_frame import per_frame_confusion
+from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.evaluation.schedules import compare
+from vss_ros.evaluation.switches import SWITCHES, switched_off
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.engine.backbones import Backbone
+    from vss_ros.engine.motion import MotionEstimator
+
+DEFAULT = 'efficientnet_lite0_fpn'
+DISTANCES = (1, 2, 3, 5, 7, 9)
+INTERVALS = (3, 5, 8)
+FURTHEST = 16
+"""Most frames between key frames when schedulers are compared."""
+SCHEDULED = 'spatially_variant_conv'
+"""What moves the features when schedulers are compared: the low-latency paper's own."""
+
+Row = dict[str, Any]
+
+
+class Measure:
+    """One sequence and what is loaded for it.
+
+    Args:
+        video: Consecutive labelled frames.
+        stride: Take every ``stride``-th frame as the current one of a pair.
+
+    """
+
+    def __init__(self, video: LabelledImages, stride: int = 1) -> None:
+        """Remember them; backbones are loaded when they are asked for."""
+        self.video = video
+        self.stride = stride
+        self._backbones: dict[str, Backbone] = {}
+
+    def backbone(self, card: ModelCard) -> Backbone:
+        """Return a card's network, in evaluation mode."""
+        if card.name not in self._backbones:
+            module = build_module(card)
+            module.eval().requires_grad_(False)
+            self._backbones[card.name] = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self._backbones[card.name]
+
+    def propagations(self, card: ModelCard) -> Iterator[tuple[Propagation, str]]:
+        """Yield what moves this backbone's features with shipped weights, or needs none, with its name."""
+        backbone = self.backbone(card)
+        for member in PROPAGATIONS:
+            cls = PROPAGATIONS.get(member.name)
+            moves: Propagation = cls(Shapes.of(backbone, cls.space))
+            if any(True for _ in moves.parameters()):
+                name = part_card_name(card, member.name)
+                if not has_card(name):
+                    continue
+                moves = build_module(read_card(name))  # type: ignore[assignment]
+            yield moves.eval().requires_grad_(False), member.name
+
+    def curve(self, backbone: Backbone, moves: Propagation) -> dict[int, float]:
+        """Return the PDA curve in per cent."""
+        curve = propagation_distance_accuracy(
+            backbone, moves, self.video, DISTANCES, stride=self.stride, motion=_motion(moves.motion)
+        )
+        return {distance: 100 * miou for distance, miou in curve.items()}
+
+
+def per_frame(measure: Measure) -> Iterator[Row]:
+    """Yield the mIoU of every shipped backbone, the whole network on each frame."""
+    for card in tqdm(_backbone_cards(), desc='per frame', unit='model', leave=False):
+        matrix = per_frame_confusion(measure.backbone(card), measure.video)
+        yield {
+            'model': card.name,
+            'parameters': card.parameters,
+            'mIoU': 100 * matrix.miou,
+            'pixel accuracy': 100 * matrix.pixel_accuracy,
+        }
+
+
+def propagation(measure: Measure) -> Iterator[Row]:
+    """Yield the PDA curve of every propagation on every backbone it has weights for."""
+    for card in _backbone_cards():
+        backbone = measure.backbone(card)
+        found = list(measure.propagations(card))
+        if card.name != DEFAULT and not any(name in SWITCHES for _, name in found):
+            continue
+        for moves, name in tqdm(found, desc=f'PDA of {card.name}', unit='propagation', leave=False):
+            yield {'model': card.name, 'propagation': name} | _columns(measure.curve(backbone, moves))
+
+
+def corrections(measure: Measure) -> Iterator[Row]:
+    """Yield the PDA curves of the default model's propagations with their own correction switched off."""
+    card = read_card(DEFAULT)
+    backbone = measure.backbone(card)
+    found = [(moves, name) for moves, name in measure.propagations(card) if name in SWITCHES]
+    for moves, name in tqdm(found, desc='corrections', unit='propagation', leave=False):
+        yield {'propagation': name, 'without': ''} | _columns(measure.curve(backbone, moves))
+        for switch in SWITCHES[name]:
+            with switched_off(moves, switch):
+                curve = measure.curve(backbone, moves)
+            yield {'propagation': name, 'without': switch.correction} | _columns(curve)
+
+
+def schedulers(measure: Measure) -> Iterator[Row]:
+    """Yield every scheduler's mIoU at the key-frame rates of fixed intervals."""
+    card = read_card(DEFAULT)
+    moves = next(moves for moves, name in measure.propagations(card) if name == SCHEDULED)
+    members = _schedulers(measure.backbone(card), card)
+    table = PairTable(measure.backbone(card), moves, members, measure.video, FURTHEST, _motion('dis'))
+    for row in compare(table, INTERVALS):
+        yield {
+            'as often as every': row['interval'],
+            'scheduler': row['scheduler'],
+            'key-frame rate': row['key_frame_rate'],
+            'mIoU': 100 * float(row['miou']),
+        }
+
+
+def deviation(measure: Measure) -> Iterator[Row]:
+    """Yield the rank correlation of each score with the true deviation, at distances 1 to 10."""
+    card = read_card(DEFAULT)
+    backbone = measure.backbone(card)
+    for name, member in tqdm(_schedulers(backbone, card).items(), desc='deviation', leave=False):
+        correlation = deviation_rank_correlation(
+            backbone, member, measure.video, range(1, 11), stride=measure.stride, motion=_motion('dis')
+        )
+        yield {'scheduler': name, 'rank correlation': correlation}
+
+
+TABLES = {table.__name__: table for table in (per_frame, propagation, corrections, schedulers, deviation)}
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return rows with equal keys as a Markdown table; numbers with the decimals that mean something."""
+    heads = list(rows[0])
+    lines = ['| ' + ' | '.join(heads) + ' |', '| ' + ' | '.join('---' for _ in heads) + ' |']
+    lines += ['| ' + ' | '.join(_cell(head, row[head]) for head in heads) + ' |' for row in rows]
+    return '\n'.join(lines)
+
+
+def page(tables: dict[str, list[Row]], command: str) -> str:
+    """Return the Markdown page of all tables."""
+    parts = ['# Accuracy of the shipped weights', f'Made by `{command}` ({_machine()}). Do not edit.']
+    for name, rows in tables.items():
+        heading = (TABLES[name].__doc__ or '').removeprefix('Yield ').split('.')[0]
+        parts += [f'## {heading[0].upper()}{heading[1:]}', markdown(rows)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('data', type=Path, metavar='DIR', help='CamVid, with its split as a folder')
+    parser.add_argument('--split', default='val', help='folder with consecutive frames (default: val)')
+    parser.add_argument('--only', nargs='+', choices=TABLES, default=list(TABLES), metavar='TABLE')
+    parser.add_argument('--stride', type=int, default=1, help='every n-th current frame only (default: 1)')
+    parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='Markdown page (default: stdout)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures as JSON')
+    args = parser.parse_args(argv)
+    try:
+        measure = Measure(load_labelled_folder(args.data, args.split), args.stride)
+        tables = {name: list(TABLES[name](measure)) for name in args.only}
+    except VssError as error:
+        sys.exit(f'accuracy_tables: {error}')
+    write_text(
+        args.output or Path('-'),
+        page(tables, f'python -m vss_ros.evaluation.accuracy_tables {" ".join(argv or sys.argv[1:])}'),
+    )
+    write_json(args.json, tables)
+    return 0
+
+
+def _backbone_cards() -> list[ModelCard]:
+    return [card for card in shipped_cards() if card.kind == 'backbone']
+
+
+def _schedulers(backbone: Backbone, card: ModelCard) -> dict[str, Scheduler]:
+    """Return the schedulers that judge frames by a score, those that learn with their weights."""
+    found: dict[str, Scheduler] = {}
+    for name in ('feature_threshold', 'flow_residual', 'predicted_deviation'):
+        member: Scheduler = SCHEDULERS.get(name)(backbone.low_channels)
+        if any(True for _ in member.parameters()):
+            member = build_module(read_card(part_card_name(card, name)))  # type: ignore[assignment]
+        found[name] = member.eval().requires_grad_(False)
+    return found
+
+
+def _motion(name: str) -> MotionEstimator | None:
+    return build_motion(name).eval() if name else None
+
+
+def _columns(curve: dict[int, float]) -> Row:
+    return {f'at {distance}': miou for distance, miou in curve.items()}
+
+
+def _cell(head: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f'{value:.3f}' if 'rate' in head or 'correlation' in head else f'{value:.1f}'
+    return str(value)
+
+
+def _machine() -> str:
+    return f'PyTorch {version("torch")}, {platform.machine()} CPU, {torch.get_num_threads()} threads'
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""The whole network on every image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import interpolate
+
+from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.evaluation.confusion import ConfusionMatrix
+
+if TYPE_CHECKING:
+    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.engine.backbones import Backbone
+
+
+@torch.inference_mode()
+def per_frame_confusion(model: Backbone, images: LabelledImages) -> ConfusionMatrix:
+    """Return the confusion matrix of the whole network on every image, labels at full resolution."""
+    model.eval()
+    matrix = ConfusionMatrix(model.classes, model.classes)
+    for image, labels in zip(images.images, images.labels, strict=True):
+        logits = model(normalise(torch.from_numpy(image).unsqueeze(0), IMAGENET))
+        logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
+        matrix.add(labels, logits[0].argmax(0).to(torch.uint8).numpy())
+    return matrix
