@@ -1,0 +1,17 @@
+"""Masks and class tables in the forms that other tools read: ``EXPORTERS[name](folder, table)``.
+
+The decisions' CSV has no masks and so no exporter: ``vss_ros.evaluation.decisions.write_csv``.
+"""
+
+from vss_ros.evaluation.export.base import Exporter
+from vss_ros.evaluation.export.cityscapes import CityscapesExporter
+from vss_ros.evaluation.export.coco import CocoExporter
+from vss_ros.evaluation.export.colours import CamVidExporter, UAVidExporter
+
+EXPORTERS: dict[str, type[Exporter]] = {
+    'camvid': CamVidExporter,
+    'cityscapes': CityscapesExporter,
+    'coco': CocoExporter,
+    'uavid': UAVidExporter,
+}
+"""By the name the command line uses; the first line of each docstring says what it writes."""
