@@ -38,6 +38,11 @@ class PairBatch:
     teacher: Tensor
     """The whole network's logits of the current frames ``(N, C, h', w')``."""
 
+    @property
+    def void(self) -> int:
+        """The id of pixels that count nowhere: the number of classes."""
+        return self.teacher.shape[1]
+
     def deviation(self) -> Tensor:
         """Return the share of pixels whose label differs between key and current frame, ``(N,)``."""
         return (self.key_logits.argmax(1) != self.teacher.argmax(1)).float().mean((1, 2))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.view import View
     from vss_ros.training.pair_batch import PairBatch
 
-VOID = 11
 DISTILLATION = 0.5
 """Weight of the whole network's soft labels beside the true ones."""
 DIRECT = 0.75
@@ -66,7 +65,7 @@ def propagation_loss(
     logits = answer if moves.space is Space.SEGMENTATION else backbone.head(answer)
     half = [side // 2 for side in batch.labels.shape[-2:]]
     full = interpolate(logits, size=half, mode='bilinear', align_corners=False)
-    loss = segmentation_loss(full, batch.labels[:, ::2, ::2], torch.ones(logits.shape[1]), VOID)
+    loss = segmentation_loss(full, batch.labels[:, ::2, ::2], torch.ones(logits.shape[1]), batch.void)
     soft = batch.teacher.softmax(1)
     likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
     return loss + DISTILLATION * likeness + own_loss
@@ -117,7 +116,7 @@ def _distortion(hop: Hop) -> tuple[Tensor, Tensor]:
     parts = moves.corrections(moves.prepare(hop.source), hop.source_high, current, hop.view)
     # M learns from the motion's errors alone; Eq. 4 with its gradient would let it hide the cues' errors.
     answer = correct(parts.propagated, parts.cues, parts.distortion.detach())
-    losses = frame_losses(parts, answer, hop.batch.labels, VOID)
+    losses = frame_losses(parts, answer, hop.batch.labels, hop.batch.void)
     target = distortion_target(parts.propagated, resize_like(hop.batch.teacher, parts.propagated))
     return answer, losses.total + distortion_loss(parts.distortion, target)
 

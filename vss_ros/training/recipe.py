@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from vss_ros.data.layouts import DataOptions
 from vss_ros.errors import VssError
+from vss_ros.training.recipe_checks import faults_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BOUNDS = {
-    'epochs': (1, 10_000),
-    'batch': (1, 1024),
-    'rate': (1e-7, 1.0),
-    'encoder_rate': (0.0, 1.0),
-    'weight_decay': (0.0, 1.0),
-    'ema_decay': (0.0, 0.99999),
-    'evaluate_every': (1, 10_000),
-    'images_per_epoch': (0, 10_000_000),
-}
+LISTS = ('crop', 'distances', 'propagations', 'motions')
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +28,12 @@ class Recipe:
     backbone: str = ''
     """Stage ``backbone``: the registered network."""
     classes: str = 'camvid11'
+    """Class table in ``config/classes``, or the path of another YAML file like those."""
     seed: int = 0
     epochs: int = 40
     batch: int = 8
     crop: tuple[int, int] = (320, 448)
+    """Height and width trained on, multiples of 32 pixels."""
     rate: float = 2e-3
     encoder_rate: float = 6e-4
     weight_decay: float = 0.02
@@ -54,44 +49,68 @@ class Recipe:
     motions: tuple[str, ...] = ()
     """Stage ``motion``: estimators trained side by side."""
     distances: tuple[int, int] = (2, 10)
+    """Stages ``pairs`` and ``motion``: least and most frames between the first and the last of three."""
     images_per_epoch: int = 0
+    """0, in stage ``backbone`` alone, for as many as the first data set has."""
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
-    evaluate: dict[str, str] = field(default_factory=dict)
+    """What is trained on, by the names of ``--data NAME=DIR``: options of
+    :class:`~vss_ros.data.layouts.DataOptions`, for all but the first a ``share`` of each epoch, in stage
+    ``backbone`` the epoch ``from_epoch`` it begins at, and as a remark ``made_by``, a command."""
+    evaluate: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """One data set to score on, with its ``split`` (``{camvid: val}``) or options; what is not said here but
+    in ``data`` under the same name holds as well."""
     evaluate_every: int = 4
+
+    def reads(self, name: str) -> DataOptions:
+        """Return how a data set of ``data`` is read."""
+        return _options(self.data[name])
+
+    def watches(self) -> tuple[str, DataOptions] | None:
+        """Return name and reading of the data set that is evaluated on, None without one."""
+        for name, stated in self.evaluate.items():
+            inherited = {k: v for k, v in self.data.get(name, {}).items() if k != 'every'}
+            return name, _options(inherited | stated)
+        return None
 
 
 def read_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
     Raises:
-        VssError: Unknown or missing keys, wrong types, or values out of bounds, all in one message.
+        VssError: Unknown or missing keys, wrong types, names that do not exist, values out of bounds or at
+            odds with one another, all in one message.
 
     """
     try:
-        raw = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         msg = f'{path}: not a readable recipe: {error}'
         raise VssError(msg) from error
-    known = {f.name: f for f in fields(Recipe)}
     if not isinstance(raw, dict):
-        msg = f'{path}: expected a mapping with keys {", ".join(known)}'
+        msg = f'{path}: expected a mapping with keys {", ".join(f.name for f in fields(Recipe))}'
         raise VssError(msg)
-    faults = [f'unknown key {key!r}' for key in raw if key not in known]
-    faults += [f'missing key {key!r}' for key in ('stage', 'model') if key not in raw]
-    for key, (low, high) in BOUNDS.items():
-        value = raw.get(key, low)
-        if not isinstance(value, int | float) or not low <= value <= high:
-            faults.append(f'{key} is {value!r}, expected a number from {low} to {high}')
-    for key in ('crop', 'distances'):
-        if key in raw and not (
-            isinstance(raw[key], list)
-            and len(raw[key]) == 2
-            and all(isinstance(v, int) and v > 0 for v in raw[key])
-        ):
-            faults.append(f'{key} is {raw[key]!r}, expected two positive integers')
+    for kind, brief in (('data', None), ('evaluate', 'split')):
+        if isinstance(raw.get(kind), dict):
+            raw[kind] = {str(name): _spelled_out(value, brief) for name, value in raw[kind].items()}
+    faults = faults_of(raw, fields(Recipe))
     if faults:
         msg = f'{path}: {"; ".join(faults)}'
         raise VssError(msg)
-    lists = ('crop', 'distances', 'propagations', 'motions')
-    values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in raw.items()}
+    values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in raw.items()}
     return Recipe(**values)
+
+
+def _spelled_out(value: object, brief: str | None) -> object:
+    """Return a data set's options where nothing, or its split alone, was written."""
+    if value is None:
+        return {}
+    return {brief: value} if brief and isinstance(value, str) else value
+
+
+def _options(stated: dict[str, Any]) -> DataOptions:
+    """Return what concerns reading."""
+    known = {f.name for f in fields(DataOptions)}
+    values: dict[str, Any] = {
+        key: tuple(value) if key == 'size' else value for key, value in stated.items() if key in known
+    }
+    return DataOptions(**values)
