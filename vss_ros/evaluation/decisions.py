@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
 mpl.use('Agg')
 import matplotlib.pyplot as plt
+
+from vss_ros.evaluation.export.csv_table import write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,14 +36,8 @@ class DecisionRow:
 
 
 def write_csv(rows: Sequence[DecisionRow], path: Path) -> None:
-    """Write one line per frame; NaN becomes an empty field."""
-    names = list(DecisionRow.__slots__)
-    with path.open('w', newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        for row in rows:
-            values = [getattr(row, name) for name in names]
-            writer.writerow(['' if isinstance(v, float) and not isfinite(v) else v for v in values])
+    """Write one line per frame, the file appearing once it is whole; NaN becomes an empty field."""
+    write_rows([entry.name for entry in fields(DecisionRow)], map(asdict, rows), path)
 
 
 def mean_interval(rows: Sequence[DecisionRow]) -> float:

@@ -1,12 +1,16 @@
 """Masks and class tables in the forms that other tools read: ``EXPORTERS[name](folder, table)``.
 
-The decisions' CSV has no masks and so no exporter: ``vss_ros.evaluation.decisions.write_csv``.
+A CSV of decisions has no masks and so no exporter: ``vss_ros.evaluation.decisions.write_csv``, or
+``write_rows`` for rows of any kind.
 """
 
 from vss_ros.evaluation.export.base import Exporter
 from vss_ros.evaluation.export.cityscapes import CityscapesExporter
 from vss_ros.evaluation.export.coco import CocoExporter
 from vss_ros.evaluation.export.colours import CamVidExporter, UAVidExporter
+from vss_ros.evaluation.export.csv_table import write_rows
+
+__all__ = ['EXPORTERS', 'Exporter', 'write_rows']
 
 EXPORTERS: dict[str, type[Exporter]] = {
     'camvid': CamVidExporter,
