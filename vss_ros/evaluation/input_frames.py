@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vss_ros.data.bags import is_bag
 from vss_ros.data.cityscapes_source import is_cityscapes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vss_ros.data.sources import Source
     from vss_ros.engine.frames import Frame
     from vss_ros.evaluation.configuration import EvaluationConfig
+    from vss_ros.evaluation.packed import PackedLabels
 
 MEMORY_BYTES = 256 * 2**20
 """Decoded frames kept for the next configuration, at most; a longer input is decoded again."""
@@ -48,17 +49,27 @@ class InputFrames:
             self.frame_count = source.frame_count
             self.truth = self._kind_of_truth(source)
             """``masks``, ``folder`` or ``per_frame``."""
-            self._files = [*source.files, *([self._folder] if self._folder else [])]
+            files = [*source.files, *([self._folder] if self._folder else [])]
         self.drops: Counter[str] = Counter()
         """Damaged frames and masks that the last iteration left out, by cause."""
         self.partial: str | None = None
         """Why the last iteration did not give the whole input; None where it did."""
+        self.reference: dict[str, list[PackedLabels]] = {}
+        """Place for what a per-frame network answers, by network."""
+        self._states = file_states(files)
         self._kept: list[SourceFrame] | None = None
 
     @property
     def sha256(self) -> str:
         """SHA-256 over the input's files, masks included."""
-        return content_digest(file_states(self._files))
+        return content_digest(self._states)
+
+    @property
+    def identity(self) -> Any:
+        """What tells whether another object would give the same frames."""
+        config = self._config
+        chosen = (config.image_topic, config.mask_topic, config.agreement, config.fps)
+        return self.path, self._folder, self._states, chosen
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the frames, from memory where they are there.
@@ -155,3 +166,19 @@ def masks_for(path: Path, masks: str) -> Path | None:
         if (folder / name).is_dir():
             return folder / name
     return folder if any(folder.glob('*.png')) or is_cityscapes(path) else None
+
+
+_last: list[InputFrames] = []
+
+
+def open_input(path: Path, config: EvaluationConfig) -> InputFrames:
+    """Open an input; the very one that was opened last, with its frames in memory, where that is the same.
+
+    Raises:
+        VssError: It cannot be opened.
+    """
+    opened = InputFrames(path, config)
+    if _last and _last[0].identity == opened.identity:
+        return _last[0]
+    _last[:] = [opened]
+    return opened

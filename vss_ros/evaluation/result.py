@@ -46,7 +46,7 @@ class FrameRow:
     @property
     def starts_stream(self) -> bool:
         """Whether a stream began here."""
-        return self.reason in STREAM_STARTS or self.frame_index == 0
+        return self.reason in STREAM_STARTS
 
 
 def row_of(result: FrameResult, score: float | None, deviation: float | None) -> FrameRow:
@@ -84,6 +84,8 @@ class InputResult:
     truth: str = ''
     """``masks`` (the input's own), ``folder``, ``per_frame`` (agreement only), empty after an error."""
     class_names: tuple[str, ...] = ()
+    void_id: int = 255
+    """True label of pixels that count nowhere."""
     frames: int = 0
     """Answered."""
     scored: int = 0
@@ -101,9 +103,9 @@ class InputResult:
     distance_confusion: dict[int, Counts] = field(default_factory=dict)
     """By frames since the key frame."""
     boundary: dict[str, Any] | None = None
-    """Counts of the boundary F-score."""
+    """Of ``BoundaryFScore.to_dict``."""
     temporal: dict[str, Any] | None = None
-    """Counts of temporal consistency."""
+    """Of ``TemporalConsistency.to_dict``."""
     pda: dict[int, Counts] = field(default_factory=dict)
     """By propagation distance; empty unless asked for."""
     flops: int = 0
@@ -138,7 +140,7 @@ class InputTiming:
     parts_ms: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Per part of the pipeline, over the frames on which it ran."""
     streaming: dict[str, Any] | None = None
-    """Counts of streaming accuracy."""
+    """Of ``StreamingAccuracy.to_dict``."""
     machine: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,200 @@
+"""One input under one configuration: the pure function that every way of running an evaluation calls."""
+
+from __future__ import annotations
+
+import platform
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+
+from vss_ros import __version__
+from vss_ros.data.classes import load_classes
+from vss_ros.engine.build import build_segmenter
+from vss_ros.engine.frames import Track
+from vss_ros.engine.labels import resize_labels
+from vss_ros.errors import VssError
+from vss_ros.evaluation.input_frames import open_input
+from vss_ros.evaluation.operations import frame_operations
+from vss_ros.evaluation.reference import per_frame_labels
+from vss_ros.evaluation.result import Evaluated, InputResult, InputTiming
+from vss_ros.evaluation.scoring import Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from vss_ros.data.classes import ClassTable
+    from vss_ros.engine.build import Built
+    from vss_ros.engine.frames import Frame, FrameResult
+    from vss_ros.evaluation.configuration import EvaluationConfig
+    from vss_ros.evaluation.input_frames import InputFrames
+    from vss_ros.evaluation.operations import FrameOperations
+
+    OnFrame = Callable[[], None]
+
+
+def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame | None = None) -> Evaluated:
+    """Replay one input through one segmenter and score every answer.
+
+    Depends on the files, the configuration and the code alone: time is the input's own and the slow track
+    is simulated, so that the result is the same in every run, on however many machines the runs are spread.
+    Only the timing, kept apart, comes from a clock.
+
+    Args:
+        path: A bag (MCAP or sqlite3), a video, or a folder of images in one of the known layouts.
+        config: What to run.
+        on_frame: Called after each frame, for progress.
+
+    Returns:
+        The result; where the input is at fault, one that says so (``failed`` and ``reason``).
+
+    Raises:
+        VssError: The segmenter cannot be built: unknown names, missing weights, parts that do not fit.
+    """
+    built = build_segmenter(config.segmenter)
+    try:
+        return _evaluate(Path(path), config, built, on_frame)
+    except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others
+        reason = str(error) if isinstance(error, VssError) else f'{type(error).__name__}: {error}'
+        return Evaluated(InputResult(str(path), failed=True, reason=reason))
+    finally:
+        built.segmenter.close()
+
+
+def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFrame | None) -> Evaluated:
+    frames = open_input(path, config)
+    table = load_classes(built.card.classes)
+    scorer = Scorer(len(table), table.void_id, at_camera=frames.truth != 'per_frame')
+    clock = _Clock()
+    for frame, truth in _with_truth(frames, config):
+        if not scorer.rows:
+            _warm_up(built, frame)
+        answer = clock.step(built, frame)
+        scorer.add(frame, answer, truth)
+        if on_frame is not None:
+            on_frame()
+    if not scorer.rows:
+        raise VssError(f'expected at least one readable frame in {path}, got none')
+    if not scorer.scored:
+        raise VssError(
+            f'expected masks with the stamps or names of the images of {path}, got none that fits; '
+            'name the mask topic or folder, or compare with the per-frame network by --agreement'
+        )
+    result = _result(path, frames, scorer, table)
+    with torch.inference_mode():
+        size = (answer.labels.shape[0], answer.labels.shape[1])
+        operations = frame_operations(built.segmenter.parts, size, built.device)
+    return Evaluated(_with_operations(result, operations), clock.timing(scorer, built.device))
+
+
+class _Clock:
+    """Steps a segmenter and takes the time."""
+
+    def __init__(self) -> None:
+        self._latencies: list[float] = []
+        self._parts: defaultdict[str, list[float]] = defaultdict(list)
+
+    def step(self, built: Built, frame: Frame) -> FrameResult:
+        """Return the answer; counted are the pipeline's parts and the way to the camera's size.
+
+        Not counted is the simulated slow track, which on the robot runs beside.
+        """
+        result = built.segmenter.step(frame)
+        start = perf_counter()
+        resize_labels(result.labels, result.size)
+        self._latencies.append(sum(result.seconds.values()) + perf_counter() - start)
+        for part, seconds in result.seconds.items():
+            self._parts[part].append(_milliseconds(seconds))
+        return result
+
+    def timing(self, scorer: Scorer, device: torch.device) -> InputTiming:
+        return InputTiming(
+            latency_ms=tuple(map(_milliseconds, self._latencies)),
+            parts_ms={part: tuple(values) for part, values in sorted(self._parts.items())},
+            streaming=scorer.streaming(self._latencies),
+            machine=describe_machine(device),
+        )
+
+
+def _with_truth(
+    frames: InputFrames, config: EvaluationConfig
+) -> Iterator[tuple[Frame, NDArray[np.uint8] | None]]:
+    """Yield the frames with their masks or, where nobody drew any, with what the per-frame network says."""
+    if frames.truth != 'per_frame':
+        yield from frames
+        return
+    references = per_frame_labels(frames, config)
+    for (frame, _), reference in zip(frames, references, strict=True):
+        yield frame, reference.labels()
+
+
+def _warm_up(built: Built, frame: Frame) -> None:
+    """Let first calls be over before the clock runs, and leave nothing behind in the slow track."""
+    built.segmenter.warm_up((frame.image.shape[0], frame.image.shape[1]))
+    while built.segmenter.parts.track.busy:
+        built.segmenter.parts.track.collect()
+
+
+def _result(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
+    by_distance = scorer.by_distance.matrices
+    return InputResult(
+        path=str(path),
+        sha256=frames.sha256,
+        truth=frames.truth,
+        class_names=table.names,
+        void_id=table.void_id,
+        frames=len(scorer.rows),
+        scored=scorer.scored,
+        rejected=frames.drops.total(),
+        drops=dict(sorted(frames.drops.items())),
+        partial=frames.partial is not None,
+        reason=frames.partial or '',
+        confusion=scorer.confusion.counts.tolist(),
+        distance_confusion={distance: matrix.counts.tolist() for distance, matrix in by_distance.items()},
+        boundary=scorer.boundary.to_dict(),
+        temporal=scorer.temporal.to_dict(),
+        rows=tuple(scorer.rows),
+    )
+
+
+def _with_operations(result: InputResult, operations: FrameOperations) -> InputResult:
+    total = sum(operations.by_track[Track(row.track)] for row in result.rows)
+    return replace(result, flops=total, flops_whole=operations.whole * result.frames)
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Return what a measured time is worth nothing without."""
+    cpu = next(
+        (line.partition(':')[2].strip() for line in _cpu_info() if line.startswith('model name')),
+        platform.processor() or platform.machine(),
+    )
+    return {
+        'cpu': cpu,
+        'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else 'cpu',
+        'threads': torch.get_num_threads(),
+        'date': datetime.now(UTC).strftime('%Y-%m-%d'),
+        'versions': {
+            'vss_ros': __version__,
+            'python': platform.python_version(),
+            'torch': torch.__version__,
+            'numpy': np.__version__,
+            'opencv': cv2.__version__,
+        },
+    }
+
+
+def _cpu_info() -> list[str]:
+    path = Path('/proc/cpuinfo')
+    return path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(1e3 * seconds, 3)
