@@ -9,8 +9,8 @@ import pytest
 import torch
 from engine_parts import backbone
 
-from vss_ros.data.camvid import LabelledImages
-from vss_ros.data.pairs import DrivePairs
+from vss_ros.data.labelled import LabelledVideo
+from vss_ros.data.video_pairs import VideoPairs
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import Shapes
@@ -27,25 +27,23 @@ if TYPE_CHECKING:
 LEARNED = [
     'distortion_aware',
     'guided_filter',
+    'refined_warping',
     'spatially_variant_conv',
     'tamed_warping',
     'temporal_holistic_attention',
 ]
 
 
-def drive() -> DrivePairs:
+def drive() -> VideoPairs:
     """Return six frames of a texture that moves to the left, with labels that move along."""
     rng = np.random.default_rng(0)
     wide = np.kron(rng.integers(0, 256, (8, 16, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
     ids = np.kron(rng.integers(0, 11, (8, 16), dtype=np.uint8), np.ones((8, 8), np.uint8))
     views = [slice(3 * i, 3 * i + 96) for i in range(6)]
-    return DrivePairs(
-        LabelledImages(
-            [np.ascontiguousarray(wide[:, view]) for view in views],
-            [np.ascontiguousarray(ids[:, view]) for view in views],
-            [f'drive_{i}' for i in range(6)],
-        )
-    )
+    images = [np.ascontiguousarray(wide[:, view]) for view in views]
+    labels = [np.ascontiguousarray(ids[:, view]) for view in views]
+    places = list(range(6))
+    return VideoPairs(LabelledVideo(images, labels, [f'{i}' for i in places], images, places, places))
 
 
 def recipe(epochs: int) -> Recipe:

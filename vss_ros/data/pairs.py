@@ -8,12 +8,34 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from vss_ros.data.synthetic_motion import Cutout, cut_objects, earlier_views
+from vss_ros.data.cutouts import Cutout, cut_objects
+from vss_ros.data.ego_motion import FRAME_SECONDS
+from vss_ros.data.synthetic_motion import Variety, photographed, random_motion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.classes import ClassTable
+    from vss_ros.data.labelled import LabelledImages
+
+MOVABLE = frozenset(
+    {
+        'bicycle',
+        'bicyclist',
+        'bus',
+        'car',
+        'human',
+        'motorcycle',
+        'moving car',
+        'pedestrian',
+        'person',
+        'rider',
+        'truck',
+    }
+)
+"""Names of classes that move on their own, in any of the shipped tables."""
+MIXED = 0.5
+"""Pixels between the motions of neighbours from which on they are motions of different things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +49,37 @@ class Triple:
     current: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     """Ids of the current frame ``(H, W)``."""
+    to_key: NDArray[np.float32] | None = None
+    """Exact flow from the current to the key frame where it is known, ``(H, W, 2)`` float32, x and y in
+    pixels: what is at ``(i, j)`` was at ``(i + y, j + x)``. NaN where it was hidden or outside."""
+    to_between: NDArray[np.float32] | None = None
+    """The same to the frame between."""
 
 
 class StillPairs:
-    """Triples whose earlier frames are rendered from a labelled still."""
+    """Triples whose earlier frames are rendered from a labelled still.
 
-    def __init__(self, stills: LabelledImages) -> None:
+    Args:
+        stills: Labelled images.
+        classes: Their table, which says what is sky and what moves.
+        variety: How much varies between the frames.
+        with_flow: Whether triples carry the exact flow, which takes a while to compute.
+
+    """
+
+    def __init__(
+        self,
+        stills: LabelledImages,
+        classes: ClassTable,
+        variety: Variety | None = None,
+        *,
+        with_flow: bool = False,
+    ) -> None:
         """Cut the movable objects out of the stills."""
-        self._stills = stills
-        self._cutouts: list[Cutout] = cut_objects(stills)
+        self._stills, self._variety, self._with_flow = stills, variety or Variety(), with_flow
+        self._sky = classes.names.index('sky') if 'sky' in classes.names else None
+        movable = tuple(i for i, name in enumerate(classes.names) if name in MOVABLE)
+        self._cutouts: list[Cutout] = cut_objects(stills, movable)
 
     def __len__(self) -> int:
         """Return the number of stills."""
@@ -46,64 +90,58 @@ class StillPairs:
     ) -> Triple:
         """Return a triple ending in still ``index``, flipped and cropped at random."""
         distance = int(rng.integers(distances[0], distances[1] + 1))
-        between = _between(distance, rng)
-        views, current, labels = earlier_views(
-            self._stills.images[index], self._stills.labels[index], (distance, between), self._cutouts, rng
-        )
-        return _cropped(Triple(views[0], views[1], current, labels), crop, rng)
+        between = draw_between(distance, rng)
+        image, labels = self._stills.images[index], self._stills.labels[index]
+        scene = random_motion(image, labels, self._cutouts, self._variety, rng, self._sky)
+        key, middle, current = moments = [
+            scene.at(frames * FRAME_SECONDS) for frames in (distance, between, 0)
+        ]
+        views = photographed(scene, moments, self._variety, rng)
+        flows = (scene.flow(key), scene.flow(middle)) if self._with_flow else (None, None)
+        return cropped(Triple(views[0], views[1], views[2], scene.labels(current), *flows), crop, rng)
 
 
-class DrivePairs:
-    """Triples of consecutive labelled frames named ``DRIVE_FRAME``."""
-
-    def __init__(self, frames: LabelledImages) -> None:
-        """Group the frames by drive."""
-        self._frames = frames
-        drives = [name.rsplit('_', 1)[0] for name in frames.names]
-        self._first = {drive: drives.index(drive) for drive in drives}
-        self._drives = drives
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-        return len(self._frames)
-
-    def draw(
-        self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator
-    ) -> Triple:
-        """Return a triple ending at or after frame ``index``, where its drive is long enough."""
-        first = self._first[self._drives[index]]
-        distance = int(rng.integers(distances[0], distances[1] + 1))
-        index = max(index, first + distance)
-        if index >= len(self._drives) or self._drives[index] != self._drives[first]:
-            index = first + self._drives.count(self._drives[first]) - 1
-            distance = min(distance, index - first)
-        between = _between(distance, rng)
-        images, labels = self._frames.images, self._frames.labels
-        return _cropped(
-            Triple(images[index - distance], images[index - between], images[index], labels[index]), crop, rng
-        )
-
-
-def _between(distance: int, rng: np.random.Generator) -> int:
+def draw_between(distance: int, rng: np.random.Generator) -> int:
     """Return how far the middle frame is from the current one: rather near, as the last hop of many is."""
-    return int(min(rng.integers(1, max(distance, 2), 2)))
+    return int(min(distance, *rng.integers(1, max(distance, 2), 2)))
 
 
-def _cropped(triple: Triple, crop: tuple[int, int], rng: np.random.Generator) -> Triple:
-    """Scale, flip and crop all frames alike."""
+def cropped(triple: Triple, crop: tuple[int, int], rng: np.random.Generator) -> Triple:
+    """Return a triple at ``crop`` height and width: all frames and flows scaled, mirrored and cut alike."""
     height, width = triple.labels.shape
     scale = max(float(np.exp(rng.uniform(-0.1, 0.35))), crop[0] / height, crop[1] / width)
     size = (max(round(width * scale), crop[1]), max(round(height * scale), crop[0]))
     top, left = (int(rng.integers(0, have - want + 1)) for have, want in zip(size[::-1], crop, strict=True))
-    flip = slice(None, None, -1) if rng.random() < 0.5 else slice(None)
+    mirrored = bool(rng.random() < 0.5)
+    region = (slice(top, top + crop[0]), slice(left, left + crop[1]))
 
     def view(image: NDArray[np.uint8], mode: int) -> NDArray[np.uint8]:
-        scaled = cv2.resize(image, size, interpolation=mode)
-        return np.ascontiguousarray(scaled[top : top + crop[0], left : left + crop[1]][:, flip], np.uint8)
+        scaled = cv2.resize(image, size, interpolation=mode)[region]
+        return np.ascontiguousarray(scaled[:, ::-1] if mirrored else scaled, np.uint8)
 
     return Triple(
         view(triple.key, cv2.INTER_LINEAR),
         view(triple.between, cv2.INTER_LINEAR),
         view(triple.current, cv2.INTER_LINEAR),
         view(triple.labels, cv2.INTER_NEAREST),
+        _cropped_flow(triple.to_key, size, region, mirrored=mirrored),
+        _cropped_flow(triple.to_between, size, region, mirrored=mirrored),
     )
+
+
+def _cropped_flow(
+    flow: NDArray[np.float32] | None, size: tuple[int, int], region: tuple[slice, slice], *, mirrored: bool
+) -> NDArray[np.float32] | None:
+    """Return the flow between two views that are scaled to ``size`` (width, height), cropped and mirrored."""
+    if flow is None:
+        return None
+    smooth = cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR)
+    # Where two motions meet, their mean is neither's.
+    smooth[np.abs(smooth - cv2.resize(flow, size, interpolation=cv2.INTER_NEAREST)).max(-1) > MIXED] = np.nan
+    moved = smooth[region] * np.divide(size, flow.shape[1::-1])
+    if mirrored:
+        moved = moved[:, ::-1] * (-1, 1)
+    height, width = moved.shape[:2]
+    places = moved + np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
+    inside = ((places >= 0) & (places <= (width - 1, height - 1))).all(-1, keepdims=True)
+    return np.where(inside, moved, np.nan).astype(np.float32)

@@ -1,189 +1,236 @@
-"""Earlier views of labelled stills: pairs for propagation and scheduler where no video is labelled.
+"""Earlier views of labelled stills: motion with exact labels and flow where no video is labelled.
 
-The annotated still is the *current* frame. Its key frame, some frames earlier, is rendered from it by the
-motion of a car down a street: a ground plane, two walls and an infinitely far sky give every pixel a depth,
-so that the flow grows outwards as in real drives instead of a uniform zoom. Objects cut from other stills
-move on their own in front, covering and uncovering.
+The annotated still is the *current* frame. What a camera saw some frames earlier is rendered from it: a car's
+own motion moves the scene (`ego_motion`), and objects cut from other stills move in front, covering and
+uncovering. Each of these motions can be followed exactly, and it is known what was hidden or outside.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from vss_ros.data.augment import relight
+from vss_ros.data.cutouts import Cutout, Mover, random_mover
+from vss_ros.data.ego_motion import FRAME_SECONDS, Drive, EgoMotion, random_drive
+from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vss_ros.data.camvid import LabelledImages
-
-SKY = 0
-MOVABLE = (8, 9, 10)
-"""Cars, pedestrians, bicyclists of the CamVid table."""
-FRAME_SECONDS = 1 / 15
-FOCAL = 0.86
-"""Focal length over image width: about 60 degrees across."""
-CAMERA_HEIGHT = 1.4
-"""Metres above the road."""
+SEEN = 0.99
+"""Share of a pixel, and of the four about its earlier place, that one thing has to fill to be followed."""
+SAME_PLACE = 0.5
+"""Pixels by which a place may be missed on the way to the earlier view and back; beyond, it was hidden."""
+MUCH = 100
+"""No part of the variety is meant in such numbers."""
+EXPOSURES = 5
+"""Instants that a motion-blurred view is the mean of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drive:
-    """One car's motion, in camera terms."""
+class Variety:
+    """What varies from drive to drive beside the motion of the car; 0 switches each off."""
 
-    speed: float
-    """Metres per second, forwards."""
-    yaw_rate: float
-    """Radians per second."""
-    pitch: float
-    """Radians between the two frames: suspension."""
-    roll: float
-    """Radians between the two frames."""
-    walls: tuple[float, float]
-    """Metres from the camera to the left and right walls."""
-    horizon: float
-    """Row of the vanishing point over image height."""
-    vanishing: float
-    """Column of the vanishing point over image width."""
+    objects: int = 3
+    """At most so many objects move in front."""
+    lens: float = 0.04
+    """Spread of the lens distortion (`Drive.lens`)."""
+    light: float = 0.2
+    """Strength of the change of light between the frames, 1 being that between drives."""
+    blur: float = 0.3
+    """Share of drives whose frames are exposed long enough to be blurred by motion."""
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], where: str) -> Variety:
+        """Return what a recipe states, the rest at its default.
+
+        Raises:
+            VssError: Another key, or a value that is no such number.
+
+        """
+        known = {f.name: int if f.type == 'int' else float for f in fields(cls)}
+        wrong = {
+            key: value
+            for key, value in values.items()
+            if key not in known or not isinstance(value, (int, known[key])) or not 0 <= value < MUCH
+        }
+        if wrong:
+            wanted = ', '.join(f'{name} ({kind.__name__})' for name, kind in known.items())
+            msg = f'{where}: motion has {wrong}, expected any of {wanted}, each from 0 to below {MUCH}'
+            raise VssError(msg)
+        return cls(**values)
 
 
-def random_drive(rng: np.random.Generator) -> Drive:
-    """Return a drive: standing still, straight on, or turning; mostly at a town's pace."""
-    speed = 0.0 if rng.random() < 0.12 else float(rng.gamma(2.0, 2.2))
-    turning = rng.random() < 0.3
-    return Drive(
-        speed=speed,
-        yaw_rate=float(rng.normal(0, 0.15 if turning else 0.02)),
-        pitch=float(rng.normal(0, 0.003)),
-        roll=float(rng.normal(0, 0.003)),
-        walls=(float(rng.uniform(4, 14)), float(rng.uniform(4, 14))),
-        horizon=float(rng.uniform(0.36, 0.52)),
-        vanishing=float(rng.uniform(0.38, 0.62)),
-    )
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The layers of one instant: the scene, and the objects in front of it."""
+
+    seconds: float
+    """Before the current view."""
+    source: NDArray[np.float32]
+    """Where the scene of each pixel lies in the still, ``(2, H, W)`` x and y."""
+    alphas: list[NDArray[np.float32]] = field(default_factory=list)
+    """What each object covers of each pixel, the later in front, ``(H, W)`` 0..1."""
+
+    def visible(self, layer: int) -> NDArray[np.float32]:
+        """Return what is seen of the scene (layer 0) or of an object (from 1 on), ``(H, W)`` 0..1."""
+        shape = self.source.shape[1:]
+        seen = self.alphas[layer - 1].copy() if layer else np.ones(shape, np.float32)
+        for alpha in self.alphas[layer:]:
+            seen *= 1 - alpha
+        return seen
 
 
-def earlier_view_map(labels: NDArray[np.uint8], drive: Drive, seconds: float) -> NDArray[np.float32]:
-    """Return where each pixel of the earlier view lies in the current one.
+class MovingStill:
+    """A labelled still that can be seen from earlier.
 
     Args:
-        labels: Ids of the current view ``(H, W)``; only the sky is looked at.
-        drive: The motion.
-        seconds: Time from the earlier to the current view.
-
-    Returns:
-        ``(H, W, 2)`` x and y in pixels of the current view.
+        image: The current view without the objects, RGB ``(H, W, 3)``.
+        labels: Its ids ``(H, W)``.
+        drive: How the camera came here.
+        movers: What moves in front, the later in front of the earlier.
+        sky: Id of what is infinitely far, None where there is no such class.
 
     """
-    height, width = labels.shape
-    focal = FOCAL * width
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    dx, dy = x - drive.vanishing * width, y - drive.horizon * height
-    ground = np.maximum(dy, 1e-3) / (focal * CAMERA_HEIGHT)
-    wall = np.abs(dx) / (focal * np.where(dx < 0, drive.walls[0], drive.walls[1]))
-    inverse_depth = np.maximum(ground, wall)
-    inverse_depth[cv2.erode((labels == SKY).astype(np.uint8), np.ones((5, 5))) > 0] = 0.0
-    grow = 1.0 / np.maximum(1.0 - drive.speed * seconds * inverse_depth, 0.25)
-    shift_x = -focal * drive.yaw_rate * seconds
-    shift_y = focal * drive.pitch
-    moved_x = drive.vanishing * width + dx * grow + shift_x - drive.roll * dy
-    moved_y = drive.horizon * height + dy * grow + shift_y + drive.roll * dx
-    return np.stack((moved_x, moved_y), -1).astype(np.float32)
+
+    def __init__(
+        self,
+        image: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        drive: Drive,
+        movers: tuple[Mover, ...] = (),
+        sky: int | None = 0,
+    ) -> None:
+        """Compute the rays."""
+        self._image, self._labels, self._movers = image, labels, movers
+        self._sky = (labels == sky).astype(np.uint8) if sky is not None and (labels == sky).any() else None
+        self._ego = EgoMotion(drive, (labels.shape[0], labels.shape[1]))
+        self._now = self.at(0.0)
+
+    def at(self, seconds: float) -> Moment:
+        """Return the layers ``seconds`` before the current view."""
+        height, width = self._labels.shape
+        alphas = [mover.alpha(seconds, (height, width)) for mover in self._movers]
+        if seconds == 0:
+            return Moment(0.0, self._ego.grid, alphas)
+        source = self._ego.to_current(seconds)
+        if self._sky is None:
+            return Moment(seconds, source, alphas)
+        far = self._ego.to_current(seconds, sky=True)
+        # Houses hide the sky. Sky that they hide only in the current view looks like the sky beside them.
+        clear = _sampled(self._sky, source, cv2.INTER_NEAREST) & _sampled(self._sky, far, cv2.INTER_NEAREST)
+        return Moment(seconds, np.where(clear > 0, far, source), alphas)
+
+    def image(self, moment: Moment) -> NDArray[np.uint8]:
+        """Return what the camera saw, RGB ``(H, W, 3)``, of an instant."""
+        view = self._image.copy() if moment.seconds == 0 else _sampled(self._image, moment.source)
+        for mover, alpha in zip(self._movers, moment.alphas, strict=True):
+            mover.paint(view, alpha, moment.seconds)
+        return view
+
+    def exposed(self, moment: Moment, exposure: float) -> NDArray[np.uint8]:
+        """Return what the camera saw in ``exposure`` seconds about an instant: blurred by all that moved."""
+        if not exposure:
+            return self.image(moment)
+        total = np.zeros(self._image.shape, np.uint16)
+        for shift in np.linspace(-0.5, 0.5, EXPOSURES) * exposure:
+            total += self.image(moment if shift == 0 else self.at(moment.seconds + shift))
+        return np.asarray((total + EXPOSURES // 2) // EXPOSURES, np.uint8)
+
+    def labels(self, moment: Moment) -> NDArray[np.uint8]:
+        """Return the exact ids of an instant ``(H, W)``."""
+        ids = _sampled(self._labels, moment.source, cv2.INTER_NEAREST)
+        for mover, alpha in zip(self._movers, moment.alphas, strict=True):
+            ids[alpha > 0.5] = mover.cutout.label
+        return ids
+
+    def flow(self, moment: Moment) -> NDArray[np.float32]:
+        """Return the exact flow from the current view to an earlier one.
+
+        Args:
+            moment: Of the earlier view.
+
+        Returns:
+            ``(H, W, 2)`` float32, x and y in pixels: what is at ``(i, j)`` was at ``(i + y, j + x)``. NaN
+            where it was hidden or outside, and where a pixel of either view mixes things that move apart.
+
+        """
+        flow = np.full(self._ego.grid.shape, np.nan, np.float32)
+        for layer in range(len(self._movers) + 1):
+            places = self._earlier(layer, moment.seconds)
+            known = self._now.visible(layer) > SEEN
+            known &= _sampled(moment.visible(layer), places, border=0) > SEEN
+            if layer == 0:
+                for back, here in zip(moment.source, self._ego.grid, strict=True):
+                    known &= np.abs(_sampled(back, places) - here) < SAME_PLACE
+            flow = np.where(known, places - self._ego.grid, flow)
+        return np.ascontiguousarray(flow.transpose(1, 2, 0))
+
+    def _earlier(self, layer: int, seconds: float) -> NDArray[np.float32]:
+        """Return where every pixel of the current view was, were it of this layer, ``(2, H, W)``."""
+        if layer:
+            return self._movers[layer - 1].moved(self._ego.grid, seconds)
+        places = self._ego.to_earlier(seconds)
+        if self._sky is None:
+            return places
+        return np.where(self._sky > 0, self._ego.to_earlier(seconds, sky=True), places)
 
 
-@dataclass(frozen=True, slots=True)
-class Cutout:
-    """An object with its outline."""
-
-    image: NDArray[np.uint8]
-    alpha: NDArray[np.float32]
-    """0..1, ``(h, w)``."""
-    label: int
-
-
-def cut_objects(data: LabelledImages, *, smallest: int = 150, largest: int = 16000) -> list[Cutout]:
-    """Return the movable objects of labelled stills whose outline does not touch the border."""
-    found = []
-    for image, labels in zip(data.images, data.labels, strict=True):
-        for label in MOVABLE:
-            count, parts, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
-            for i in range(1, count):
-                x, y, w, h, area = (int(v) for v in stats[i])
-                inside = x > 0 and y > 0 and x + w < labels.shape[1] and y + h < labels.shape[0]
-                if smallest <= area <= largest and inside:
-                    alpha = (parts[y : y + h, x : x + w] == i).astype(np.float32)
-                    found.append(Cutout(image[y : y + h, x : x + w].copy(), alpha, label))
-    return found
-
-
-def paste(
-    image: NDArray[np.uint8],
-    labels: NDArray[np.uint8] | None,
-    cutout: Cutout,
-    centre: tuple[float, float],
-    scale: float,
-) -> None:
-    """Draw an object in place; ``centre`` in pixels, parts outside the image are cut off."""
-    height, width = image.shape[:2]
-    h, w = cutout.alpha.shape
-    matrix = np.array([[scale, 0, centre[0] - scale * w / 2], [0, scale, centre[1] - scale * h / 2]])
-    alpha = cv2.warpAffine(cutout.alpha, matrix, (width, height))
-    x0, y0 = (max(int(v) - 1, 0) for v in matrix[:, 2])
-    x1, y1 = int(x0 + scale * w + 4), int(y0 + scale * h + 4)
-    region = (slice(y0, min(y1, height)), slice(x0, min(x1, width)))
-    colour = cv2.warpAffine(cutout.image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    a = alpha[region][..., None]
-    image[region] = (image[region] * (1 - a) + colour[region] * a).astype(np.uint8)
-    if labels is not None:
-        labels[alpha > 0.5] = cutout.label
-
-
-def earlier_views(
+def random_motion(
     image: NDArray[np.uint8],
     labels: NDArray[np.uint8],
-    distances: tuple[int, ...],
     cutouts: list[Cutout],
+    variety: Variety,
     rng: np.random.Generator,
-) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return views of the same drive earlier than a labelled still, and the still with the moving objects.
+    sky: int | None = 0,
+) -> MovingStill:
+    """Return a still with a random drive and random objects in front.
 
     Args:
-        image: Current image ``(H, W, 3)`` RGB.
+        image: RGB ``(H, W, 3)``.
         labels: Its ids ``(H, W)``.
-        distances: Frames (15 Hz) before the current one, one view each.
         cutouts: Objects that may move in front.
+        variety: How much varies.
         rng: Source of randomness.
-
-    Returns:
-        The earlier views, the current image, the current labels.
+        sky: Id of the sky.
 
     """
-    drive = random_drive(rng)
-    height, width = labels.shape
-    movers = []
-    for _ in range(rng.integers(0, 4) if cutouts else 0):
-        cutout = cutouts[rng.integers(len(cutouts))]
-        scale = float(np.exp(rng.normal(0, 0.4)))
-        scale = min(scale, 0.5 * width / cutout.alpha.shape[1], 0.6 * height / cutout.alpha.shape[0])
-        centre = np.array([rng.uniform(0, width), rng.uniform(0.4, 0.85) * height])
-        velocity = rng.normal(0, (0.09 * width, 0.012 * height)) * np.sqrt(scale)  # pixels a second
-        movers.append((cutout, scale, centre, velocity, float(rng.normal(0, 0.25))))
-    views = []
-    for distance in distances:
-        seconds = distance * FRAME_SECONDS
-        field = earlier_view_map(labels, drive, seconds)
-        view = np.asarray(
-            cv2.remap(image, field[..., 0], field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-            np.uint8,
-        )
-        for cutout, scale, centre, velocity, growth in movers:
-            x, y = centre - velocity * seconds
-            paste(view, None, cutout, (float(x), float(y)), scale * float(np.exp(-growth * seconds)))
-        views.append(relight(view, rng, 0.2))
-    current, target = image.copy(), labels.copy()
-    for cutout, scale, centre, _, _ in movers:
-        paste(current, target, cutout, (float(centre[0]), float(centre[1])), scale)
-    return views, relight(current, rng, 0.2), target
+    drive = random_drive(rng, variety.lens)
+    count = int(rng.integers(0, variety.objects + 1)) if cutouts else 0
+    size = (labels.shape[0], labels.shape[1])
+    movers = tuple(random_mover(cutouts, size, rng) for _ in range(count))
+    return MovingStill(image, labels, drive, movers, sky)
+
+
+def photographed(
+    scene: MovingStill, moments: list[Moment], variety: Variety, rng: np.random.Generator
+) -> list[NDArray[np.uint8]]:
+    """Return what one camera made of several instants: the same exposure, the light changing.
+
+    Args:
+        scene: What is seen.
+        moments: When.
+        variety: How much varies.
+        rng: Source of randomness.
+
+    """
+    exposure = rng.uniform(0.1, 0.6) * FRAME_SECONDS if rng.random() < variety.blur else 0.0
+    views = [scene.exposed(moment, exposure) for moment in moments]
+    return [relight(view, rng, variety.light) if variety.light else view for view in views]
+
+
+def _sampled(
+    values: NDArray[Any],
+    places: NDArray[np.float32],
+    mode: int = cv2.INTER_LINEAR,
+    border: float | None = None,
+) -> NDArray[Any]:
+    """Return values at fractional places; beyond the border is ``border``, or the outermost once more."""
+    edge = cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT
+    x, y = places
+    found = cv2.remap(values, x, y, mode, borderMode=edge, borderValue=(border or 0.0,))
+    return np.asarray(found, values.dtype)
