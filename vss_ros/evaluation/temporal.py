@@ -160,6 +160,12 @@ def _targets(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
 def _cancel(back: NDArray[np.float32], forth: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return where going back and forth ends near where it began: nothing was hidden there."""
     returned = cv2.remap(forth, *_targets(back), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    error = ((back + returned) ** 2).sum(-1)
-    lengths = (back**2).sum(-1) + (returned**2).sum(-1)
+    there, home = _planes(back), _planes(np.asarray(returned, np.float32))
+    error = sum((a + b) ** 2 for a, b in zip(there, home, strict=True))
+    lengths = sum(plane**2 for plane in (*there, *home))
     return np.asarray(error < 0.01 * lengths + 0.5)
+
+
+def _planes(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return x and y apart: NumPy is several times faster on them than along a last axis of two."""
+    return np.ascontiguousarray(flow[..., 0]), np.ascontiguousarray(flow[..., 1])
