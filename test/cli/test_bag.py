@@ -38,7 +38,12 @@ def test_make_and_info(
     assert main(['bag', 'make', str(camvid), '-o', str(bag), *options]) == 0
     suffix = '' if codec == 'raw' else '/compressed'
     wanted = {f'/camera/image_raw{suffix}': 5, '/camera/camera_info': 5, f'/camera/mask{suffix}': 5}
-    assert json.loads(made.read_text()) == {'bag': str(bag), 'messages': wanted, 'rejected': 0}
+    assert json.loads(made.read_text()) == {
+        'bag': str(bag),
+        'messages': wanted,
+        'rejected': 0,
+        'partial': None,
+    }
     with open_source(bag) as source:
         for i, (frame, mask) in enumerate(source):
             assert frame.stamp_ns == 10**9 + i * 10**8
@@ -129,5 +134,5 @@ def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('vss_ros.cli.bag.open_bag', interrupted)
+    monkeypatch.setattr('vss_ros.cli.bag.open_checked', interrupted)
     assert main(['bag', 'info', str(tmp_path)]) == 130

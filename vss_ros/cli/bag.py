@@ -6,20 +6,24 @@ Examples:
   vss bag make drive.mp4 -o drive_bag --format mpeg4              (a compressed video on .../video)
   vss bag make frames/ -o frames_bag --masks labels/ --topic /front/image_raw
   vss bag info drive_bag --json info.json
+
+Of a damaged bag everything readable is taken; the reason is told and the exit status is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from vss_ros.cli.output import add_json_argument, write_json
-from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag, open_bag
+from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
 from vss_ros.data.messages import camera_info, compressed_image, raw_image, video_packet
 from vss_ros.data.playback import START_NS
+from vss_ros.data.salvage.checked_bag import open_checked
 from vss_ros.data.sources import open_source
 from vss_ros.errors import VssError
 
@@ -94,11 +98,12 @@ def _make(args: argparse.Namespace) -> int:
             raise VssError(
                 f'expected at least one good frame in {args.input}, got none of {source.frame_count}'
             )
-        rejected = source.rejected
+        rejected, partial = source.rejected, source.partial
     counts = ', '.join(f'{count} on {topic}' for topic, count in bag.counts.items())
     print(f'{args.output}: {counts}' + (f'; {rejected} damaged frames left out' if rejected else ''))
-    write_json(args.json, {'bag': str(args.output), 'messages': bag.counts, 'rejected': rejected})
-    return 0
+    result = {'bag': str(args.output), 'messages': bag.counts, 'rejected': rejected, 'partial': partial}
+    write_json(args.json, result)
+    return _status(args.input, partial)
 
 
 def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:
@@ -159,14 +164,17 @@ def _packets(args: argparse.Namespace) -> Callable[[NDArray[np.uint8], int], Any
 
 
 def _info(args: argparse.Namespace) -> int:
-    """Print the table."""
-    with open_bag(args.bag) as reader:
+    """Print the table; the whole bag is read for it."""
+    with (
+        tqdm(desc='checking', unit='B', unit_scale=True, delay=1, leave=False, disable=None) as bar,
+        open_checked(args.bag, bar.update) as reader,
+    ):
         seconds = max(0, reader.end_time - reader.start_time) / 1e9 if reader.message_count else 0.0
         topics: list[dict[str, Any]] = [
             {'topic': c.topic, 'type': c.msgtype, 'messages': c.msgcount}
             for c in sorted(reader.connections, key=lambda c: c.topic)
         ]
-        messages = reader.message_count
+        messages, partial = reader.message_count, reader.partial
     files = [args.bag] if args.bag.is_file() else [file for file in args.bag.iterdir() if file.is_file()]
     size = sum(file.stat().st_size for file in files)
     width = max([len(entry['topic']) for entry in topics], default=5)
@@ -175,5 +183,13 @@ def _info(args: argparse.Namespace) -> int:
         # n messages have n - 1 intervals between them.
         rate = f'{max(entry["messages"] - 1, 0) / seconds:8.2f} Hz' if seconds else ''
         print(f'  {entry["topic"]:<{width}}  {entry["messages"]:>7} {rate}  {entry["type"]}')
-    write_json(args.json, {'messages': messages, 'duration_s': seconds, 'size_bytes': size, 'topics': topics})
-    return 0
+    table = {'messages': messages, 'duration_s': seconds, 'size_bytes': size, 'topics': topics}
+    write_json(args.json, table | {'partial': partial})
+    return _status(args.bag, partial)
+
+
+def _status(path: Path, partial: str | None) -> int:
+    """Say what is wrong with a damaged input; returns the exit code."""
+    if partial is not None:
+        print(f'vss: {path} is damaged, only what could be read of it is here: {partial}', file=sys.stderr)
+    return 0 if partial is None else 1

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment; returns 0, or 1 where frames of the input were damaged and left out."""
+    """Segment; returns 0, or 1 where frames or parts of the input were damaged and left out."""
     from vss_ros.data.sources import open_source
     from vss_ros.engine.build import build_segmenter
 
@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     built.segmenter.close()
     write_json(args.json, summary)
     _print(summary, args.output, sys.stderr if str(args.json) == '-' else sys.stdout)
-    return 1 if summary['rejected'] else 0
+    if summary['partial']:
+        print(f'vss: {args.input} is damaged, not all of it is here: {summary["partial"]}', file=sys.stderr)
+    return 1 if summary['rejected'] or summary['partial'] else 0
 
 
 def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict[str, Any]:
@@ -128,6 +130,7 @@ def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, bui
         'model': built.card.name,
         'frames': len(rows),
         'rejected': source.rejected,
+        'partial': source.partial,
         'key_frames': len(keys),
         'mean_interval': round(mean_interval(rows), 3),
         'latency_ms': percentiles([row.latency for row in rows]),

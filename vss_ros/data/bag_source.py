@@ -1,4 +1,4 @@
-"""The camera images of a rosbag2 bag, with the masks that carry the same stamps."""
+"""The camera images of a rosbag2 bag, whole or damaged, with the masks that carry the same stamps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from vss_ros.data.bags import (
     COMPRESSED_VIDEO,
     FFMPEG_PACKET,
     deserialise,
-    open_bag,
     read_messages,
 )
 from vss_ros.data.image_decoding import (
@@ -22,8 +21,10 @@ from vss_ros.data.image_decoding import (
     decode_raw,
     decode_raw_mask,
 )
+from vss_ros.data.mask_pairs import MaskPairs
 from vss_ros.data.messages import stamp_ns
-from vss_ros.data.sources import Source, SourceFrame, check_mask, is_mask_topic
+from vss_ros.data.salvage.checked_bag import open_checked
+from vss_ros.data.sources import Source, SourceFrame, is_mask_topic
 from vss_ros.data.video_formats import codec_of
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rosbags.interfaces import Connection
-    from rosbags.rosbag2 import Reader
 
+    from vss_ros.data.bags import BagReader
     from vss_ros.data.sources import OnReject
     from vss_ros.data.video_decoding import VideoDecoder
     from vss_ros.engine.frames import CodecFrame
@@ -58,7 +59,7 @@ class BagSource(Source):
         mask_topic: str | None = None,
         on_reject: OnReject | None = None,
     ) -> None:
-        """Open the bag and choose the topics.
+        """Open the bag, check all of it and choose the topics.
 
         Args:
             path: Bag folder, or a bare ``.mcap`` or ``.db3`` file.
@@ -67,16 +68,18 @@ class BagSource(Source):
             on_reject: See :class:`Source`.
 
         Raises:
-            VssError: The bag does not read, or the choice of a topic is not clear.
+            VssError: Nothing of the bag reads, it is refused (see
+                :func:`~vss_ros.data.salvage.checked_bag.open_checked`), or the choice of a topic is unclear.
         """
         super().__init__(path, on_reject)
         with ExitStack() as stack:
-            self._reader = stack.enter_context(open_bag(path))
-            # A second reader, because masks are read at their own pace and a reader has one position.
-            self._mask_reader = stack.enter_context(open_bag(path))
-            self._image = _choose_image(self._reader, image_topic, mask_topic)
-            self._mask = _choose_mask(self._mask_reader, mask_topic)
-            duration = (self._reader.end_time - self._reader.start_time) / 1e9
+            self._bag = stack.enter_context(open_checked(path))
+            self.partial = self._bag.partial
+            if self.partial:
+                _log.warning('%s is damaged, only a part of it can be read: %s', path, self.partial)
+            self._image = _choose_image(self._bag, image_topic, mask_topic)
+            self._mask = _choose_mask(self._bag, mask_topic)
+            duration = (self._bag.end_time - self._bag.start_time) / 1e9
             self._stack = stack.pop_all()
         self._video: VideoDecoder | None = None
         count = self._image.msgcount
@@ -107,11 +110,15 @@ class BagSource(Source):
         self._stack.close()
 
     def __iter__(self) -> Iterator[SourceFrame]:
-        """Yield the images in bag order."""
-        masks = self._masks_by_stamp()
-        held = next(masks, None)
-        index = 0
-        for number, (_, _, data) in enumerate(read_messages(self._reader, [self._image])):
+        """Yield the images in bag order.
+
+        Raises:
+            VssError: No image can be used, or no mask belongs to its image.
+        """
+        name = f'{self.path}, topic {self._mask.topic if self._mask else None}'
+        masks = MaskPairs(self._masks_by_stamp(), name, strict=self.partial is None)
+        index, first = 0, None
+        for number, (_, _, data) in enumerate(read_messages(self._bag, [self._image])):
             try:
                 message = _deserialise(data, self._image.msgtype)
                 decoded = self._decode(message)
@@ -119,12 +126,9 @@ class BagSource(Source):
                     continue
                 image, codec = decoded
                 stamp = stamp_ns(message)
-                while held is not None and held[0] < stamp:
-                    held = next(masks, None)
-                mask = None
-                if held is not None and held[0] == stamp:
-                    mask = check_mask(held[1], image, f'stamp {stamp}')
+                mask = masks.mask_of(image, stamp)
             except ImageError as error:
+                first = first or error
                 self.reject(str(number), error)
                 self._skip()
                 continue
@@ -132,6 +136,11 @@ class BagSource(Source):
             index += 1
         if self._video is not None and self._video.waited:
             _log.warning('%s: %d packets left out for want of an I-frame', self.path, self._video.waited)
+        masks.finish()
+        if first is not None and not index:
+            raise VssError(
+                f'{self.path}: no image on {self._image.topic} can be used, the first because: {first}'
+            )
 
     def _decode(self, message: Any) -> tuple[NDArray[np.uint8], CodecFrame | None] | None:
         """Decode whatever the topic carries to RGB; None for a packet that waits for an I-frame."""
@@ -153,7 +162,7 @@ class BagSource(Source):
         """Yield stamp and mask in bag order; damaged masks are reported like damaged frames."""
         if self._mask is None:
             return
-        for number, (_, _, data) in enumerate(read_messages(self._mask_reader, [self._mask])):
+        for number, (_, _, data) in enumerate(read_messages(self._bag, [self._mask])):
             try:
                 message = _deserialise(data, self._mask.msgtype)
                 yield stamp_ns(message), _decode_mask(message)
@@ -161,7 +170,7 @@ class BagSource(Source):
                 self.reject(f'mask {number}', error)
 
 
-def _choose_image(reader: Reader, topic: str | None, mask_topic: str | None) -> Connection:
+def _choose_image(reader: BagReader, topic: str | None, mask_topic: str | None) -> Connection:
     """Find the connection with the camera images."""
     images = _image_connections(reader)
     if topic is None:
@@ -179,7 +188,7 @@ def _choose_image(reader: Reader, topic: str | None, mask_topic: str | None) -> 
     return chosen[0]
 
 
-def _choose_mask(reader: Reader, topic: str | None) -> Connection | None:
+def _choose_mask(reader: BagReader, topic: str | None) -> Connection | None:
     """Find the connection with the masks; None where nobody asked and none stands out."""
     if topic is None:
         masks = [c for c in _image_connections(reader) if is_mask_topic(c.topic)]
@@ -190,12 +199,12 @@ def _choose_mask(reader: Reader, topic: str | None) -> Connection | None:
     raise _no_choice(reader, f'masks on {topic}')
 
 
-def _image_connections(reader: Reader) -> list[Connection]:
+def _image_connections(reader: BagReader) -> list[Connection]:
     """List the topics that carry pictures."""
     return [c for c in reader.connections if c.msgtype in CAMERA_TYPES]
 
 
-def _no_choice(reader: Reader, wanted: str) -> VssError:
+def _no_choice(reader: BagReader, wanted: str) -> VssError:
     """List what there is to choose from."""
     listed = ', '.join(sorted(c.topic for c in _image_connections(reader))) or 'none'
     return VssError(f'expected {wanted} in {reader.path}, got {listed}; name the topic to read')

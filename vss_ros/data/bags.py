@@ -13,16 +13,33 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from vss_ros.data.salvage.metadata import METADATA, STORAGE_SUFFIXES, is_unfinished, refuse_outside
+from vss_ros.data.salvage.seal import seal
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
-    from typing import Self
+    from typing import Protocol, Self
 
     from rosbags.interfaces import Connection
     from rosbags.typesys.store import Typestore
+
+    class BagReader(Protocol):
+        """What reads a bag: rosbags' reader or a :class:`~vss_ros.data.salvage.checked_bag.CheckedBag`."""
+
+        @property
+        def path(self) -> Any:
+            """What was opened."""
+
+        @property
+        def connections(self) -> list[Connection]:
+            """Topics."""
+
+        def messages(self, connections: list[Connection], /) -> Iterator[tuple[Connection, int, bytes]]:
+            """Yield connection, bag time and CDR bytes."""
+
 
 Storage = Literal['mcap', 'sqlite3']
 
@@ -41,7 +58,6 @@ _FOREIGN: Final = {
     FFMPEG_PACKET: 'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
     'uint8 flags\nbool is_bigendian\nuint8[] data',
 }
-_BAG_SUFFIXES: Final = {'.mcap', '.db3'}
 
 
 @cache
@@ -79,8 +95,13 @@ def deserialise(data: bytes, msgtype: str) -> Any:
 
 
 def is_bag(path: Path) -> bool:
-    """Say whether a path looks like a rosbag2 bag: its folder, or one bare ``.mcap`` or ``.db3`` file."""
-    return (path / 'metadata.yaml').is_file() or (path.is_file() and path.suffix in _BAG_SUFFIXES)
+    """Say whether a path looks like a rosbag2 bag: its folder, or one bare ``.mcap`` or ``.db3`` file.
+
+    A folder that a killed recorder left without metadata.yaml is one too.
+    """
+    if path.is_dir():
+        return (path / METADATA).is_file() or is_unfinished(path)
+    return path.is_file() and path.suffix in STORAGE_SUFFIXES
 
 
 @contextmanager
@@ -94,8 +115,9 @@ def open_bag(path: Path) -> Iterator[Reader]:
         The reader of the rosbags library.
 
     Raises:
-        VssError: It is missing, incomplete or no bag.
+        VssError: It is missing, incomplete or no bag, or names files outside of its folder.
     """
+    refuse_outside(path)
     try:
         reader = Reader(path)
         reader.open()
@@ -107,7 +129,9 @@ def open_bag(path: Path) -> Iterator[Reader]:
         reader.close()
 
 
-def read_messages(reader: Reader, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
+def read_messages(
+    reader: BagReader, connections: list[Connection]
+) -> Iterator[tuple[Connection, int, bytes]]:
     """Read messages in the order of their bag time.
 
     Args:
@@ -135,7 +159,8 @@ def _damaged(path: Path, error: Exception) -> VssError:
     """Say what to do about a bag that does not read."""
     return VssError(
         f'expected a readable rosbag2 bag (a folder with metadata.yaml, a .mcap or a .db3), got {path}: '
-        f'{error or type(error).__name__}; mend it by `mcap recover` or `ros2 bag reindex`'
+        f'{error or type(error).__name__}; mend it by `mcap recover` or `ros2 bag reindex`, or copy the '
+        f'frames that can be had by `vss bag make`'
     )
 
 
@@ -165,7 +190,8 @@ class BagWriter:
     """Writes a bag beside its target and moves it there when it is whole.
 
     Use as a context manager. Leaving normally puts the bag in place; leaving by an exception removes what was
-    written. MCAP chunks are compressed by zstd, which every rosbag2 reader undoes by itself.
+    written. MCAP chunks are compressed by zstd, which every rosbag2 reader undoes by itself, and every byte
+    of an MCAP file is under a checksum.
     """
 
     def __init__(self, target: Path, *, storage: Storage = 'mcap', overwrite: bool = False) -> None:
@@ -179,8 +205,10 @@ class BagWriter:
         Raises:
             VssError: The target exists and may not be replaced, or is not a bag.
         """
-        if target.exists() and not (overwrite and is_bag(target)):
-            remedy = 'overwrite it explicitly or choose another' if is_bag(target) else 'choose another'
+        # What an unfinished recording holds is not replaced: nobody may have looked at it yet.
+        whole = is_bag(target) and (target.is_file() or (target / METADATA).is_file())
+        if target.exists() and not (overwrite and whole):
+            remedy = 'overwrite it explicitly or choose another' if whole else 'choose another'
             raise VssError(f'expected a new folder for the bag, got {target}, which exists; {remedy}')
         self.target = target.absolute()
         self.counts: dict[str, int] = {}
@@ -210,6 +238,8 @@ class BagWriter:
         try:
             if kind is None:
                 self._writer.close()
+                for file in (self._folder / self.target.name).glob('*.mcap'):
+                    seal(file)
                 if self.target.exists():
                     self.target.rename(self._folder / 'replaced')
                 (self._folder / self.target.name).rename(self.target)

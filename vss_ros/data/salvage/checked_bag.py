@@ -168,8 +168,8 @@ def open_checked(path: Path, on_bytes: Callable[[int], Any] = lambda _: None) ->
             bag = CheckedBag(path, files, _disagreements(metadata, bag))
         if bag.partial and not bag.message_count:
             raise VssError(
-                f'expected a bag with readable messages, got none in {path}: {bag.partial}; record it again '
-                f'or take a copy that is whole'
+                f'expected a readable rosbag2 bag, got no readable message in {path}: {bag.partial}; record '
+                f'it again or take a copy that is whole'
             )
         yield bag
 
@@ -179,7 +179,10 @@ def _list_files(path: Path) -> tuple[list[Path], Metadata | None, list[str]]:
     if path.is_file():
         return [path], None, []
     if not path.is_dir():
-        raise VssError(f'expected a bag folder, a .mcap or a .db3, got {path}, which does not exist')
+        raise VssError(
+            f'expected a readable rosbag2 bag (a folder with metadata.yaml, a .mcap or a .db3), got {path}, '
+            f'which does not exist'
+        )
     try:
         metadata = read_metadata(path)
     except DamageError as error:

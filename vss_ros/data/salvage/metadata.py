@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
@@ -53,7 +54,15 @@ def read_metadata(folder: Path) -> Metadata:
         named = [*names, *(str(entry['path']) for entry in content.get('files') or [])]
     except FileNotFoundError as error:
         raise DamageError(f'{METADATA} is missing') from error
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise DamageError(f'{METADATA} does not read ({_first_line(error)})') from error
     for name in named:
         _refuse_outside(name, path)
@@ -69,10 +78,8 @@ def refuse_outside(folder: Path) -> None:
     Raises:
         VssError: It does.
     """
-    try:
+    with suppress(DamageError):  # whoever reads the bag finds out
         read_metadata(folder)
-    except DamageError:
-        return  # whoever reads the bag finds out
 
 
 def storage_files(folder: Path) -> list[Path]:

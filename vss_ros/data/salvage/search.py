@@ -24,9 +24,9 @@ _WINDOW: Final = 2**20
 _OVERLAP: Final = 96
 """More than any of the patterns spans."""
 # A chunk's opcode, its length (below 2^40), start, end, size and checksum, and the name of its compression.
-_A_CHUNK: Final = re.compile(rb'(?=\x06[\s\S]{5}\0{3}[\s\S]{28}(?:\0{4}|\3\0{3}lz4|\4\0{3}zstd))')
+_A_CHUNK: Final = re.compile(rb'(?=\x06[\s\S]{5}\x00{3}[\s\S]{28}(?:\x00{4}|\x03\x00{3}lz4|\x04\x00{3}zstd))')
 # A message's opcode and its length, below 2^32.
-_A_MESSAGE: Final = re.compile(rb'(?=\x05[\s\S]{4}\0{4})')
+_A_MESSAGE: Final = re.compile(rb'(?=\x05[\s\S]{4}\x00{4})')
 _DAY: Final = 86_400 * 10**9
 
 
