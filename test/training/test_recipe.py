@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
+from vss_ros.data.layouts import DataOptions
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
 from vss_ros.training.recipe import read_recipe
@@ -13,10 +15,45 @@ from vss_ros.training.recipe import read_recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
+SOUND: dict[str, dict[str, Any]] = {
+    'backbone': {
+        'stage': 'backbone',
+        'model': 'x',
+        'backbone': 'lernet',
+        'data': {'camvid': {'split': 'train'}},
+    },
+    'pairs': {
+        'stage': 'pairs',
+        'model': 'x',
+        'propagations': ['tamed_warping'],
+        'images_per_epoch': 8,
+        'data': {'camvid': None, 'drives': {'share': 0.25}},
+    },
+    'motion': {
+        'stage': 'motion',
+        'model': 'x',
+        'motions': ['light_flow'],
+        'images_per_epoch': 8,
+        'data': {'camvid': {'split': 'train'}},
+        'evaluate': {'camvid': 'val'},
+    },
+}
 
-@pytest.mark.parametrize(
-    'path', sorted(resource('config', 'experiments').glob('*.yaml')), ids=lambda p: p.name
-)
+
+def written(folder: Path, sound: str, **changes: Any) -> Path:
+    """Write a sound recipe with changes."""
+    path = folder / 'recipe.yaml'
+    path.write_text(yaml.safe_dump(SOUND[sound] | changes))
+    return path
+
+
+def shipped() -> list[Path]:
+    """Return the shipped recipes; beside them lie sweeps, which list configurations."""
+    files = sorted(resource('config', 'experiments').glob('*.yaml'))
+    return [path for path in files if 'configurations' not in yaml.safe_load(path.read_text())]
+
+
+@pytest.mark.parametrize('path', shipped(), ids=lambda p: p.name)
 def test_shipped_recipes_read(path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.model
@@ -24,10 +61,114 @@ def test_shipped_recipes_read(path: Path) -> None:
     assert 'val' not in str(recipe.data)  # the video that scores are measured on is never trained on
 
 
+@pytest.mark.parametrize('stage', SOUND)
+def test_sound_recipes_read(stage: str, tmp_path: Path) -> None:
+    assert read_recipe(written(tmp_path, stage)).stage == stage
+
+
 def test_nonsense_is_refused_all_at_once(tmp_path: Path) -> None:
     path = tmp_path / 'bad.yaml'
     path.write_text('stage: backbone\nbackbone: x\nepochs: 0\nrate: -1\ncrop: [3]\nlearning: 1\n')
     with pytest.raises(VssError) as caught:
         read_recipe(path)
-    for part in ("unknown key 'learning'", "missing key 'model'", 'epochs is 0', 'rate is -1', 'crop is [3]'):
+    for part in (
+        "unknown key 'learning'", "missing key 'model'", 'epochs is 0', 'rate is -1', 'crop is [3]',
+        "missing key 'data'", "'x'",
+    ):  # fmt: skip
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('stage', 'changes', 'said'),
+    [
+        ('backbone', {'epochs': 2.5}, 'epochs is 2.5, expected an integer from 1'),
+        ('backbone', {'epochs': True}, 'epochs is True'),
+        ('backbone', {'rate': float('nan')}, 'rate is nan'),
+        ('backbone', {'rate': '2e-3'}, "rate is '2e-3', expected a number"),
+        ('backbone', {'seed': -1}, 'seed is -1'),
+        ('backbone', {'model': 3}, 'model is 3, expected a name'),
+        ('backbone', {'crop': [320, 450]}, r'crop is \[320, 450\], expected multiples of 32'),
+        ('backbone', {'crop': [320, 8192]}, 'expected multiples of 32 up to 4096'),
+        ('backbone', {'crop': [0, 32]}, 'expected two positive integers'),
+        ('backbone', {'stage': 'all'}, "stage is 'all', expected one of: backbone, pairs, motion"),
+        ('backbone', {'backbone': ''}, "missing key 'backbone'"),
+        ('backbone', {'backbone': 'resnet'}, "'resnet'.*lernet"),
+        ('backbone', {'classes': 'ade20k'}, 'classes: expected a class table'),
+        ('backbone', {'distances': [2, 3]}, 'distances has no meaning in stage backbone'),
+        ('backbone', {'propagations': ['reuse']}, 'propagations has no meaning in stage backbone'),
+        ('backbone', {'images_per_epoch': 4}, 'images_per_epoch is 4, expected at least a batch of 8'),
+        ('pairs', {'images_per_epoch': 0}, 'images_per_epoch is 0, expected at least a batch of 8'),
+        ('pairs', {'distances': [9, 2]}, r'distances is \[9, 2\], expected least and most, up to 30'),
+        ('pairs', {'distances': [2, 31]}, 'up to 30'),
+        ('pairs', {'propagations': []}, 'missing propagations or scheduler'),
+        ('pairs', {'propagations': ['teleport']}, "'teleport'.*tamed_warping"),
+        ('pairs', {'propagations': ['reuse', 'reuse']}, 'expected a list of names, each once'),
+        ('pairs', {'scheduler': 'fixed_interval'}, 'expected predicted_deviation'),
+        ('pairs', {'teacher': 'x'}, 'teacher has no meaning in stage pairs'),
+        ('pairs', {'motion': 'guess'}, "'guess'.*dis"),
+        ('motion', {'motions': []}, "missing key 'motions'"),
+        ('motion', {'evaluate': {'camvid': 'val', 'b': 'val'}}, 'expected one data set at most'),
+        ('motion', {'evaluate': {'camvid': 'train'}}, 'another split than the one that is trained on'),
+        ('motion', {'evaluate': {'camvid': {'share': 1}}}, "evaluate camvid: unknown option 'share'"),
+        ('motion', {'evaluate': ['camvid']}, 'expected a mapping from data sets'),
+    ],
+)
+def test_a_value_that_makes_no_sense(stage: str, changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(VssError, match=said):
+        read_recipe(written(tmp_path, stage, **changes))
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'spilt': 'train'}, "data a: unknown option 'spilt'"),
+        ({'layout': 'mine'}, "data a: layout is 'mine', expected one of: folders"),
+        ({'size': [512]}, r'data a: size is \[512\]'),
+        ({'size': [256, 512]}, r'crop is \[320, 448\], expected at most the size \[256, 512\] of data a'),
+        ({'every': 0}, 'data a: every is 0'),
+        ({'split': 1}, 'data a: split is 1, expected text'),
+        ({'share': 0.5}, 'data a: share has no meaning'),
+        ({'confidence': 2}, 'data a: confidence is 2'),
+    ],
+)
+def test_options_of_a_data_set_that_make_no_sense(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = written(tmp_path, 'pairs', data={'a': options}, crop=[320, 448])
+    with pytest.raises(VssError, match=said):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ('shares', 'said'),
+    [
+        ([0.5, 0.5], 'a sum below 1'),
+        ([-0.1, 0.2], 'each above 0'),
+        ([None, 0.2], 'each above 0'),
+        (['much', 0.2], 'each above 0'),
+    ],
+)
+def test_shares(shares: list[Any], said: str, tmp_path: Path) -> None:
+    data = {'a': {}, **{f'b{i}': {'share': share} for i, share in enumerate(shares)}}
+    with pytest.raises(VssError, match=said):
+        read_recipe(written(tmp_path, 'backbone', data=data))
+
+
+def test_an_epoch_that_never_comes(tmp_path: Path) -> None:
+    data = {'a': {}, 'b': {'share': 0.1, 'from_epoch': 5}}
+    with pytest.raises(VssError, match='data b: from_epoch is 5, expected an epoch of the training'):
+        read_recipe(written(tmp_path, 'backbone', data=data, epochs=5))
+
+
+def test_what_is_scored_on_is_read_as_what_is_trained_on(tmp_path: Path) -> None:
+    data = {'a': {'split': 'train', 'layout': 'uavid', 'size': [640, 960], 'every': 2}}
+    recipe = read_recipe(written(tmp_path, 'backbone', data=data, evaluate={'a': 'val'}))
+    assert recipe.reads('a') == DataOptions('uavid', 'train', (640, 960), 2)
+    assert recipe.watches() == ('a', DataOptions('uavid', 'val', (640, 960)))
+    assert read_recipe(written(tmp_path, 'backbone')).watches() is None
+
+
+@pytest.mark.parametrize('text', ['[]', 'stage: [', 'x'])
+def test_what_is_no_recipe(text: str, tmp_path: Path) -> None:
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(text)
+    with pytest.raises(VssError, match=r'recipe.yaml: (expected a mapping|not a readable recipe)'):
+        read_recipe(path)

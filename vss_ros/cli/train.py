@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vss_ros.cli.output import add_json_argument, write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ DESCRIPTION = 'Train what a recipe describes; a stopped run continues with --res
 EPILOG = """examples:
   vss train config/experiments/efficientnet_lite0_fpn.yaml --data camvid=data/camvid --data street=data/street
   vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
+  vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
 """
 
 
@@ -22,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('recipe', type=Path, help='a YAML file of config/experiments')
     parser.add_argument(
-        '--data', action='append', default=[], metavar='NAME=DIR', help="where a recipe's data set lies"
+        '--data',
+        action='append',
+        default=[],
+        metavar='NAME=DIR',
+        help="where a recipe's data set lies; a bag or video may be a file",
     )
     parser.add_argument(
         '--runs',
@@ -35,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 for all (default: 0)')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,14 +53,13 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     folders = dict(_pair(text) for text in args.data)
     cards = run_recipe(args.recipe, folders, args.runs, args.output, resume=args.resume)
-    if getattr(args, 'json', None):
-        Path(args.json).write_text(json.dumps({card.name: card.scores for card in cards}, indent=2) + '\n')
+    write_json(args.json, {card.name: card.scores for card in cards})
     return 0
 
 
 def _pair(text: str) -> tuple[str, Path]:
     name, equals, folder = text.partition('=')
-    if not equals or not Path(folder).is_dir():
-        msg = f'--data {text}: expected NAME=DIR with an existing folder'
+    if not equals or not Path(folder).exists():
+        msg = f'--data {text}: expected NAME=DIR with an existing folder or file'
         raise VssError(msg)
     return name, Path(folder)

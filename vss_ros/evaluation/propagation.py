@@ -13,6 +13,7 @@ from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.view import look
 from vss_ros.engine.whole_network import WholeNetwork
+from vss_ros.errors import VssError
 from vss_ros.evaluation.confusion import ConfusionMatrix
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.labelled import Clip, LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.motion.field import MotionField
@@ -46,28 +47,39 @@ def propagation_distance_accuracy(
     Args:
         backbone: Trained backbone.
         propagation: Trained propagation.
-        video: Consecutive labelled frames.
+        video: Labelled frames, consecutive or with those before them; no hop leads from clip to clip.
         distances: Propagation distances in frames; 0 stands for the whole network.
         stride: Take every ``stride``-th current frame.
         motion: Where the propagation looks at motion: the estimator.
 
+    Raises:
+        VssError: No labelled frame has as many before it as the largest distance, or 10.
+
     """
     propagation.eval()
     network = WholeNetwork(backbone, propagation, FixedInterval(backbone.low_channels))
-    views = list(views_of(backbone, video, motion))
     matrices = {distance: ConfusionMatrix(backbone.classes, backbone.classes) for distance in distances}
-    furthest = max(matrices)
-    counted = set(range(max(10, furthest), len(views), stride))  # the same frames at each distance
-    for key in range(len(views)):
-        reached = {d: key + d for d in matrices if key + d in counted}
-        if not reached:
-            continue
-        high = network.compute(network.entry(views[key]))
-        followed = views[key : key + max(reached) + 1]
-        for distance, _, answer in propagated(propagation, followed, high, reached):
-            labels = video.labels[key + distance]
-            size = (labels.shape[0], labels.shape[1])
-            matrices[distance].add(labels, argmax_upsampled(network.logits(answer), size))
+    earliest, seen = max(10, *matrices), 0
+    for clip in video.clips():
+        labelled = [(place, number) for number, place in enumerate(clip.labelled) if place >= earliest]
+        # The same frames at each distance.
+        counted = dict(pair for count, pair in enumerate(labelled, seen) if count % stride == 0)
+        seen += len(labelled)
+        views = list(views_of(backbone, clip, motion)) if counted else []
+        for key in range(len(views)):
+            reached = {d: key + d for d in matrices if key + d in counted}
+            if not reached:
+                continue
+            high = network.compute(network.entry(views[key]))
+            followed = views[key : key + max(reached) + 1]
+            for distance, _, answer in propagated(propagation, followed, high, reached):
+                labels = clip.labels[counted[key + distance]]
+                size = (labels.shape[0], labels.shape[1])
+                matrices[distance].add(labels, argmax_upsampled(network.logits(answer), size))
+    if not seen:
+        raise VssError(
+            f'expected labelled frames with {earliest} before them, got none; choose another video'
+        )
     return {distance: matrix.miou for distance, matrix in matrices.items()}
 
 
@@ -99,7 +111,9 @@ def propagated(
             yield distance, view, answer
 
 
-def views_of(backbone: Backbone, video: LabelledImages, motion: MotionEstimator | None) -> Iterator[View]:
+def views_of(
+    backbone: Backbone, video: LabelledImages | Clip, motion: MotionEstimator | None
+) -> Iterator[View]:
     """Yield the frames as propagations see them, each with its motion to the frame before."""
     trail = MotionTrail(motion)
     for image in video.images:
@@ -130,7 +144,7 @@ def deviation_rank_correlation(
     Args:
         backbone: Trained backbone; the true deviation is the share of its labels that differ.
         scheduler: Trained, or one that needs no training.
-        video: Consecutive frames.
+        video: Consecutive frames, or several clips of such.
         distances: Frames from key frame to current frame.
         stride: Take every ``stride``-th frame as a key frame.
         motion: Where the scheduler looks at motion: the estimator.
@@ -138,14 +152,15 @@ def deviation_rank_correlation(
     """
     scheduler.eval()
     wanted = set(distances)
-    views = list(views_of(backbone, video, motion))
-    labels = [backbone.head(backbone.high(view.low)).argmax(1) for view in views]
-    prepared = [scheduler.prepare(view) for view in views]
     scores, true = [], []
-    for key in range(0, len(views) - 1, stride):
-        for current, view in enumerate(since_first(views[key : key + max(wanted) + 1]), key + 1):
-            if current - key in wanted:
-                scores.append(scheduler.score(prepared[key], prepared[current], view))
-                true.append(float((labels[key] != labels[current]).float().mean()))
+    for clip in video.clips():
+        views = list(views_of(backbone, clip, motion))
+        labels = [backbone.head(backbone.high(view.low)).argmax(1) for view in views]
+        prepared = [scheduler.prepare(view) for view in views]
+        for key in range(0, len(views) - 1, stride):
+            for current, view in enumerate(since_first(views[key : key + max(wanted) + 1]), key + 1):
+                if current - key in wanted:
+                    scores.append(scheduler.score(prepared[key], prepared[current], view))
+                    true.append(float((labels[key] != labels[current]).float().mean()))
     ranks = [np.argsort(np.argsort(values)).astype(float) for values in (scores, true)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
