@@ -11,10 +11,9 @@ from torch import nn
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.propagation import Propagation
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
-from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.pair_batch import PairBatch, pair_batch
 from vss_ros.training.pair_losses import deviation_loss, propagation_loss
-from vss_ros.training.triples import Drawable, TripleBatches
+from vss_ros.training.side_by_side import Loss, train_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +21,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.labelled import LabelledImages
     from vss_ros.data.pairs import Triple
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
     from vss_ros.training.recipe import Recipe
+    from vss_ros.training.triples import Drawable
 
 DEVIATION_WEIGHT = 20.0
 TYPICAL_INTERVAL = 5
@@ -81,28 +81,17 @@ def train_pairs(
         motion: Estimates the motion that propagations look at, None where none does.
 
     """
-    torch.manual_seed(recipe.seed)
     backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parts.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def step(triples: list[Triple], rng: np.random.Generator) -> dict[str, float]:
-        return _backward(backbone, parts, pair_batch(backbone, triples, motion), rng)
+    def losses(triples: list[Triple], rng: np.random.Generator) -> Iterator[Loss]:
+        return _losses(backbone, parts, pair_batch(backbone, triples, motion), rng)
 
     def watch(average: PairParts) -> dict[str, Any]:
         assert watched is not None
         return _watch(backbone, average, watched, motion)
 
-    groups = [{'params': list(parts.parameters()), 'lr': recipe.rate}]
-    return run_epochs(
-        recipe,
-        parts,
-        groups,
-        lambda _, rng: TripleBatches(recipe, data, rng),
-        step,
-        watch if watched is not None else None,
-        folder,
-        resume=resume,
-    )
+    watching = watch if watched is not None else None
+    return train_side_by_side(recipe, parts, data, losses, watching, folder, resume=resume)
 
 
 @torch.inference_mode()
@@ -124,22 +113,13 @@ def recommended_threshold(
     return float(np.median(predicted))
 
 
-def _backward(
+def _losses(
     backbone: Backbone, parts: PairParts, batch: PairBatch, rng: np.random.Generator
-) -> dict[str, float]:
-    """Accumulate every member's gradient, each clipped by itself; return the losses by name."""
-    losses = {}
+) -> Iterator[Loss]:
     for name, moves in parts.named_propagations():
-        loss = propagation_loss(name, moves, backbone, batch, rng)
-        loss.backward()
-        nn.utils.clip_grad_norm_(moves.parameters(), CLIP)
-        losses[name] = loss.item()
+        yield Loss(name, moves, propagation_loss(name, moves, backbone, batch, rng))
     if parts.scheduler is not None:
-        loss = DEVIATION_WEIGHT * deviation_loss(parts.scheduler, batch)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parts.scheduler.parameters(), CLIP)
-        losses['scheduler'] = loss.item() / DEVIATION_WEIGHT
-    return losses
+        yield Loss('scheduler', parts.scheduler, deviation_loss(parts.scheduler, batch), DEVIATION_WEIGHT)
 
 
 def _watch(
