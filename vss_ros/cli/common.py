@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
 
@@ -13,78 +13,31 @@ if TYPE_CHECKING:
     from vss_ros.engine.build import SegmenterConfig
 
 
+OPTIONS: tuple[tuple[str, type, Any, str, str], ...] = (
+    ('--model', str, 'efficientnet_lite0_fpn', 'CARD', 'model card: name or path (default: %(default)s)'),
+    ('--propagation', str, 'spatially_variant_conv', 'P', "propagation, or 'none' (default: %(default)s)"),
+    ('--scheduler', str, 'predicted_deviation', 'S', 'scheduler (default: %(default)s)'),
+    ('--interval', int, 0, 'N', "most frames between key frames (default: the scheduler's)"),
+    ('--min-interval', int, 1, 'N', 'fewest frames between key frames (default: 1)'),
+    ('--threshold', float, nan, 'X', "score that makes a key frame (default: the model's)"),
+    ('--slow-delay', int, 1, 'FRAMES', 'frames until the simulated slow track answers (default: 1)'),
+    ('--motion', str, 'auto', 'M', "auto (the propagation's own), dis, light_flow, flow_net_s or codec"),
+    ('--interior', int, 0, 'LAYER', "interior layer to cut it at, 1 to 3 if offered (default: model's own)"),
+    ('--device', str, 'auto', 'DEVICE', 'auto, cpu, cuda or cuda:N (default: auto)'),
+    ('--size', str, 'auto', 'HxW', "network input (default: the model's area at the camera's aspect)"),
+    ('--threads', int, 0, 'N', 'CPU threads (default: leaves a core free)'),
+)
+"""Option, type, default, placeholder, help."""
+
+
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what a segmenter is built from; names are those of the node's parameters."""
     group = parser.add_argument_group('segmenter')
-    group.add_argument(
-        '--model',
-        default='efficientnet_lite0_fpn',
-        metavar='CARD',
-        help='model card: name or path (default: %(default)s)',
-    )
-    group.add_argument(
-        '--propagation',
-        default='spatially_variant_conv',
-        metavar='P',
-        help="propagation, or 'none' (default: %(default)s)",
-    )
-    group.add_argument(
-        '--scheduler', default='predicted_deviation', metavar='S', help='scheduler (default: %(default)s)'
-    )
-    group.add_argument(
-        '--interval',
-        type=int,
-        default=0,
-        metavar='N',
-        help="most frames between key frames (default: the scheduler's)",
-    )
-    group.add_argument(
-        '--min-interval',
-        type=int,
-        default=1,
-        metavar='N',
-        help='fewest frames between key frames (default: 1)',
-    )
-    group.add_argument(
-        '--threshold',
-        type=float,
-        default=nan,
-        metavar='X',
-        help="score that makes a key frame (default: the model's)",
-    )
-    group.add_argument(
-        '--track',
-        default='fast_slow',
-        choices=('fast_slow', 'blocking'),
-        help='who computes key frames (default: %(default)s)',
-    )
-    group.add_argument(
-        '--slow-delay', type=int, default=1, metavar='FRAMES',
-        help='frames until the slow track has answered; simulated and so repeatable (default: 1)',
-    )  # fmt: skip
-    group.add_argument(
-        '--motion',
-        default='auto',
-        metavar='M',
-        help="auto, dis, light_flow, flow_net_s or codec (default: auto, the propagation's own)",
-    )
-    group.add_argument(
-        '--interior',
-        type=int,
-        default=0,
-        metavar='LAYER',
-        help="interior layer to cut the model at, 1 to 3 where it offers them (default: 0, the model's own)",
-    )
-    group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    group.add_argument(
-        '--size',
-        default='auto',
-        metavar='HxW',
-        help="network input (default: the model's area at the camera's aspect)",
-    )
-    group.add_argument(
-        '--threads', type=int, default=0, metavar='N', help='CPU threads (default: leaves a core free)'
-    )
+    for option, kind, default, placeholder, text in OPTIONS:
+        group.add_argument(option, type=kind, default=default, metavar=placeholder, help=text)
+    tracks = ('fast_slow', 'blocking')
+    text = 'who computes key frames (default: %(default)s)'
+    group.add_argument('--track', default=tracks[0], choices=tracks, help=text)
 
 
 def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
