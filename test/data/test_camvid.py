@@ -9,8 +9,8 @@ import pytest
 import yaml
 from data_trees import blocks_of, picture, write_png
 
-from vss_ros.data.camvid import load_labelled_folder
 from vss_ros.data.classes import load_classes
+from vss_ros.data.folders import load_labelled_folder
 from vss_ros.data.labelled import LabelledVideo
 from vss_ros.data.layouts import DataOptions, load_data
 from vss_ros.errors import VssError

@@ -30,6 +30,21 @@ def test_cityscapes_label_ids_become_train_ids() -> None:
     assert code.from_grey(values, 'x').tolist() == [expected]
 
 
+def test_the_tables_are_cityscapes_scripts() -> None:
+    labels = pytest.importorskip('cityscapesscripts.helpers.labels', reason='needs cityscapesScripts').labels
+    written, trained = load_classes('cityscapes34'), load_classes('cityscapes19')
+    ids = trained.ids_of(written)
+    theirs = {label.id: label for label in labels if 0 <= label.id <= 33}
+    assert sorted(theirs) == list(range(34))
+    for number, label in theirs.items():
+        assert written.names[number] == label.name
+        assert tuple(written.colours[number]) == label.color
+        assert (255 if ids[number] == len(trained) else ids[number]) == label.trainId
+        if label.trainId != 255:
+            assert trained.names[label.trainId] == label.name
+            assert tuple(trained.colours[label.trainId]) == label.color
+
+
 def test_segnet_merges_all_of_camvids_classes() -> None:
     table, source = load_classes('camvid11'), load_classes('camvid32')
     ids = table.ids_of(source)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from motion_parts import smooth, warped
 
-from vss_ros.data.camvid import LabelledImages
 from vss_ros.data.classes import load_classes
+from vss_ros.data.labelled import LabelledImages
 from vss_ros.data.pairs import StillPairs, Triple, cropped
 from vss_ros.data.synthetic_motion import Variety
 

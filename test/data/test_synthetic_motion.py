@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from motion_parts import smooth, warped
 
-from vss_ros.data.camvid import LabelledImages
 from vss_ros.data.cutouts import Cutout, Mover, cut_objects
 from vss_ros.data.ego_motion import FRAME_SECONDS, Drive
+from vss_ros.data.labelled import LabelledImages
 from vss_ros.data.synthetic_motion import MovingStill, Variety, photographed, random_motion
 from vss_ros.errors import VssError
 

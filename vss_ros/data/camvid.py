@@ -8,9 +8,7 @@ import numpy as np
 import yaml
 
 from vss_ros.data.classes import load_classes
-from vss_ros.data.folders import load_labelled_folder
 from vss_ros.data.label_code import colour_code
-from vss_ros.data.labelled import LabelledImages
 from vss_ros.data.listing import Film, Listing, consecutive, missing, refuse
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vss_ros.data.classes import ClassTable
-
-__all__ = ['LabelledImages', 'has_camvid', 'list_camvid', 'load_labelled_folder']
 
 IMAGES, LABELS, COLOURS = '701_StillsRaw_full', 'LabeledApproved_full', 'label_colors.txt'
 TABLE = 'camvid32'

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from vss_ros.data.classes import load_classes
 from vss_ros.data.folder_source import read_mask
 from vss_ros.data.image_decoding import ImageError, decode_compressed
 from vss_ros.data.sources import Source, SourceFrame, check_mask
@@ -29,8 +31,6 @@ FPS: Final = 17.0
 """Of the recordings (Cordts et al. 2016, section 2.1)."""
 SNIPPET_GAP: Final = 10.0
 """Seconds from one snippet to the next: longer than ``max_gap``, so that each is a stream of its own."""
-LABEL_IDS: Final = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-"""Label id of each train id, which is what config/classes/cityscapes19.yaml counts in."""
 VOID: Final = 255
 _NAME: Final = re.compile(r'(?P<drive>.+_\d+)_(?P<number>\d+)_leftImg8bit\.png')
 
@@ -42,9 +42,7 @@ def is_cityscapes(path: Path) -> bool:
 
 def to_train_ids(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return train ids ``(H, W)`` of label ids; what is not evaluated becomes ``VOID``."""
-    table = np.full(256, VOID, np.uint8)
-    table[list(LABEL_IDS)] = np.arange(len(LABEL_IDS), dtype=np.uint8)
-    return np.asarray(table[labels])
+    return np.asarray(_train_ids()[labels])
 
 
 class CityscapesSource(Source):
@@ -122,6 +120,16 @@ class CityscapesSource(Source):
             return None
         labels = check_mask(read_mask(label_file), image, file.name)
         return labels if label_file.name.endswith('TrainIds.png') else to_train_ids(labels)
+
+
+@cache
+def _train_ids() -> NDArray[np.uint8]:
+    """Return the train id of each label id, ``(256,)``."""
+    train, written = load_classes('cityscapes19'), load_classes('cityscapes34')
+    ids = train.ids_of(written)
+    table = np.full(256, VOID, np.uint8)
+    table[: len(written)] = np.where(ids < len(train), ids, VOID)
+    return table
 
 
 def _stem(file: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.labelled import LabelledImages
 
 
 @dataclass(frozen=True, slots=True)

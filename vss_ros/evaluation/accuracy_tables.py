@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from vss_ros.cli.output import write_json, write_text
-from vss_ros.data.camvid import load_labelled_folder
+from vss_ros.data.folders import load_labelled_folder
 from vss_ros.engine.build import build_module, build_motion, part_card_name
 from vss_ros.engine.model_card import ModelCard, has_card, read_card, shipped_cards
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
@@ -35,7 +35,7 @@ from vss_ros.evaluation.switches import SWITCHES, switched_off
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.propagation import Propagation

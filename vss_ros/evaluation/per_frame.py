@@ -11,7 +11,7 @@ from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.confusion import ConfusionMatrix
 
 if TYPE_CHECKING:
-    from vss_ros.data.camvid import LabelledImages
+    from vss_ros.data.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
 
 
