@@ -49,10 +49,10 @@ class FlowNetS(MotionEstimator):
     Layers are FlowNet's (section 3, Figures 2 and 3 there); all flows are in cells of stride 4 at every
     level, and the coarser flow is upsampled bilinearly where FlowNet learns that.
 
-    The distortion-aware paper's FlowNet2-S counts 87 GFLOPs at 1024 x 2048 (Table II). This one at full
-    width (38.7 M parameters) counts 84 on images of half the size, so half the size is what they feed it.
-    On a CPU even that costs more than most networks here. A quarter of the width on full images, 2.4 M
-    parameters and 25 GFLOPs at 1024 x 2048, keeps the fine cells and takes 30 ms at 360 x 480 on one thread.
+    The distortion-aware paper's FlowNet2-S counts 86.918 GFLOPs at 1024 x 2048 (Table II); three eighths of
+    FlowNet's width on whole images, as in its authors' published code, make 86.895 by its Table I. On a CPU
+    that costs more than most networks here. A quarter of the width, 2.4 M parameters and 25 GFLOPs at
+    1024 x 2048, keeps the fine cells and takes 30 ms at 360 x 480 on one thread.
 
     Args:
         width: Factor on the paper's channels.
