@@ -112,16 +112,16 @@ class McapContents:
             (block for block in self.blocks if wanted.keys() & block.counts.keys()),
             key=lambda block: block.start,
         )
-        waiting: list[tuple[int, int, Channel, bytes]] = []
+        waiting: list[tuple[int, int, int, Channel, bytes]] = []
         order = count()
         with path.open('rb') as file:
             for block in blocks:
                 while waiting and waiting[0][0] < block.start:
-                    time_ns, _, channel, data = heappop(waiting)
+                    time_ns, _, _, channel, data = heappop(waiting)
                     yield channel, time_ns, data
                 for number, time_ns, data in block.messages(file):
                     if number in wanted:
-                        heappush(waiting, (time_ns, next(order), wanted[number], data))
+                        heappush(waiting, (time_ns, block.offset, next(order), wanted[number], data))
         while waiting:
-            time_ns, _, channel, data = heappop(waiting)
+            time_ns, _, _, channel, data = heappop(waiting)
             yield channel, time_ns, data

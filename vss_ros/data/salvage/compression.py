@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import lz4.frame
@@ -26,6 +27,7 @@ ZSTD_MAGIC: Final = b'\x28\xb5\x2f\xfd'
 _ERRORS: Final = (zstd.ZstdError, RuntimeError, EOFError, ValueError)
 """What the two libraries raise for damaged data; lz4 raises RuntimeError."""
 _PIECE: Final = 2**20
+_SLICE: Final = 2**10
 
 
 class DamageError(Exception):
@@ -61,6 +63,22 @@ def expand_beginning(data: bytes, compression: str, size: int) -> bytes:
         DamageError: What there is does not decompress.
     """
     return _expand(data, compression, size)[0][:size]
+
+
+def expand_doubtful(data: bytes, compression: str) -> bytes:
+    """Undo the compression of a damaged chunk up to where it fails, a megabyte at most.
+
+    What comes out may be damaged too.
+    """
+    if not compression:
+        return data[:_PIECE]
+    decompressor, raw = _decompressor(compression), bytearray()
+    with suppress(*_ERRORS):
+        for start in range(0, len(data), _SLICE):
+            raw += decompressor.decompress(data[start : start + _SLICE], max_length=_PIECE - len(raw))
+            if decompressor.eof or len(raw) == _PIECE:
+                break
+    return bytes(raw)
 
 
 def is_compressed(message: bytes | memoryview) -> bool:

@@ -5,7 +5,7 @@ section and summary (where the writer left any), sizes, indices and statistics m
 A damaged place ends nothing: the next chunk is searched for, byte by byte.
 
 A chunk counts when all of it is readable and its checksum matches; of a chunk at whose middle the file ends,
-the messages before that place count.
+the messages before that place count, which nothing vouches for: the checksum is of the whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from vss_ros.data.salvage.blocks import Block, McapContents
-from vss_ros.data.salvage.compression import CHUNK_LIMIT, DamageError, ExplosionError, expands_beyond
+from vss_ros.data.salvage.compression import (
+    CHUNK_LIMIT,
+    DamageError,
+    ExplosionError,
+    expand_doubtful,
+    expands_beyond,
+)
 from vss_ros.data.salvage.records import (
     ATTACHMENT,
     CHANNEL,
@@ -76,6 +82,8 @@ class _Walk:
         self._size = os.fstat(file.fileno()).st_size
         self._found = McapContents()
         self._names = Names()
+        self._doubtful = Names()
+        """From damaged chunks: most writers name topics in the first chunk and in the summary only."""
         self._chunks: dict[int, ChunkFacts] = {}
         """By where they begin."""
         self._facts: ChunkFacts | None = None
@@ -104,6 +112,7 @@ class _Walk:
             position = after
         if not self._finished and not self._found.notes:
             self._note(f'the file ends at byte {self._size}, before its footer')
+        self._names.fill_in(self._doubtful)
         self._found.channels = self._names.channels()
         self._compare()
         return self._found
@@ -215,9 +224,14 @@ class _Walk:
 
     def _read_records(self, block: Block, head: ChunkHead) -> None:
         """Find what a chunk holds."""
-        records = block.read(self._file)
-        if not block.cut and head.crc and crc32(records) != head.crc:
-            raise DamageError("a chunk's checksum does not match")
+        try:
+            records = block.read(self._file)
+            if not block.cut and head.crc and crc32(records) != head.crc:
+                raise DamageError("a chunk's checksum does not match")
+        except DamageError:
+            data = self._at(block.offset, min(block.stored, _PIECE))
+            self._doubtful.add_doubtful(expand_doubtful(data, block.compression))
+            raise
         self._entries = {}
         try:
             for found in messages_in(records, self._on_inner_record):

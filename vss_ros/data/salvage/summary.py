@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vss_ros.data.salvage.compression import DamageError
@@ -18,6 +19,7 @@ from vss_ros.data.salvage.records import (
     SUMMARY_OFFSET,
     Fields,
     chunk_index,
+    messages_in,
     read_statistics,
     record_head,
 )
@@ -67,6 +69,26 @@ class Names:
             raise DamageError(
                 f'{"schema" if opcode == SCHEMA else "channel"} {number} is there in two versions'
             )
+
+    def add_doubtful(self, records: bytes) -> None:
+        """Take in schemas and channels of a damaged chunk, where nothing else tells of them.
+
+        Args:
+            records: Its records, as far as they go.
+        """
+
+        def take(opcode: int, body: bytes) -> None:
+            if opcode in {SCHEMA, CHANNEL}:
+                self.add(opcode, body)
+
+        with suppress(DamageError):
+            for _ in messages_in(records, take):
+                pass
+
+    def fill_in(self, other: Names) -> None:
+        """Take over what only others know."""
+        self._schemas = other._schemas | self._schemas
+        self._channels = other._channels | self._channels
 
     def channels(self) -> dict[int, Channel]:
         """Return the channels whose message type is known."""
