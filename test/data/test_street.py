@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,6 +13,8 @@ import pytest
 
 from vss_ros.data.bags import message_types, open_bag
 from vss_ros.data.street import Label, StreetFrame, render_drive
+from vss_ros.data.street.actors import Cast
+from vss_ros.data.street.conditions import draw_conditions
 from vss_ros.data.street.drive import majority
 from vss_ros.data.street.export import (
     CLIP_SEED,
@@ -24,17 +26,18 @@ from vss_ros.data.street.export import (
     write_bag,
     write_images,
 )
+from vss_ros.data.street.layout import Route, plan
+from vss_ros.data.street.light import hazed, weather
 from vss_ros.data.street.mesh import ball, box, tube
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
 SMALL = (90, 120)
 
 
-def drive(seed: int, frames: int = 2, **options: int) -> list[StreetFrame]:
+def drive(seed: int, frames: int = 2, **options: Any) -> list[StreetFrame]:
     pytest.importorskip('pybullet', reason='needs pybullet: pip install "vss_ros[clips]"')
     return list(render_drive(seed, frames, size=SMALL, **options))
 
@@ -60,6 +63,55 @@ def test_the_seed_decides() -> None:
         np.testing.assert_array_equal(a.image, b.image)
         np.testing.assert_array_equal(a.labels, b.labels)
     assert (first[0].labels != other[0].labels).mean() > 0.1
+
+
+def test_seeds_vary_haze_speed_traffic_turns_and_light() -> None:
+    seconds, drawn = 1.6, [draw_conditions(seed, 0, 1.6) for seed in range(60)]
+    assert drawn[3] == draw_conditions(3, 0, seconds)
+    assert {met.turn for met in drawn} == {-1, 0, 1}
+    for name, low, high in (('haze', 100, 900), ('speed', 0.1, 12), ('density', 0.5, 2), ('start', -60, -12)):
+        values = [getattr(met, name) for met in drawn]
+        assert min(values) < low, name
+        assert max(values) > high, name
+    turned = 0
+    for seed, met in enumerate(drawn):
+        route = Route(plan(np.random.default_rng(seed), met.turn, met.start))
+        ways = route.ways(round(seconds * 15), 15.0, met.speed)
+        assert ways[-1] - ways[0] <= met.speed * seconds * 1.05
+        bend = route.at(ways[-1])[2] - route.at(ways[0])[2]
+        turned += abs(bend) > 0.1
+        assert abs(bend) < 1e-6 or np.sign(bend) == met.turn
+    # Most of the 40 or so that turn at all do so within these 24 frames, unless they stand.
+    assert turned > 15
+    lights = [weather(np.random.default_rng(seed)) for seed in range(20)]
+    assert max(light.sun for light in lights) > 0.6 > 0.3 > min(light.sun for light in lights)
+    assert max(light.exposure for light in lights) > 1.5 * min(light.exposure for light in lights)
+
+
+def test_fog_dims_the_sun_and_hides_the_sky_but_not_its_brightness() -> None:
+    clear = weather(np.random.default_rng(0))
+    thin, thick = hazed(clear, 1200), hazed(clear, 60)
+    assert clear.sun > thin.sun > 2 * thick.sun
+    spread = [float(light.sky[:-8].std()) for light in (clear, thin, thick)]
+    assert spread[0] > spread[1] > 2 * spread[2]
+    assert np.allclose(thick.fog, clear.fog, rtol=0.02)
+
+
+def test_density_is_the_number_of_actors() -> None:
+    layout = plan(np.random.default_rng(1), 0, -60.0)
+    route = Route(layout)
+    ways = route.ways(20, 15.0, 7.0)
+    counts = [
+        len(Cast(np.random.default_rng(2), layout, route, ways, 15.0, density).everyone())
+        for density in (0.4, 1.0, 2.2)
+    ]
+    assert counts[0] < 0.7 * counts[1] < counts[1] < 0.7 * counts[2]
+
+
+def test_a_varied_drive_has_the_same_classes_and_looks_different() -> None:
+    (frame,) = drive(1, 1, varied=True)
+    assert frame.labels.max() < 12
+    assert (frame.image != drive_one()[0].image).mean() > 0.5
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ _EXAMPLES = """\
 examples:
   python -m vss_ros.data.street --seed 7 --frames 60 -o drive
   python -m vss_ros.data.street --seed 100 --drives 30 --frames 112 --every 8 --workers 4 -o street
+  python -m vss_ros.data.street --seed 300 --drives 20 --frames 24 --varied --workers 2 -o varied
   python -m vss_ros.data.street --bag clip           the clip that comes with the package
   python -m vss_ros.data.street --seed 3 --frames 300 --scene-change -1 --bag clip
 """
@@ -47,13 +48,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--quality', type=int, default=75, help='bag: JPEG quality (default: %(default)s)')
     parser.add_argument('--size', type=int, nargs=2, default=(360, 480), metavar=('ROWS', 'COLUMNS'))
     parser.add_argument('--fps', type=float, default=15.0)
+    parser.add_argument(
+        '--varied', action='store_true', help='draw haze, speed (0 to 14 m/s), traffic and turns more widely'
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     """Run the command line; returns the exit status."""
     options = _arguments()
-    stretch = Stretch(options.frames, options.every, tuple(options.size), options.fps)
+    stretch = Stretch(options.frames, options.every, tuple(options.size), options.fps, options.varied)
     try:
         if options.bag:
             change = options.scene_change if options.scene_change > 0 else None

@@ -62,12 +62,19 @@ class Actor:
 
 
 class Cast:
-    """Draws actors; keeps the meshes of the vehicle models."""
+    """Draws actors, ``density`` times as many as usual; keeps the meshes of the vehicle models."""
 
     def __init__(
-        self, rng: Generator, layout: Layout, route: Route, ways: NDArray[np.float64], fps: float
+        self,
+        rng: Generator,
+        layout: Layout,
+        route: Route,
+        ways: NDArray[np.float64],
+        fps: float,
+        density: float = 1.0,
     ) -> None:
         self._rng, self._layout, self._route, self._ways, self._fps = rng, layout, route, ways, fps
+        self._density = density
         self._meshes = [vehicle_mesh(model) for model in MODELS]
 
     def everyone(self) -> list[Actor]:
@@ -139,7 +146,7 @@ class Cast:
                     vehicle = self._vehicle(track)
                     actors.append(vehicle)
                     queue += vehicle.size[0] + 2.0
-                way += rng.uniform(11, 32)
+                way += rng.uniform(11, 32) / self._density
         return actors
 
     def _parked(self, edge: Edge) -> list[Actor]:
@@ -152,7 +159,8 @@ class Cast:
             x, y = edge.at(t + 2.2, -1.02)
             yaw = edge.outwards + (np.pi if towards else 0.0) + rng.normal(0, 0.015)
             actors.append(self._vehicle(Line((x, y, yaw)), (0.42, 0.22, 0.22, 0.14, 0.0)))
-            t += rng.uniform(5.2, 6.3) + (rng.uniform(4, 20) if rng.random() < 0.4 else 0.0)
+            gap = rng.uniform(5.2, 6.3) + (rng.uniform(4, 20) if rng.random() < 0.4 else 0.0)
+            t += max(gap / self._density, 5.2)
         return actors
 
     def _walkers(self, edge: Edge) -> list[Actor]:
@@ -170,5 +178,5 @@ class Cast:
                 if speed == 0.0:
                     yaw = rng.uniform(0, 2 * np.pi)
                 actors.append(self._person(Line((x, y, float(yaw)), speed, limit), speed, False, KERB))
-            t += rng.uniform(3, 10) if busy else rng.uniform(10, 25)
+            t += (rng.uniform(3, 10) if busy else rng.uniform(10, 25)) / self._density
         return actors

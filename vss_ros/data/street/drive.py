@@ -12,6 +12,7 @@ import numpy as np
 from vss_ros.data.street import ground, light, scene
 from vss_ros.data.street.actors import Actor, Cast
 from vss_ros.data.street.camera import Intrinsics, Mount, develop
+from vss_ros.data.street.conditions import draw_conditions
 from vss_ros.data.street.labels import Label, StreetFrame
 from vss_ros.data.street.layout import KERB, REACH, Route, plan
 from vss_ros.data.street.mesh import quad
@@ -155,16 +156,22 @@ def field_of_view(seed: int) -> float:
 class _Quarter:
     """Everything of one drive: the world, the route, the camera."""
 
-    def __init__(self, seed: int, *, part: int, frames: int, size: tuple[int, int], fps: float) -> None:
+    def __init__(
+        self, seed: int, *, part: int, frames: int, size: tuple[int, int], fps: float, varied: bool
+    ) -> None:
         streams = np.random.SeedSequence([seed, part]).spawn(6)
         rngs = [np.random.default_rng(s) for s in streams]
-        layout = plan(rngs[0])
+        met = draw_conditions(seed, part, frames / fps) if varied else None
+        layout = plan(rngs[0], met.turn if met else None, met.start if met else None)
         self._fps, self._size, self._noise = fps, size, rngs[5]
-        self._light = light.weather(rngs[1])
+        weather = light.weather(rngs[1])
+        self._light = light.hazed(weather, met.haze) if met else weather
         stock = scene.build(rngs[2], layout)
         self._route = Route(layout)
-        self._ways = self._route.ways(frames + 2, fps, rngs[3].uniform(5.5, 8.5))
-        self._cast = Cast(rngs[3], layout, self._route, self._ways, fps).everyone()
+        speed = rngs[3].uniform(5.5, 8.5)
+        self._ways = self._route.ways(frames + 2, fps, met.speed if met else speed)
+        density = met.density if met else 1.0
+        self._cast = Cast(rngs[3], layout, self._route, self._ways, fps, density).everyone()
         self._lens = Intrinsics.with_field((size[0] * _SCALE, size[1] * _SCALE), field_of_view(seed))
         self._mount = Mount(np.random.default_rng([seed, 3]), fps)
         field = light.shadow_field(stock.blockers, self._light)
@@ -203,6 +210,7 @@ def render_drive(
     fps: float = 15.0,
     scene_change_at: int | None = None,
     every: int = 1,
+    varied: bool = False,
 ) -> Iterator[StreetFrame]:
     """Renders a drive through a simulated street.
 
@@ -215,6 +223,7 @@ def render_drive(
         fps: Frames a second.
         scene_change_at: Number of the frame from which on the drive goes on somewhere else.
         every: Renders only every so many frames.
+        varied: Draws haze, speed, traffic and turns more widely (`conditions`).
 
     Yields:
         The frames in order of time.
@@ -230,7 +239,9 @@ def render_drive(
                 start = index if jump else 0
                 if quarter is not None:
                     quarter.world.close()
-                quarter = _Quarter(seed, part=int(jump), frames=frames - start, size=size, fps=fps)
+                quarter = _Quarter(
+                    seed, part=int(jump), frames=frames - start, size=size, fps=fps, varied=varied
+                )
             image, labels = quarter.frame(index - start)
             yield StreetFrame(image, labels, round(index * 1e9 / fps))
     finally:

@@ -22,6 +22,8 @@ from vss_ros.errors import VssError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from vss_ros.data.street.labels import StreetFrame
+
 CLIP_SEED, CLIP_FRAMES, CLIP_CHANGE = 52, 165, 112
 """The clip that comes with the package."""
 OPTICAL_FRAME = 'camera_optical_frame'
@@ -43,6 +45,8 @@ class Stretch:
     size: tuple[int, int] = (360, 480)
     """Rows and columns."""
     fps: float = 15.0
+    varied: bool = False
+    """Whether haze, speed, traffic and turns are drawn more widely."""
 
 
 @contextmanager
@@ -60,10 +64,22 @@ def _whole(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _rendered(seed: int, stretch: Stretch, scene_change_at: int | None = None) -> Iterator[StreetFrame]:
+    return render_drive(
+        seed,
+        stretch.frames,
+        size=stretch.size,
+        fps=stretch.fps,
+        scene_change_at=scene_change_at,
+        every=stretch.every,
+        varied=stretch.varied,
+    )
+
+
 def _write_drive(folder: Path, seed: int, stretch: Stretch) -> int:
     """Write one drive's images and labels; returns their number."""
     cv2.setNumThreads(1)
-    drive = render_drive(seed, stretch.frames, size=stretch.size, fps=stretch.fps, every=stretch.every)
+    drive = _rendered(seed, stretch)
     count = 0
     for frame in drive:
         name = f'seed{seed:04d}_{round(frame.stamp_ns * stretch.fps / 1e9):06d}.png'
@@ -116,14 +132,7 @@ def write_bag(
         ImportError: pybullet is missing.
     """
     field = field_of_view(seed)
-    drive = render_drive(
-        seed,
-        stretch.frames,
-        size=stretch.size,
-        fps=stretch.fps,
-        scene_change_at=scene_change_at,
-        every=stretch.every,
-    )
+    drive = _rendered(seed, stretch, scene_change_at)
     with BagWriter(target) as bag:
         bag.add_topic(IMAGE_TOPIC, COMPRESSED_IMAGE)
         bag.add_topic(INFO_TOPIC, CAMERA_INFO)

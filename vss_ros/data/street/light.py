@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CELL = 0.25
 """Size of a cell of the shadow field in metres."""
+CLEAR = 60.0
+"""Metres of haze between the street and the sun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,18 @@ def weather(rng: Generator) -> Light:
         blur=float(rng.uniform(0.35, 0.65)),
         sky=_sky(rng, sun),
     )
+
+
+def hazed(light: Light, haze: float) -> Light:
+    """Return the same light in other air: fog dims the sun and hides the sky but for its brightness.
+
+    Args:
+        light: In clear air.
+        haze: See `Light.haze`.
+    """
+    clear = np.float32(np.exp(-CLEAR / haze))
+    sky = light.sky * clear + light.fog * (1 - clear)
+    return replace(light, haze=haze, sun=light.sun * float(clear), sky=np.asarray(sky, np.float32))
 
 
 def _sky(rng: Generator, sun: float) -> Floats:
