@@ -1,4 +1,4 @@
-"""Learned motion estimators on frame pairs that nobody labelled with flow."""
+"""Learned motion estimators on frame pairs: exact flow where it is known, a searched one elsewhere."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from torch.nn.functional import avg_pool2d
 from vss_ros.engine.motion import MOTIONS, MotionEstimator, MotionField
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.view import View
-from vss_ros.training.loop import CLIP, run_epochs
-from vss_ros.training.triples import Drawable, TripleBatches
+from vss_ros.training.side_by_side import Loss, train_side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from vss_ros.data.pairs import Triple
     from vss_ros.training.recipe import Recipe
+    from vss_ros.training.triples import Drawable
 
 TEACHER = 'dis'
 PHOTOMETRIC, SMOOTH = 1.0, 0.1
-"""Weights beside the distance from the teacher."""
+"""Weights beside the endpoint error."""
 
 
 class Estimators(nn.Module):
@@ -60,10 +61,11 @@ def train_motion(
 ) -> Estimators:
     """Train motion estimators and return their averages in evaluation mode.
 
-    Neither real streets nor stills come with flow, so a searched field (DIS) is the teacher, and the image
-    itself corrects it: the previous image warped along the field has to look like the current one, and
-    neighbouring cells move alike where the image has no edge. GSVNet and the distortion-aware paper start
-    from Flying Chairs instead; its motion is not that of a drive.
+    Stills in synthetic motion come with exact flow. Real and simulated drives do not: there, and where the
+    exact flow has gaps, a searched field (DIS) is the teacher, and the image itself corrects it: the previous
+    image warped along the field has to look like the current one, and neighbouring cells move alike where the
+    image has no edge. GSVNet and the distortion-aware paper start from Flying Chairs instead; its motion is
+    not that of a drive.
 
     Args:
         recipe: What to do.
@@ -74,44 +76,46 @@ def train_motion(
         resume: Continue from the folder's checkpoint if there is one.
 
     """
-    torch.manual_seed(recipe.seed)
-    estimators.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher = MOTIONS.get(TEACHER)()
 
-    def step(triples: list[Triple], rng: np.random.Generator) -> dict[str, float]:
-        # Any two of the three frames, so that hops are near and far.
-        earlier, later = [(0, 1), (1, 2), (1, 2), (0, 2)][rng.integers(4)]
-        frames = [(t.key, t.between, t.current) for t in triples]
-        previous, current = (_view([frame[i] for frame in frames]) for i in (earlier, later))
+    def losses(triples: list[Triple], rng: np.random.Generator) -> Iterator[Loss]:
+        # Near hops and, every third time, far ones; both end in the frame that exact flow starts from.
+        far = rng.integers(3) == 0
+        flows = [t.to_key if far else t.to_between for t in triples]
+        previous = _view([t.key if far else t.between for t in triples])
+        current = _view([t.current for t in triples])
         with torch.no_grad():
-            target = teacher(previous, current)
-        losses = {}
+            target = exact_where_known(flows, teacher(previous, current))
         for name, estimator in estimators.named():
-            loss = motion_loss(estimator(previous, current), target, previous, current)
-            loss.backward()
-            nn.utils.clip_grad_norm_(estimator.parameters(), CLIP)
-            losses[name] = loss.item()
-        return losses
+            yield Loss(name, estimator, motion_loss(estimator(previous, current), target, previous, current))
 
-    groups = [{'params': list(estimators.parameters()), 'lr': recipe.rate}]
-    return run_epochs(
-        recipe,
-        estimators,
-        groups,
-        lambda _, rng: TripleBatches(recipe, data, rng),
-        step,
-        watch,
-        folder,
-        resume=resume,
-    )
+    return train_side_by_side(recipe, estimators, data, losses, watch, folder, resume=resume)
+
+
+def exact_where_known(flows: Sequence[NDArray[np.float32] | None], guess: MotionField) -> MotionField:
+    """Return what is to be learned: the exact flow, and the teacher's guess where there is none.
+
+    Args:
+        flows: Of each pair, ``(H, W, 2)`` pixels with NaN where unknown, or None (`Triple.to_key`).
+        guess: The teacher's field of all pairs.
+
+    """
+    if all(flow is None for flow in flows):
+        return guess
+    rough = guess.at(1)
+    exact = torch.full_like(rough.flow, torch.nan)
+    for pair, flow in enumerate(flows):
+        if flow is not None:
+            exact[pair] = torch.from_numpy(flow).movedim(-1, 0)
+    return MotionField(torch.where(exact.isnan(), rough.flow, exact), 1)
 
 
 def motion_loss(field: MotionField, target: MotionField, previous: View, current: View) -> Tensor:
-    """Return distance from the teacher plus photometric and smoothness terms, robust (Charbonnier) each.
+    """Return endpoint error plus photometric and smoothness terms, robust (Charbonnier) each.
 
     Args:
         field: Estimated.
-        target: The teacher's, at whatever stride.
+        target: What it should be, at whatever stride.
         previous: Where the field leads to.
         current: Where it starts.
 
