@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 Pixels = NDArray[np.uint8]
+READERS = 8
+"""Threads that read files; decoding does not hold Python's lock."""
 
 
 class FileSequence(Sequence[Pixels]):
@@ -47,6 +50,19 @@ class FileSequence(Sequence[Pixels]):
         if isinstance(place, slice):
             return FileSequence(self.paths[place], self._read)
         return self._read(self.paths[place])
+
+
+def read_together(wanted: Iterable[tuple[Sequence[Pixels], int]]) -> list[Pixels]:
+    """Return elements of sequences, in the order given; what lies on disk is read at the same time.
+
+    Args:
+        wanted: A sequence and a place in it, for each.
+
+    Raises:
+        VssError: A file is not what its reader expects.
+    """
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda item: item[0][item[1]], wanted))
 
 
 @dataclass(frozen=True, slots=True)

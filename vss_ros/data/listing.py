@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,7 @@ import simplejpeg
 
 from vss_ros.data.image_checks import PNG_MAGIC, ImageError
 from vss_ros.data.image_decoding import decode_compressed
-from vss_ros.data.labelled import FileSequence, LabelledImages, LabelledVideo
+from vss_ros.data.labelled import FileSequence, LabelledImages, LabelledVideo, read_together
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ FURTHEST = 30
 """Frames before a labelled one that are kept in touch with it; nothing is propagated further."""
 MEMORY_SHARE = 0.25
 """Of the memory that is free: data sets that need less are held, others stay on disk."""
-READERS = 8
-"""Threads that fill the memory; decoding does not hold Python's lock."""
 
 
 class Film(NamedTuple):
@@ -187,8 +184,8 @@ def consecutive(numbers: Sequence[int], step: int = 1) -> list[int]:
 
 def _held(paths: Sequence[Path], read: Callable[[Path], Pixels]) -> list[Pixels]:
     """Read all files."""
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(read, paths))
+    files = FileSequence(paths, read)
+    return read_together((files, place) for place in range(len(files)))
 
 
 def _read_image(path: Path) -> Pixels:

@@ -24,16 +24,20 @@ MOVABLE = frozenset(
         'bicyclist',
         'bus',
         'car',
+        'child',
         'human',
         'motorcycle',
+        'motorcyclescooter',
         'moving car',
         'pedestrian',
         'person',
         'rider',
+        'suvpickuptruck',
         'truck',
+        'truck_bus',
     }
 )
-"""Names of classes that move on their own, in any of the shipped tables."""
+"""Names of classes that move on their own, in any of the shipped tables, in lower case."""
 MIXED = 0.5
 """Pixels between the motions of neighbours from which on they are motions of different things."""
 
@@ -77,8 +81,9 @@ class StillPairs:
     ) -> None:
         """Cut the movable objects out of the stills."""
         self._stills, self._variety, self._with_flow = stills, variety or Variety(), with_flow
-        self._sky = classes.names.index('sky') if 'sky' in classes.names else None
-        movable = tuple(i for i, name in enumerate(classes.names) if name in MOVABLE)
+        names = [name.casefold() for name in classes.names]
+        self._sky = names.index('sky') if 'sky' in names else None
+        movable = tuple(i for i, name in enumerate(names) if name in MOVABLE)
         self._cutouts: list[Cutout] = cut_objects(stills, movable)
 
     def __len__(self) -> int:

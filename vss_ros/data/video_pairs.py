@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vss_ros.data.labelled import read_together
 from vss_ros.data.pairs import Triple, cropped, draw_between
 from vss_ros.errors import VssError
 
@@ -47,8 +48,7 @@ class VideoPairs:
         chosen = int(usable[index % len(usable)])
         distance = int(rng.integers(distances[0], min(distances[1], self._reach[chosen]) + 1))
         between = draw_between(distance, rng)
-        place, frames = self._video.places[chosen], self._video.frames
-        triple = Triple(
-            frames[place - distance], frames[place - between], frames[place], self._video.labels[chosen]
-        )
-        return cropped(triple, crop, rng)
+        place, video = self._video.places[chosen], self._video
+        frames = [(video.frames, place - before) for before in (distance, between, 0)]
+        key, middle, current, labels = read_together([*frames, (video.labels, chosen)])
+        return cropped(Triple(key, middle, current, labels), crop, rng)

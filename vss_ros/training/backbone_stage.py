@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import interpolate, kl_div
 
 from vss_ros.data.augment import random_view
+from vss_ros.data.labelled import read_together
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
@@ -153,7 +154,9 @@ def _stack(
     chosen: list[Choice], recipe: Recipe, void: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Augment and stack: normalised images ``(N, 3, *crop)`` and ids ``(N, *crop)``."""
-    views = [random_view(d.images[i], d.labels[i], recipe.crop, rng, void) for d, i in chosen]
+    pixels = read_together([(d.images, i) for d, i in chosen] + [(d.labels, i) for d, i in chosen])
+    stills = zip(pixels[: len(chosen)], pixels[len(chosen) :], strict=True)
+    views = [random_view(image, labels, recipe.crop, rng, void) for image, labels in stills]
     images = torch.from_numpy(np.stack([image for image, _ in views]))
     labels = torch.from_numpy(np.stack([label for _, label in views])).long()
     return normalise(images, IMAGENET), labels

@@ -28,7 +28,7 @@ class Recipe:
     backbone: str = ''
     """Stage ``backbone``: the registered network."""
     classes: str = 'camvid11'
-    """Class table in ``config/classes``, or the path of another YAML file like those."""
+    """Class table in ``config/classes``, or another YAML file like those, by its path from the recipe."""
     seed: int = 0
     epochs: int = 40
     batch: int = 8
@@ -92,6 +92,9 @@ def read_recipe(path: Path) -> Recipe:
     for kind, brief in (('data', None), ('evaluate', 'split')):
         if isinstance(raw.get(kind), dict):
             raw[kind] = {str(name): _spelled_out(value, brief) for name, value in raw[kind].items()}
+    own_table = path.parent / str(raw.get('classes', ''))
+    if own_table.is_file():
+        raw['classes'] = str(own_table)
     faults = faults_of(raw, fields(Recipe))
     if faults:
         msg = f'{path}: {"; ".join(faults)}'

@@ -6,6 +6,7 @@ import platform
 import subprocess
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -123,11 +124,20 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         input_size=job.sets.size,
         mean=IMAGENET.mean,
         std=IMAGENET.std,
-        classes=recipe.classes,
+        classes=_table_of_card(job),
         class_names=tuple(table.names),
         scores=scores,
     )
     return [(card, model)]
+
+
+def _table_of_card(job: Job) -> str:
+    """Return what the card shall say of its classes; a table of one's own is copied beside it."""
+    classes = job.recipe.classes
+    if not classes.endswith(('.yaml', '.yml')):
+        return classes
+    job.output.mkdir(parents=True, exist_ok=True)
+    return str(copyfile(classes, job.output / f'{job.recipe.model}.classes.yml'))
 
 
 def _trained_backbone(card: ModelCard) -> Backbone:
