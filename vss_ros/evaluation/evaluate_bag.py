@@ -20,6 +20,7 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import Track
 from vss_ros.engine.labels import resize_labels
 from vss_ros.errors import VssError
+from vss_ros.evaluation.frame_pictures import WorstFrames
 from vss_ros.evaluation.input_frames import open_input
 from vss_ros.evaluation.operations import frame_operations
 from vss_ros.evaluation.reference import per_frame_labels
@@ -73,12 +74,13 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
     frames = open_input(path, config)
     table = load_classes(built.card.classes)
     scorer = Scorer(len(table), table.void_id, at_camera=frames.truth != 'per_frame')
-    clock = _Clock()
+    clock, worst = _Clock(), WorstFrames(table)
     for frame, truth in _with_truth(frames, config):
         if not scorer.rows:
             _warm_up(built, frame)
         answer = clock.step(built, frame)
-        scorer.add(frame, answer, truth)
+        row = scorer.add(frame, answer, truth)
+        worst.offer(row, frame.image, truth, answer.labels)
         if on_frame is not None:
             on_frame()
     if not scorer.rows:
@@ -88,7 +90,7 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
             f'expected masks with the stamps or names of the images of {path}, got none that fits; '
             'name the mask topic or folder, or compare with the per-frame network by --agreement'
         )
-    result = _result(path, frames, scorer, table)
+    result = replace(_result(path, frames, scorer, table), pictures=worst.pictures)
     with torch.inference_mode():
         size = (answer.labels.shape[0], answer.labels.shape[1])
         operations = frame_operations(built.segmenter.parts, size, built.device)
@@ -166,8 +168,13 @@ def _result(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) 
 
 
 def _with_operations(result: InputResult, operations: FrameOperations) -> InputResult:
-    total = sum(operations.by_track[Track(row.track)] for row in result.rows)
-    return replace(result, flops=total, flops_whole=operations.whole * result.frames)
+    spent = [(row.is_key_frame, operations.by_track[Track(row.track)]) for row in result.rows]
+    return replace(
+        result,
+        flops=sum(flops for _, flops in spent),
+        flops_whole=operations.whole * result.frames,
+        flops_key=sum(flops for is_key, flops in spent if is_key),
+    )
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

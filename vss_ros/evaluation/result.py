@@ -74,6 +74,19 @@ def rounded(value: float | None) -> float | None:
 
 
 @dataclass(frozen=True)
+class FramePicture:
+    """One frame to look at, small; every picture is a file's bytes in Base64."""
+
+    frame_index: int
+    image: str
+    """The camera's, a JPEG."""
+    truth: str
+    """In the classes' colours, a PNG."""
+    mask: str
+    """The answer, likewise."""
+
+
+@dataclass(frozen=True)
 class InputResult:
     """One input under one configuration: everything that does not depend on a clock."""
 
@@ -112,7 +125,11 @@ class InputResult:
     """Of all frames, slow track included; a multiply-add counts two."""
     flops_whole: int = 0
     """Of the whole network on every frame."""
+    flops_key: int = 0
+    """Of ``flops``, those of key frames."""
     rows: tuple[FrameRow, ...] = ()
+    pictures: tuple[FramePicture, ...] = ()
+    """Of the frames of lowest score, worst first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -125,6 +142,7 @@ class InputResult:
         plain = {name: value for name, value in values.items() if name in known}
         plain['class_names'] = tuple(plain.get('class_names', ()))
         plain['rows'] = tuple(FrameRow(**row) for row in plain.get('rows', ()))
+        plain['pictures'] = tuple(FramePicture(**picture) for picture in plain.get('pictures', ()))
         for name in ('distance_confusion', 'pda'):
             plain[name] = {int(distance): counts for distance, counts in plain.get(name, {}).items()}
         return cls(**plain)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from itertools import chain
+from itertools import chain, pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from vss_ros.evaluation.boundary import BoundaryFScore
 from vss_ros.evaluation.confusion import ConfusionMatrix
+from vss_ros.evaluation.frame_pictures import WORST_FRAMES
 from vss_ros.evaluation.intervals import interval_scores
 from vss_ros.evaluation.latency import percentiles
 from vss_ros.evaluation.result import InputResult, InputTiming, rounded
@@ -20,9 +22,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from vss_ros.evaluation.configuration import EvaluationConfig
-    from vss_ros.evaluation.result import Counts, Evaluated
+    from vss_ros.evaluation.result import Counts, Evaluated, FrameRow
 
-WORST_FRAMES = 10
 ABOUT_INPUTS = ('path', 'sha256', 'truth', 'frames', 'scored', 'rejected', 'partial', 'failed', 'reason')
 PER_FRAME = 'per_frame'
 
@@ -53,6 +54,7 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
         'config': config.to_dict(),
         'inputs': [{name: getattr(result, name) for name in ABOUT_INPUTS} for result in results],
         'truth': kind,
+        'frame_interval_ms': _frame_interval([row for _, row in rows]),
         'frames': counts.frames,
         'key_frames': counts.key_frames,
         'key_frame_rate': rounded(counts.key_frame_rate),
@@ -60,6 +62,8 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
         'distances': {str(distance): frames for distance, frames in counts.distances.items()},
         'drops': counts.drops,
         'flops_ratio': _ratio(sum(r.flops for r in good), sum(r.flops_whole for r in good)),
+        'flops_ratio_key': _flops_ratio(good, keys=True),
+        'flops_ratio_nonkey': _flops_ratio(good, keys=False),
     }
     summary |= _scores(scored, kind)
     others = [result for result in good if not _is_scored(result, kind)]
@@ -69,6 +73,12 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
     summary['worst'] = worst_frames(results, kind)
     summary['decisions'] = [{'input': number} | asdict(row) for number, row in rows]
     return summary
+
+
+def _frame_interval(rows: Sequence[FrameRow]) -> float | None:
+    """Return the median time from frame to frame, milliseconds; None without two frames of a stream."""
+    steps = [now.stamp_ns - last.stamp_ns for last, now in pairwise(rows) if not now.starts_stream]
+    return round(median(steps) / 1e6, 3) if steps else None
 
 
 def _kind_of_truth(good: Sequence[InputResult]) -> str:
@@ -217,7 +227,17 @@ def _streaming(good: Sequence[Evaluated]) -> dict[str, Any] | None:
     }
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def _flops_ratio(good: Sequence[InputResult], *, keys: bool) -> float | None:
+    """Return mean FLOPs of a key frame, or of another, over those of the whole network."""
+    part, whole = 0.0, 0.0
+    for result in good:
+        frames = sum(row.is_key_frame == keys for row in result.rows)
+        part += result.flops_key if keys else result.flops - result.flops_key
+        whole += result.flops_whole * frames / max(result.frames, 1)
+    return _ratio(part, whole)
+
+
+def _ratio(part: float, whole: float) -> float | None:
     return rounded(part / whole) if whole else None
 
 
