@@ -9,11 +9,11 @@ from math import isnan, nan
 from typing import Any
 
 from vss_ros.engine.build import SegmenterConfig
+from vss_ros.engine.device import choose_device
 from vss_ros.engine.propagation.base import NO_PROPAGATION
+from vss_ros.engine.threads import default_threads
 from vss_ros.errors import VssError
 
-RUNTIME_SETTINGS = ('threads',)
-"""Settings that change how long a run takes and nothing else: no part of a configuration's identity."""
 PDA_DISTANCES = tuple(range(11))
 """Propagation distances of ``--pda``, frames."""
 
@@ -71,12 +71,24 @@ class EvaluationConfig:
             segmenter = replace(segmenter, slow_delay=1)
         return replace(self, segmenter=segmenter)
 
+    def resolved(self) -> EvaluationConfig:
+        """Return the same configuration with this machine's choice of device and threads written out.
+
+        Both belong to it: they change sums in their last bits, and so now and then a label. The fast track
+        has as many threads as in the node, where the slow track needs its own.
+
+        Raises:
+            VssError: The device is not there.
+        """
+        segmenter = self.canonical().segmenter
+        threads = segmenter.threads or default_threads(background=segmenter.track == 'fast_slow')
+        device = str(choose_device(segmenter.device))
+        return replace(self, segmenter=replace(self.segmenter, threads=threads, device=device))
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, a threshold of NaN as None, without ``RUNTIME_SETTINGS``."""
+        """Return plain values for JSON, a threshold of NaN as None."""
         values = asdict(self)
         segmenter = values.pop('segmenter')
-        for setting in RUNTIME_SETTINGS:
-            del segmenter[setting]
         if isnan(segmenter['threshold']):
             segmenter['threshold'] = None
         if segmenter['size'] is not None:
@@ -85,7 +97,7 @@ class EvaluationConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EvaluationConfig:
-        """Return the configuration that ``to_dict`` described, with default runtime settings."""
+        """Return the configuration that ``to_dict`` described."""
         segmenter = dict(values['segmenter'])
         if segmenter['threshold'] is None:
             segmenter['threshold'] = nan

@@ -7,6 +7,7 @@ import signal
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def run_jobs(
     store: str | None,
     *,
     workers: int = 1,
-    on_frame: Callable[[], None] | None = None,
+    on_frame: Callable[[Job], None] | None = None,
 ) -> Iterator[tuple[Job, Evaluated]]:
     """Yield each job with its result as it is done; results do not depend on the number of workers.
 
@@ -47,14 +48,15 @@ def run_jobs(
         jobs: Those of one input beside each other: frames decoded for one serve the next.
         store: Folder of the results; None for none.
         workers: Processes; 1 runs everything in this one, where nothing disturbs the times.
-        on_frame: Called in this process for every frame that was computed.
+        on_frame: Called in this process with the job for every frame that was computed.
 
     Raises:
         VssError: A segmenter cannot be built.
     """
     if workers <= 1:
         for job in jobs:
-            yield job, evaluate_stored(job.path, job.config, store, on_frame)
+            count = None if on_frame is None else partial(on_frame, job)
+            yield job, evaluate_stored(job.path, job.config, store, count)
         return
     pool = _Pool(jobs, store, on_frame)
     try:
@@ -94,7 +96,9 @@ class _Worker:
 class _Pool:
     """Hands jobs out; a worker that dies takes no more with it than its own attempt."""
 
-    def __init__(self, jobs: Sequence[Job], store: str | None, on_frame: Callable[[], None] | None) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], store: str | None, on_frame: Callable[[Job], None] | None
+    ) -> None:
         self._jobs = deque(jobs)
         self._store, self._on_frame = store, on_frame
         self._deaths: Counter[Job] = Counter()
@@ -137,8 +141,8 @@ class _Pool:
         except (EOFError, OSError):
             return self._bury(worker)
         if message is None:
-            if self._on_frame is not None:
-                self._on_frame()
+            if self._on_frame is not None and job is not None:
+                self._on_frame(job)
             return None
         if isinstance(message, str):
             raise VssError(message)

@@ -74,9 +74,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def result_key(path: Path, config: EvaluationConfig) -> str:
-    """Return the SHA-256 of what a result depends on: input, configuration, weights, code, threads.
-
-    Threads change no label, but every time.
+    """Return the SHA-256 of what a result depends on: input, configuration, weights, code.
 
     Raises:
         VssError: The input cannot be opened, or the segmenter cannot be built.
@@ -88,7 +86,6 @@ def result_key(path: Path, config: EvaluationConfig) -> str:
         config.digest(),
         weights_digest(config.segmenter, built),
         code_digest(),
-        str(config.segmenter.threads),
     )
     return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
 

@@ -173,14 +173,16 @@ def _reference_name(config: EvaluationConfig, found: list[EvaluationConfig]) -> 
 def checked(configurations: Iterable[EvaluationConfig]) -> Sweep:
     """Return what can be built and, with its sentence, what cannot.
 
-    Built for once and forgotten: what is refused here is refused by the very code that runs it.
+    Built for once and forgotten: what is refused here is refused by the very code that runs it. What is
+    left open, device and threads, is settled here.
     """
     good, refused = [], []
     for config in configurations:
         try:
-            build_segmenter(config.segmenter).segmenter.close()
+            ready = config.resolved()
+            build_segmenter(ready.segmenter).segmenter.close()
         except VssError as error:
             refused.append(Refused(config, str(error)))
         else:
-            good.append(config)
+            good.append(ready)
     return Sweep(tuple(good), tuple(refused))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.engine.propagation.base import NO_PROPAGATION
@@ -92,6 +93,31 @@ def judge(found: Sequence[Candidate], score_name: str = 'mIoU') -> Verdict | Non
         accurate=min(accurate, key=lambda candidate: candidate.worst_ms).name if accurate else '',
         score_name=score_name,
     )
+
+
+def slow_track_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> str:
+    """Return a warning where the simulated slow track answers sooner than this machine could, else nothing.
+
+    The delay is part of a configuration, so that results repeat; whether it is true is a matter of clocks:
+    the whole network's median time on every frame, which the model's per-frame configuration tells.
+    """
+    whole = {
+        result['config']['segmenter']['model']: timing['latency_steady_ms'].get('p50')
+        for result, timing in zip(results, timings, strict=True)
+        if result['config']['segmenter']['propagation'] == NO_PROPAGATION
+    }
+    for result in results:
+        segmenter, interval = result['config']['segmenter'], result['frame_interval_ms']
+        milliseconds = whole.get(segmenter['model'])
+        if segmenter['track'] != 'fast_slow' or segmenter['propagation'] == NO_PROPAGATION:
+            continue
+        if milliseconds and interval and milliseconds > segmenter['slow_delay'] * interval:
+            return (
+                f'{segmenter["model"]} takes {milliseconds:.0f} ms here, more than the slow track has: '
+                f'{segmenter["slow_delay"]} frame(s) of {interval:.0f} ms; '
+                f'--slow-delay {ceil(milliseconds / interval)} is what this machine can do'
+            )
+    return ''
 
 
 def sentences(verdict: Verdict, found: Sequence[Candidate]) -> list[str]:

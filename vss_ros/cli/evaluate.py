@@ -1,0 +1,201 @@
+"""Replay bags, videos and image folders: how accurate, how late, how steady, at which cost.
+
+Inputs are rosbag2 bags (MCAP, sqlite3; a folder of them stands for all), videos, image folders and the
+layouts of CamVid and Cityscapes. The truth is the masks on a bag's mask topic or beside the images, those
+in --masks DIR or, where nobody drew any, the per-frame network's answers: the score is then called
+agreement. Time is the input's own and the slow track is simulated, so that two runs give the same bytes;
+measured times are kept apart. With -o a stopped run goes on where it was when the command is given again.
+Exit status: 0, 1 where an input could not, or only in part, be evaluated, 2 where none could.
+
+Examples:
+  vss evaluate street_bag
+  vss evaluate bags/ -o out --sweep config/experiments/sweep.yaml
+  vss evaluate drive.mp4 --masks labels/ --track blocking --scheduler fixed_interval --interval 5
+  vss evaluate camvid/val --pda --json result.json
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
+from vss_ros.cli.output import add_json_argument, write_json
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from vss_ros.evaluation.configuration import EvaluationConfig
+    from vss_ros.evaluation.outputs import Evaluation
+    from vss_ros.evaluation.pool import Job
+    from vss_ros.evaluation.result import Evaluated
+    from vss_ros.evaluation.sweep import Sweep
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('inputs', type=Path, nargs='+', metavar='INPUT', help='bag, video or image folder')
+    parser.add_argument(
+        '-o', '--output', type=Path, metavar='DIR', help='folder of results; what it holds is not done again'
+    )
+    parser.add_argument(
+        '--fresh', action='store_true', help='do again what the folder holds, and time it anew'
+    )
+    parser.add_argument(
+        '--sweep', type=Path, metavar='FILE', help='evaluate the configurations of this YAML file'
+    )
+    parser.add_argument(
+        '--masks', type=Path, metavar='DIR',
+        help='true masks, for several inputs in folders called like them; for bags and videos called by '
+        'stamp or frame number',
+    )  # fmt: skip
+    parser.add_argument(
+        '--agreement', action='store_true', help='compare with the per-frame network even where masks are'
+    )
+    parser.add_argument('--pda', action='store_true', help='also accuracy over propagation distance')
+    parser.add_argument('--image-topic', default='', metavar='TOPIC', help='where a bag has several')
+    parser.add_argument('--mask-topic', default='', metavar='TOPIC', help='where a bag has several')
+    parser.add_argument('--fps', type=float, default=15.0, help='rate of image folders (default: 15)')
+    parser.add_argument(
+        '--workers', type=int, default=1, metavar='N',
+        help="processes of --threads each; more than one are sooner done but disturb one another's times "
+        '(default: 1)',
+    )  # fmt: skip
+    add_segmenter_arguments(parser)
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate; returns the exit status."""
+    from vss_ros.evaluation.inputs import expand
+    from vss_ros.evaluation.outputs import Evaluation, check_folder, write_evaluation
+    from vss_ros.evaluation.text_table import text_of
+
+    if args.workers < 1:
+        raise VssError(f'expected --workers of 1 or more, got {args.workers}')
+    if args.output is not None:
+        check_folder(args.output)
+    sweep = _sweep(args)
+    inputs = expand(args.inputs)
+    try:
+        found = _evaluate(inputs, sweep, args)
+    except KeyboardInterrupt:
+        if args.output is not None:
+            print('vss: the same command goes on from here', file=sys.stderr)
+        raise
+    evaluation = Evaluation.of(found, sweep.refused)
+    if args.output is not None:
+        write_evaluation(evaluation, args.output)
+    write_json(args.json, _for_machines(evaluation, sweep=args.sweep is not None))
+    print(text_of(evaluation), file=sys.stderr if str(args.json) == '-' else sys.stdout)
+    return _status(evaluation)
+
+
+def _sweep(args: argparse.Namespace) -> Sweep:
+    """Return the configurations to run, in order, and those that cannot."""
+    from vss_ros.engine.build import build_segmenter
+    from vss_ros.evaluation.configuration import EvaluationConfig
+    from vss_ros.evaluation.sweep import Sweep, checked, read_sweep, with_references
+
+    segmenter = segmenter_config(args)
+    base = EvaluationConfig(
+        segmenter=segmenter,
+        name=segmenter.propagation,
+        image_topic=args.image_topic,
+        mask_topic=args.mask_topic,
+        masks='' if args.masks is None else str(args.masks),
+        agreement=args.agreement,
+        fps=args.fps,
+        pda=args.pda,
+    )
+    if args.sweep is None:
+        build_segmenter(segmenter).segmenter.close()  # what cannot be built is said before an input is read
+        return Sweep((base.resolved(),))
+    sweep = checked(with_references(read_sweep(args.sweep, base)))
+    if not sweep.configurations:
+        raise VssError(f'{args.sweep}: all is refused, the first because: {sweep.refused[0].reason}')
+    return sweep
+
+
+def _evaluate(
+    inputs: list[Path], sweep: Sweep, args: argparse.Namespace
+) -> list[tuple[EvaluationConfig, list[Evaluated]]]:
+    """Run every configuration over every input, under a progress bar."""
+    from tqdm import tqdm
+
+    from vss_ros.evaluation.outputs import STORE
+    from vss_ros.evaluation.pool import Job, run_jobs
+
+    store = None if args.output is None else args.output / STORE
+    if store is not None and args.fresh:
+        for file in store.glob('*.json'):
+            file.unlink()
+    _warn_of_too_many(args.workers, sweep)
+    jobs = [Job(str(path), config) for path in inputs for config in sweep.configurations]
+    expected = _expected(inputs, sweep.configurations[0])
+    counted: Counter[Job] = Counter()
+    found: dict[Job, Evaluated] = {}
+    total = sum(expected[job.path] for job in jobs)
+    with tqdm(total=total, unit='frame', desc='evaluating', disable=None) as bar:
+
+        def count(job: Job) -> None:
+            counted[job] += 1
+            bar.update()
+
+        folder = None if store is None else str(store)
+        for job, evaluated in run_jobs(jobs, folder, workers=args.workers, on_frame=count):
+            found[job] = evaluated
+            # What was stored, or broke off, takes no time any more.
+            bar.total -= expected[job.path] - counted[job]
+            bar.set_postfix_str(job.config.name, refresh=True)
+    return [(config, [found[Job(str(path), config)] for path in inputs]) for config in sweep.configurations]
+
+
+def _warn_of_too_many(workers: int, sweep: Sweep) -> None:
+    """Say what to do where the workers have more threads than there are cores."""
+    cores = os.cpu_count() or 1
+    threads = max(config.segmenter.threads for config in sweep.configurations)
+    # Not done here: the number of threads changes sums in their last bits, the number of workers must not.
+    if workers > 1 and workers * threads > cores:
+        better = max(cores // workers, 1)
+        print(
+            f'vss: {workers} workers of {threads} threads share {cores} cores; add --threads {better}',
+            file=sys.stderr,
+        )
+
+
+def _expected(inputs: list[Path], config: EvaluationConfig) -> dict[str, int]:
+    """Return the frames that each input promises, 0 where it does not say or does not open."""
+    from vss_ros.evaluation.input_frames import InputFrames
+
+    frames = {}
+    for path in inputs:
+        try:
+            frames[str(path)] = InputFrames(path, config).frame_count or 0
+        except (VssError, OSError):
+            frames[str(path)] = 0
+    return frames
+
+
+def _for_machines(evaluation: Evaluation, *, sweep: bool) -> dict[str, Any]:
+    """Return what ``--json`` writes: one configuration, or the verdict over all of them."""
+    configurations = evaluation.merged()
+    if not sweep:
+        return configurations[0]
+    return {
+        'verdict': evaluation.measured['verdict'],
+        'configurations': configurations,
+        'refused': evaluation.refused,
+    }
+
+
+def _status(evaluation: Evaluation) -> int:
+    """Return 0, 1 where an input is not whole, 2 where nothing could be evaluated."""
+    entries = [entry for result in evaluation.results for entry in result['inputs']]
+    if all(entry['failed'] for entry in entries):
+        return 2
+    return int(any(entry['failed'] or entry['partial'] or entry['rejected'] for entry in entries))
