@@ -152,6 +152,7 @@ def _result(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) 
         sha256=frames.sha256,
         truth=frames.truth,
         class_names=table.names,
+        class_colours=tuple('#{:02x}{:02x}{:02x}'.format(*colour) for colour in table.colours.tolist()),
         void_id=table.void_id,
         frames=len(scorer.rows),
         scored=scorer.scored,

@@ -97,6 +97,8 @@ class InputResult:
     truth: str = ''
     """``masks`` (the input's own), ``folder``, ``per_frame`` (agreement only), empty after an error."""
     class_names: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    """In which each is drawn, as ``#rrggbb``."""
     void_id: int = 255
     """True label of pixels that count nowhere."""
     frames: int = 0
@@ -140,7 +142,8 @@ class InputResult:
         """Return what ``to_dict`` described, also after a way through JSON, whose keys are texts."""
         known = {entry.name for entry in fields(cls)}
         plain = {name: value for name, value in values.items() if name in known}
-        plain['class_names'] = tuple(plain.get('class_names', ()))
+        for name in ('class_names', 'class_colours'):
+            plain[name] = tuple(plain.get(name, ()))
         plain['rows'] = tuple(FrameRow(**row) for row in plain.get('rows', ()))
         plain['pictures'] = tuple(FramePicture(**picture) for picture in plain.get('pictures', ()))
         for name in ('distance_confusion', 'pda'):

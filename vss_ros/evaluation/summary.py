@@ -106,6 +106,7 @@ def _scores(scored: Sequence[InputResult], kind: str) -> dict[str, Any]:
         'pixel_accuracy': rounded(matrix.pixel_accuracy),
         'class_accuracy': rounded(matrix.class_accuracy),
         'per_class_iou': {name: rounded(v) for name, v in zip(names, matrix.per_class_iou, strict=True)},
+        'class_colours': dict(zip(names, scored[0].class_colours, strict=False)),
         'confusion': matrix.counts.tolist(),
         'boundary_f': _boundary(scored, names),
         'distance_miou': {str(distance): rounded(v) for distance, v in by_distance.items()},
