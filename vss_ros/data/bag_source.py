@@ -136,7 +136,7 @@ class BagSource(Source):
             index += 1
         if self._video is not None and self._video.waited:
             _log.warning('%s: %d packets left out for want of an I-frame', self.path, self._video.waited)
-        masks.finish()
+        masks.finish(all_came=first is None)
         if first is not None and not index:
             raise VssError(
                 f'{self.path}: no image on {self._image.topic} can be used, the first because: {first}'

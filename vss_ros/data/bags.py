@@ -13,7 +13,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from vss_ros.data.salvage.metadata import METADATA, STORAGE_SUFFIXES, is_unfinished, refuse_outside
+from vss_ros.data.salvage.metadata import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
 from vss_ros.data.salvage.seal import seal
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
@@ -117,10 +117,13 @@ def open_bag(path: Path) -> Iterator[Reader]:
     Raises:
         VssError: It is missing, incomplete or no bag, or names files outside of its folder.
     """
-    refuse_outside(path)
     try:
+        if path.is_dir():
+            read_metadata(path)
         reader = Reader(path)
         reader.open()
+    except VssError:
+        raise
     except Exception as error:  # a damaged file raises many kinds, struct.error among them
         raise _damaged(path, error) from error
     try:

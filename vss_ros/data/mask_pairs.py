@@ -74,15 +74,19 @@ class MaskPairs:
         self._pairs += 1
         return mask
 
-    def finish(self) -> None:
-        """Judge the masks when all images have come.
+    def finish(self, *, all_came: bool) -> None:
+        """Judge the masks when there are no more images.
+
+        Args:
+            all_came: Whether no image was left out as damaged.
 
         Raises:
             VssError: None belonged to an image.
         """
         self._refuse_misfits()
         self._unpaired += self._held is not None
-        self._refuse_strangers()
+        if all_came:
+            self._refuse_strangers()
 
     def _advance(self) -> None:
         """Take the next mask."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,13 @@ COMPRESSED: Final = '.zstd'
 _SIDECARS: Final = ('-wal', '-shm', '-journal')
 _LIMIT: Final = 16 * 2**20
 """Most bytes of a metadata.yaml: a thousand topics take one megabyte."""
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Knows plain data only, and no merging of mappings, which a few lines can make grow without end."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave ``<<`` a key of its own, which has no constructor."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,9 @@ def read_metadata(folder: Path) -> Metadata:
     try:
         if path.stat().st_size > _LIMIT:
             raise DamageError(f'{METADATA} has more than {_LIMIT} bytes')
-        content = yaml.safe_load(path.read_bytes())['rosbag2_bagfile_information']
-        names = [str(name) for name in content['relative_file_paths']]
-        named = [*names, *(str(entry['path']) for entry in content.get('files') or [])]
+        content = yaml.load(path.read_bytes(), _Loader)['rosbag2_bagfile_information']
+        names = [_text(name) for name in content['relative_file_paths']]
+        named = [*names, *(_text(entry['path']) for entry in content.get('files') or [])]
     except FileNotFoundError as error:
         raise DamageError(f'{METADATA} is missing') from error
     except (
@@ -70,16 +76,6 @@ def read_metadata(folder: Path) -> Metadata:
         return _metadata(content, names)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamageError(f'{METADATA} does not read ({_first_line(error)})') from error
-
-
-def refuse_outside(folder: Path) -> None:
-    """Refuse a bag folder whose metadata.yaml points outside of it, and nothing else.
-
-    Raises:
-        VssError: It does.
-    """
-    with suppress(DamageError):  # whoever reads the bag finds out
-        read_metadata(folder)
 
 
 def storage_files(folder: Path) -> list[Path]:
@@ -105,7 +101,7 @@ def _metadata(content: dict[str, Any], names: list[str]) -> Metadata:
     counts: dict[Channel, int] = {}
     for entry in content['topics_with_message_count']:
         topic = entry['topic_metadata']
-        channel = Channel(str(topic['name']), str(topic['type']))
+        channel = Channel(_text(topic['name']), _text(topic['type']))
         counts[channel] = counts.get(channel, 0) + int(entry['message_count'])
     return Metadata(
         # Before version 4 paths began with the bag's own name.
@@ -123,6 +119,13 @@ def _refuse_outside(name: str, path: Path) -> None:
             f'expected names of files within its folder in {path}, got {name!r}; do not use this bag, or '
             f'correct relative_file_paths'
         )
+
+
+def _text(value: object) -> str:
+    """Return a text; nothing else is turned into one, which for lists of lists of lists may have no end."""
+    if not isinstance(value, str):
+        raise TypeError(f'a text is a {type(value).__name__}')
+    return value
 
 
 def _first_line(error: Exception) -> str:
