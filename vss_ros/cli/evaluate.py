@@ -170,12 +170,12 @@ def _warn_of_too_many(workers: int, sweep: Sweep) -> None:
 
 def _expected(inputs: list[Path], config: EvaluationConfig) -> dict[str, int]:
     """Return the frames that each input promises, 0 where it does not say or does not open."""
-    from vss_ros.evaluation.input_frames import InputFrames
+    from vss_ros.evaluation.input_frames import open_input
 
     frames = {}
-    for path in inputs:
+    for path in reversed(inputs):  # the first stays open for what comes next
         try:
-            frames[str(path)] = InputFrames(path, config).frame_count or 0
+            frames[str(path)] = open_input(path, config).frame_count or 0
         except (VssError, OSError):
             frames[str(path)] = 0
     return frames

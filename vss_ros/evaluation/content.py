@@ -31,7 +31,7 @@ FileStates = tuple[tuple[str, int, int], ...]
 def file_states(paths: Iterable[Path]) -> FileStates:
     """List the files at or below some paths, in order, with what tells whether they have changed."""
     files = []
-    for path in paths:
+    for path in (path for path in paths if path.exists()):
         below = [path] if path.is_file() else sorted(file for file in path.rglob('*') if file.is_file())
         files += [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in below]
     return tuple(files)

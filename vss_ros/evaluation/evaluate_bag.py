@@ -20,9 +20,11 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import Track
 from vss_ros.engine.labels import resize_labels
 from vss_ros.errors import VssError
+from vss_ros.evaluation.curves import DistanceAccuracy
 from vss_ros.evaluation.frame_pictures import WorstFrames
 from vss_ros.evaluation.input_frames import open_input
 from vss_ros.evaluation.operations import frame_operations
+from vss_ros.evaluation.pda import PropagationAccuracy
 from vss_ros.evaluation.reference import per_frame_labels
 from vss_ros.evaluation.result import Evaluated, InputResult, InputTiming
 from vss_ros.evaluation.scoring import Scorer
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from vss_ros.evaluation.configuration import EvaluationConfig
     from vss_ros.evaluation.input_frames import InputFrames
     from vss_ros.evaluation.operations import FrameOperations
+    from vss_ros.evaluation.result import Counts
 
     OnFrame = Callable[[], None]
 
@@ -90,7 +93,8 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
             f'expected masks with the stamps or names of the images of {path}, got none that fits; '
             'name the mask topic or folder, or compare with the per-frame network by --agreement'
         )
-    result = replace(_result(path, frames, scorer, table), pictures=worst.pictures)
+    pda = _pda(frames, config, built, scorer) if config.pda else {}
+    result = replace(_result(path, frames, scorer, table), pictures=worst.pictures, pda=pda)
     with torch.inference_mode():
         size = (answer.labels.shape[0], answer.labels.shape[1])
         operations = frame_operations(built.segmenter.parts, size, built.device)
@@ -136,6 +140,17 @@ def _with_truth(
     references = per_frame_labels(frames, config)
     for (frame, _), reference in zip(frames, references, strict=True):
         yield frame, reference.labels()
+
+
+def _pda(frames: InputFrames, config: EvaluationConfig, built: Built, scorer: Scorer) -> dict[int, Counts]:
+    """Return the counts of the PDA curve, measured over the same frames once more."""
+    accuracy = DistanceAccuracy(scorer.confusion.classes, scorer.confusion.void_id)
+    again = (
+        (frame, truth, row.starts_stream)
+        for (frame, truth), row in zip(_with_truth(frames, config), scorer.rows, strict=True)
+    )
+    PropagationAccuracy(built, config.segmenter.size, accuracy).run(again)
+    return {distance: matrix.counts.tolist() for distance, matrix in accuracy.matrices.items()}
 
 
 def _warm_up(built: Built, frame: Frame) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from vss_ros.evaluation.export.base import write_whole
 from vss_ros.evaluation.result import FramePicture
+from vss_ros.evaluation.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vss_ros.data.bags import is_bag
 from vss_ros.data.cityscapes_source import is_cityscapes
@@ -56,7 +56,8 @@ class InputFrames:
         """Why the last iteration did not give the whole input; None where it did."""
         self.reference: dict[str, list[PackedLabels]] = {}
         """Place for what a per-frame network answers, by network."""
-        self._states = file_states(files)
+        self._watched = [path, *files]
+        self._states, self._seen = file_states(files), file_states(self._watched)
         self._kept: list[SourceFrame] | None = None
 
     @property
@@ -64,12 +65,11 @@ class InputFrames:
         """SHA-256 over the input's files, masks included."""
         return content_digest(self._states)
 
-    @property
-    def identity(self) -> Any:
-        """What tells whether another object would give the same frames."""
-        config = self._config
-        chosen = (config.image_topic, config.mask_topic, config.agreement, config.fps)
-        return self.path, self._folder, self._states, chosen
+    def serves(self, path: Path, config: EvaluationConfig) -> bool:
+        """Tell whether another object for this input would give the same frames; nothing is opened."""
+        choices = [(c.image_topic, c.mask_topic, c.masks, c.agreement, c.fps) for c in (config, self._config)]
+        same = path == self.path and choices[0] == choices[1]
+        return same and file_states(self._watched) == self._seen
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the frames, from memory where they are there.
@@ -177,8 +177,6 @@ def open_input(path: Path, config: EvaluationConfig) -> InputFrames:
     Raises:
         VssError: It cannot be opened.
     """
-    opened = InputFrames(path, config)
-    if _last and _last[0].identity == opened.identity:
-        return _last[0]
-    _last[:] = [opened]
-    return opened
+    if not (_last and _last[0].serves(path, config)):
+        _last[:] = [InputFrames(path, config)]
+    return _last[0]

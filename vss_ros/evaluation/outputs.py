@@ -12,9 +12,9 @@ from vss_ros import __version__
 from vss_ros.errors import VssError
 from vss_ros.evaluation.frame_pictures import clear_pictures, worst_pictures, write_pictures
 from vss_ros.evaluation.result import FrameRow
-from vss_ros.evaluation.store import write_whole
 from vss_ros.evaluation.summary import summarise, summarise_timing
 from vss_ros.evaluation.verdict import Candidate, Verdict, candidates, judge
+from vss_ros.evaluation.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,9 @@ def check_folder(folder: Path) -> None:
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Write all files, each whole or not at all; ``results.json`` last."""
     for result in evaluation.results:
-        write_whole(folder / DECISIONS / f'{result["name"].replace("/", "_")}.csv', decisions_csv(result))
+        write_whole(
+            folder / DECISIONS / f'{result["name"].replace("/", "_")}.csv', decisions_csv(result).encode()
+        )
     clear_pictures(folder)
     for number, pictures in enumerate(evaluation.pictures):
         write_pictures(folder, number, evaluation.results[number]['name'], pictures)
@@ -163,5 +165,5 @@ def decisions_csv(result: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _text(values: Any) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
+def _text(values: Any) -> bytes:
+    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + '\n').encode()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from vss_ros.evaluation.content import code_digest, weights_digest
 from vss_ros.evaluation.evaluate_bag import evaluate_bag
 from vss_ros.evaluation.input_frames import open_input
 from vss_ros.evaluation.result import Evaluated, InputResult, InputTiming
+from vss_ros.evaluation.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,29 +47,10 @@ class ResultStore:
     def save(self, key: str, evaluated: Evaluated) -> None:
         """Write a result, whole or not at all."""
         values = {'result': evaluated.result.to_dict(), 'timing': evaluated.timing.to_dict()}
-        write_whole(self._file(key), json.dumps(values, allow_nan=False))
+        write_whole(self._file(key), json.dumps(values, allow_nan=False).encode())
 
     def _file(self, key: str) -> Path:
         return self.folder / f'{key}.json'
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears under its name when all of it is on disk; folders are made.
-
-    Whatever stops the process in between, SIGKILL or a power cut, leaves the old file or the new one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f'.{path.name[:16]}.', suffix='.part', dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, 'w', encoding='utf-8') as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def result_key(path: Path, config: EvaluationConfig) -> str:

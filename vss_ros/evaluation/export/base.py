@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
+from vss_ros.evaluation.whole_file import write_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,17 +80,6 @@ class Exporter(ABC):
         self._written.add(path)
         write_whole(path, _png(self.pixels(mask)))
         return path
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name once it is whole; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def ids_in(written: ClassTable, table: ClassTable) -> NDArray[np.uint8]:

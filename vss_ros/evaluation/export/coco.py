@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.export.base import Exporter, translate, write_whole
+from vss_ros.evaluation.export.base import Exporter, translate
+from vss_ros.evaluation.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
