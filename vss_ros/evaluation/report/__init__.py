@@ -1,0 +1,1 @@
+"""What an evaluation found, as a page for people: verdict, table, plots, worst frames."""

@@ -1,0 +1,117 @@
+"""The figures of a configuration that tables show, each with its unit and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.evaluation.verdict import score_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vss_ros.evaluation.report.findings import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure; shares are shown in per cent."""
+
+    key: str
+    head: str
+    unit: str
+    about: str
+    value: Callable[[Mapping[str, Any], Mapping[str, Any]], float | None]
+    """From a configuration's result and timing, in ``unit``."""
+    higher_is_better: bool | None = None
+    """None where it is neither."""
+    digits: int = 1
+
+    def of(self, configuration: Configuration) -> float | None:
+        """Return the figure of one configuration."""
+        return self.value(configuration.result, configuration.timing)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _nested(values: Mapping[str, Any] | None, *names: str) -> float | None:
+    """Return the first entry there is."""
+    found = (values or {}).get
+    return next((found(name) for name in names if found(name) is not None), None)
+
+
+def columns(score_name: str) -> tuple[Column, ...]:
+    """Return the columns; the score comes first, so that no other figure stands without it."""
+    return (
+        Column(
+            'score', score_name, '%',
+            'Mean over the classes of intersection over union, one confusion matrix over all labelled frames.'
+            if score_name == 'mIoU' else
+            'mIoU against the answers of the per-frame network: nobody drew true masks.',
+            lambda result, _: _percent(score_of(result)), True,
+        ),
+        Column(
+            'class_accuracy', 'class accuracy', '%', 'Mean over the classes of the share of pixels found.',
+            lambda result, _: _percent(result.get('class_accuracy')), True,
+        ),
+        Column(
+            'boundary_f', 'boundary F', '%',
+            'F-score of class boundaries, right where the other boundary is within the tolerance.',
+            lambda result, _: _percent(_nested(result.get('boundary_f'), 'mean')), True,
+        ),
+        Column(
+            'interval_minimum', 'at the farthest', '%',
+            f'{score_name} of the frames farthest from their key frame.',
+            lambda result, _: _percent(_nested(result.get('interval'), 'minimum_miou')), True,
+        ),
+        Column(
+            'temporal_consistency', 'steadiness', '%',
+            'mIoU of each mask with the one before, warped to it where optical flow can be trusted. '
+            f'Worth nothing by itself: an empty mask is perfectly steady. Read it beside {score_name}.',
+            lambda result, _: _percent(_steadiness(result)), True,
+        ),
+        Column(
+            'streaming', 'as a stream', '%',
+            f'{score_name} of what a planner would have held at each labelled instant: the newest mask '
+            'published by then. What was not yet published counts as wrong.',
+            lambda _, timing: _percent(_nested(timing.get('streaming'), 'miou', 'agreement')), True,
+        ),
+        Column(
+            'staleness', 'age of masks', 'frames', 'Mean age of that newest mask; 1 is the best there is.',
+            lambda _, timing: _nested(timing.get('streaming'), 'mean_staleness_frames'), False,
+        ),
+        Column(
+            'key_frame_rate', 'key frames', '%', 'Share of frames that became key frames.',
+            lambda result, _: _percent(result.get('key_frame_rate')),
+        ),
+        Column(
+            'flops_ratio', 'FLOPs', '%',
+            'Mean operations of a frame, slow track included, of those of the whole network. '
+            'Optical flow by OpenCV counts none.',
+            lambda result, _: _percent(result.get('flops_ratio')), False,
+        ),
+        *(
+            Column(
+                f'latency_{figure}', head, 'ms',
+                f'{about} latency of a frame; the first of a stream left out.',
+                partial(_latency, figure), False,
+            )
+            for figure, head, about in (
+                ('p50', 'p50', 'Median'), ('p95', 'p95', '95th percentile of the'),
+                ('p99', 'p99', '99th percentile of the'), ('max', 'worst', 'Worst'),
+            )
+        ),
+    )  # fmt: skip
+
+
+def _latency(figure: str, _: Mapping[str, Any], timing: Mapping[str, Any]) -> float | None:
+    return _nested(timing.get('latency_steady_ms'), figure)
+
+
+def _steadiness(result: Mapping[str, Any]) -> float | None:
+    """Return the temporal consistency; None where there is no score to read it beside."""
+    steadiness: float | None = result.get('temporal_consistency')
+    return None if score_of(result) is None else steadiness

@@ -1,0 +1,218 @@
+"""Plots over all configurations: accuracy against latency, distance and cost; accuracy by class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vss_ros.evaluation.curves import cost_accuracy_curve
+from vss_ros.evaluation.report.drawing import (
+    COLOURS,
+    MARKERS,
+    OTHERS,
+    drawn,
+    label,
+    new_figure,
+    place_labels,
+    styled,
+    whole_numbers,
+)
+from vss_ros.evaluation.report.markup import number
+from vss_ros.evaluation.verdict import ACCURACY_LOSS, LATENCY_SHARE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+    from vss_ros.evaluation.report.drawing import Drawing
+    from vss_ros.evaluation.report.findings import Configuration, Findings
+
+WIDTH = 5.0
+"""Of most plots, inches: on a phone their text is still read."""
+
+
+@styled
+def accuracy_against_latency(findings: Findings) -> Drawing | None:
+    """Draw every configuration's score over its worst latency, as Figure 1 of the low-latency paper does.
+
+    The two limits of the verdict are lines: what lies left of the upright one is fast enough, what lies
+    above the level one accurate enough. None where nothing has both figures.
+    """
+    points = [
+        (entry, entry.worst_ms, 100 * entry.score)
+        for entry in findings.configurations
+        if entry.worst_ms is not None and entry.score is not None
+    ]
+    if not points:
+        return None
+    figure = new_figure(WIDTH, 3.7)
+    axes = figure.subplots()
+    marks = style_of(findings)
+    for entry, worst, score in points:
+        colour, marker = marks.get(entry.index, (OTHERS, 'o'))
+        axes.plot(worst, score, marker, color=colour, ms=8 if entry.index in marks else 6, label=entry.name)
+    axes.set_xscale('log')
+    _plain_ticks(axes, [worst for _, worst, _ in points])
+    reference = findings.reference
+    if reference is not None and reference.worst_ms is not None and reference.score is not None:
+        limits = LATENCY_SHARE * reference.worst_ms, 100 * (reference.score - ACCURACY_LOSS)
+        axes.axvline(limits[0], color=OTHERS, ls='--', lw=1)
+        axes.axhline(limits[1], color=OTHERS, ls='--', lw=1)
+    axes.margins(0.12, 0.15)
+    axes.set_xlabel('worst latency of a frame, ms (log scale)')
+    axes.set_ylabel(f'{findings.score_name}, %')
+    important = sorted(points, key=lambda point: not point[0].roles)
+    place_labels(axes, [(worst, score, _tag(entry)) for entry, worst, score in important])
+    told = '; '.join(f'{entry.name}: {score:.1f} % at {worst:.1f} ms' for entry, worst, score in points)
+    alt = f'{findings.score_name} over worst latency. {told}'
+    return drawn(figure, 'accuracy_latency', alt)
+
+
+def style_of(findings: Findings) -> dict[int, tuple[str, str]]:
+    """Return colour and marker of the configurations that are looked at closely, the same in all plots."""
+    return {
+        entry.index: (COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)])
+        for place, entry in enumerate(findings.compared)
+    }
+
+
+def _tag(entry: Configuration) -> str:
+    """Return what stands beside a point: its number in the table, with its name where it was chosen."""
+    return f'{entry.index + 1} {label(entry.name)}' if entry.roles else str(entry.index + 1)
+
+
+def _plain_ticks(axes: Axes, values: list[float]) -> None:
+    """Label a logarithmic axis with round numbers within the values."""
+    low, high = min(values) / 1.3, max(values) * 1.3
+    steps = [base * 10.0**power for power in range(-3, 7) for base in (1, 2, 3, 5, 7)]
+    ticks = [step for step in steps if low <= step <= high]
+    axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
+@styled
+def accuracy_by_distance(findings: Findings) -> Drawing | None:
+    """Draw the PDA curves: score over frames since the key frame; None where nothing propagates."""
+    curves = {entry.index: entry.accuracy_by_distance for entry in findings.configurations}
+    if all(len(curve) < 2 for curve in curves.values()):
+        return None
+    figure = new_figure(WIDTH, 3.5)
+    axes = figure.subplots()
+    for entry, (colour, marker) in _in_order(findings):
+        curve = {distance: 100 * score for distance, score in curves[entry.index].items()}
+        if len(curve) == 1 and entry is findings.reference:
+            axes.axhline(next(iter(curve.values())), color=colour, ls='--', lw=1.2, label=_tag(entry))
+        elif len(curve) > 1:
+            _line(axes, entry, list(curve), list(curve.values()), colour, marker)
+    axes.set_xlabel('frames since the key frame')
+    axes.set_ylabel(f'{findings.score_name}, %')
+    whole_numbers(axes.xaxis)
+    axes.legend(loc='best')
+    return drawn(
+        figure, 'pda', f'{findings.score_name} by frames since the key frame. {_told(curves, findings)}'
+    )
+
+
+def _told(curves: Mapping[int, Mapping[int, float]], findings: Findings) -> str:
+    return '; '.join(
+        f'{entry.name}: '
+        + ', '.join(f'{distance}: {100 * v:.1f} %' for distance, v in curves[entry.index].items())
+        for entry in findings.compared
+    )
+
+
+def _in_order(findings: Findings) -> list[tuple[Configuration, tuple[str, str]]]:
+    """Return all configurations with their colours, those that are looked at closely last, on top."""
+    marks = style_of(findings)
+    styled = [(entry, marks.get(entry.index, (OTHERS, ''))) for entry in findings.configurations]
+    return sorted(styled, key=lambda item: item[0].index in marks)
+
+
+def _line(
+    axes: Axes, entry: Configuration, x: Sequence[float], y: Sequence[float], colour: str, marker: str
+) -> None:
+    """Draw a curve; one that is not looked at closely is thin and has its number at its end."""
+    if marker:
+        axes.plot(x, y, marker=marker, color=colour, lw=1.6, ms=5, label=_tag(entry))
+        return
+    axes.plot(x, y, color=colour, lw=0.8, alpha=0.7, marker='.' if len(x) == 1 else '')
+    axes.annotate(
+        str(entry.index + 1), (x[-1], y[-1]), (3, 0), textcoords='offset points', fontsize=7, va='center'
+    )
+
+
+@styled
+def accuracy_against_cost(findings: Findings, unit: str) -> Drawing | None:
+    """Draw the CCA plot: score over the mean cost of a frame.
+
+    Where the PDA protocol was measured a configuration is a curve, by Eq. 8 of the distortion-aware paper;
+    otherwise it is one point, what it cost in this replay. None where no cost is known.
+
+    Args:
+        findings: What was found.
+        unit: ``flops``, in per cent of the whole network's, or ``ms``, as measured.
+
+    """
+    curves = {entry.index: _cost_curve(entry, unit) for entry in findings.configurations}
+    if not any(curves.values()):
+        return None
+    figure = new_figure(WIDTH, 3.5)
+    axes = figure.subplots()
+    for entry, (colour, marker) in _in_order(findings):
+        if curves[entry.index]:
+            x, y = zip(*curves[entry.index], strict=True)
+            _line(axes, entry, x, y, colour, marker)
+    what = 'operations of a frame, % of the whole network' if unit == 'flops' else 'latency of a frame, ms'
+    axes.set_xlabel(f'mean {what}')
+    axes.set_ylabel(f'{findings.score_name}, %')
+    axes.set_xlim(left=0)
+    axes.legend(loc='best')
+    told = '; '.join(
+        f'{entry.name}: ' + ', '.join(f'{cost:.1f}: {score:.1f} %' for cost, score in curves[entry.index])
+        for entry in findings.compared
+    )
+    return drawn(figure, f'cca_{unit}', f'{findings.score_name} over mean {what}. {told}')
+
+
+def _cost_curve(entry: Configuration, unit: str) -> list[tuple[float, float]]:
+    """Return mean cost and score in per cent: of every distance, of the replay, or nothing."""
+    flops = [entry.result.get(f'flops_ratio{kind}') for kind in ('_key', '_nonkey', '')]
+    key, other, mean = (
+        (None if ratio is None else 100 * ratio for ratio in flops) if unit == 'flops' else entry.mean_ms
+    )
+    if entry.result.get('pda') and key is not None and other is not None:
+        points = cost_accuracy_curve(entry.accuracy_by_distance, key, other)
+        return [(point.cost, 100 * point.miou) for point in points]
+    return [] if mean is None or entry.score is None else [(mean, 100 * entry.score)]
+
+
+@styled
+def accuracy_by_class(findings: Findings) -> Drawing | None:
+    """Draw bars of the IoU of each class, for the reference and what is looked at closely."""
+    series = [entry for entry in findings.compared if entry.result.get('per_class_iou')]
+    if not series:
+        return None
+    first = series[0].result['per_class_iou']
+    names = sorted(first, key=lambda name: -1.0 if first[name] is None else first[name])
+    marks, thick = style_of(findings), 0.8 / len(series)
+    figure = new_figure(WIDTH, 0.9 + 0.17 * len(names) * (len(series) + 0.6))
+    axes = figure.subplots()
+    for place, entry in enumerate(series):
+        iou = entry.result['per_class_iou']
+        values = [np.nan if iou.get(name) is None else 100 * iou[name] for name in names]
+        where = np.arange(len(names)) + 0.4 - thick * (place + 0.5)
+        axes.barh(where, values, thick * 0.9, color=marks[entry.index][0], label=_tag(entry))
+        for y, value in zip(where, values, strict=True):
+            text = number(None if np.isnan(value) else value, 0)
+            axes.text(1 + np.nan_to_num(value), y, text, va='center', fontsize=7)
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
+    axes.set_xlim(0, 108)
+    axes.grid(visible=False, axis='y')
+    axes.set_xlabel('IoU, %')
+    figure.legend(loc='outside upper left', ncols=1)
+    told = '; '.join(
+        f'{name}: {"no pixel" if first[name] is None else f"{100 * first[name]:.1f} %"}' for name in names
+    )
+    return drawn(figure, 'classes', f'IoU by class of {series[0].name}. {told}')
