@@ -51,13 +51,18 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    folders = dict(_pair(text) for text in args.data)
+    folders = dict(named_data(text) for text in args.data)
     cards = run_recipe(args.recipe, folders, args.runs, args.output, resume=args.resume)
     write_json(args.json, {card.name: card.scores for card in cards})
     return 0
 
 
-def _pair(text: str) -> tuple[str, Path]:
+def named_data(text: str) -> tuple[str, Path]:
+    """Return name and place of a data set from ``NAME=DIR``.
+
+    Raises:
+        VssError: Another form, or nothing is there.
+    """
     name, equals, folder = text.partition('=')
     if not equals or not Path(folder).exists():
         msg = f'--data {text}: expected NAME=DIR with an existing folder or file'
