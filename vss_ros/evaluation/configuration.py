@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from math import isnan, nan
+from math import inf, isnan, nan
 from typing import Any
 
 from vss_ros.engine.build import SegmenterConfig
@@ -40,14 +40,20 @@ class EvaluationConfig:
     """Rate of image folders, which have no stamps; frames per second."""
     pda: bool = False
     """Whether accuracy over propagation distance is measured too."""
+    live: bool = False
+    """Whether the real node answers over DDS, when it finds time, rather than a replay that waits for it."""
+    rate: float = 1.0
+    """Speed at which a live input is played, 1 being its own."""
 
     def __post_init__(self) -> None:
-        """Refuse the real background thread, whose answers come when the machine finds time.
+        """Refuse the real background thread in a replay: its answers come when the machine finds time.
 
         Raises:
-            VssError: The slow track is not simulated.
+            VssError: The slow track of a replay is not simulated, or the rate makes no sense.
         """
-        if self.segmenter.slow_delay < 1:
+        if not 0 < self.rate < inf:
+            raise VssError(f"rate {self.rate}: expected a number above 0, 1 for the recording's own speed")
+        if self.segmenter.slow_delay < 1 and not self.live:
             msg = f'slow_delay {self.segmenter.slow_delay}: expected 1 or more frames, a simulated slow track'
             raise VssError(msg)
 
@@ -70,6 +76,22 @@ class EvaluationConfig:
         if segmenter.track == 'blocking':
             segmenter = replace(segmenter, slow_delay=1)
         return replace(self, segmenter=segmenter)
+
+    def as_live(self, rate: float) -> EvaluationConfig:
+        """Return the same configuration for the real node, whose slow track nobody simulates.
+
+        Args:
+            rate: Speed, 1 being the input's own.
+
+        Raises:
+            VssError: The rate makes no sense.
+        """
+        return replace(self, segmenter=replace(self.segmenter, slow_delay=0), live=True, rate=rate)
+
+    def as_replay(self) -> EvaluationConfig:
+        """Return the same configuration for a replay that waits for every answer."""
+        segmenter = replace(self.segmenter, slow_delay=self.segmenter.slow_delay or 1)
+        return replace(self, segmenter=segmenter, live=False, rate=1.0)
 
     def resolved(self) -> EvaluationConfig:
         """Return the same configuration with this machine's choice of device and threads written out.

@@ -78,7 +78,7 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
     table = load_classes(built.card.classes)
     scorer = Scorer(len(table), table.void_id, at_camera=frames.truth != 'per_frame')
     clock, worst = _Clock(), WorstFrames(table)
-    for frame, truth in _with_truth(frames, config):
+    for frame, truth in with_truth(frames, config):
         if not scorer.rows:
             _warm_up(built, frame)
         answer = clock.step(built, frame)
@@ -94,11 +94,11 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
             'name the mask topic or folder, or compare with the per-frame network by --agreement'
         )
     pda = _pda(frames, config, built, scorer) if config.pda else {}
-    result = replace(_result(path, frames, scorer, table), pictures=worst.pictures, pda=pda)
+    result = replace(result_of(path, frames, scorer, table), pictures=worst.pictures, pda=pda)
     with torch.inference_mode():
         size = (answer.labels.shape[0], answer.labels.shape[1])
         operations = frame_operations(built.segmenter.parts, size, built.device)
-    return Evaluated(_with_operations(result, operations), clock.timing(scorer, built.device))
+    return Evaluated(with_operations(result, operations), clock.timing(scorer, built.device))
 
 
 class _Clock:
@@ -130,7 +130,7 @@ class _Clock:
         )
 
 
-def _with_truth(
+def with_truth(
     frames: InputFrames, config: EvaluationConfig
 ) -> Iterator[tuple[Frame, NDArray[np.uint8] | None]]:
     """Yield the frames with their masks or, where nobody drew any, with what the per-frame network says."""
@@ -147,7 +147,7 @@ def _pda(frames: InputFrames, config: EvaluationConfig, built: Built, scorer: Sc
     accuracy = DistanceAccuracy(scorer.confusion.classes, scorer.confusion.void_id)
     again = (
         (frame, truth, row.starts_stream)
-        for (frame, truth), row in zip(_with_truth(frames, config), scorer.rows, strict=True)
+        for (frame, truth), row in zip(with_truth(frames, config), scorer.rows, strict=True)
     )
     PropagationAccuracy(built, config.segmenter.size, accuracy).run(again)
     return {distance: matrix.counts.tolist() for distance, matrix in accuracy.matrices.items()}
@@ -160,7 +160,8 @@ def _warm_up(built: Built, frame: Frame) -> None:
         built.segmenter.parts.track.collect()
 
 
-def _result(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
+def result_of(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
+    """Return everything of a result that the scorer and the input know."""
     by_distance = scorer.by_distance.matrices
     return InputResult(
         path=str(path),
@@ -183,7 +184,8 @@ def _result(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) 
     )
 
 
-def _with_operations(result: InputResult, operations: FrameOperations) -> InputResult:
+def with_operations(result: InputResult, operations: FrameOperations) -> InputResult:
+    """Return the result with what its frames cost."""
     spent = [(row.is_key_frame, operations.by_track[Track(row.track)]) for row in result.rows]
     return replace(
         result,

@@ -163,6 +163,10 @@ class InputTiming:
     streaming: dict[str, Any] | None = None
     """Of ``StreamingAccuracy.to_dict``."""
     machine: dict[str, Any] = field(default_factory=dict)
+    subscriber_ms: tuple[float, ...] = ()
+    """Of a live run, per frame in the order of the rows, from the image at a subscriber to its mask there."""
+    played_rate: float | None = None
+    """Of a live run, the speed that the player kept; a slow machine may fall behind."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -172,7 +176,14 @@ class InputTiming:
     def from_dict(cls, values: Mapping[str, Any]) -> InputTiming:
         """Return what ``to_dict`` described."""
         parts = {part: tuple(ms) for part, ms in values.get('parts_ms', {}).items()}
-        return cls(tuple(values['latency_ms']), parts, values.get('streaming'), dict(values['machine']))
+        return cls(
+            tuple(values['latency_ms']),
+            parts,
+            values.get('streaming'),
+            dict(values['machine']),
+            tuple(values.get('subscriber_ms', ())),
+            values.get('played_rate'),
+        )
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,17 @@ class Scorer:
         classes: Number of classes C.
         void_id: True label of pixels to ignore.
         at_camera: Whether truth has the camera's size, rather than that of the network's labels.
+        steady_at: Size at which steadiness is measured, so that it costs and says the same wherever answers
+            come from; None for that of the labels.
 
     """
 
-    def __init__(self, classes: int, void_id: int, *, at_camera: bool) -> None:
+    def __init__(
+        self, classes: int, void_id: int, *, at_camera: bool, steady_at: tuple[int, int] | None = None
+    ) -> None:
         """Start empty."""
         self._classes, self._void_id, self._at_camera = classes, void_id, at_camera
+        self._steady_at = steady_at
         self.confusion = ConfusionMatrix(classes, void_id)
         self.by_distance = DistanceAccuracy(classes, void_id)
         self.boundary = BoundaryFScore(classes, void_id)
@@ -99,6 +104,8 @@ class Scorer:
 
     def _follow(self, image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
         """Measure steadiness at the network's resolution, at which the flow is as good and far cheaper."""
+        if self._steady_at is not None:
+            labels = resize_labels(labels, self._steady_at)
         if min(labels.shape) < SMALLEST:
             return
         if image.shape[:2] != labels.shape:

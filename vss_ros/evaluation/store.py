@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from vss_ros.evaluation.configuration import EvaluationConfig
 
+    Evaluate = Callable[[Path | str, EvaluationConfig, Callable[[], None] | None], Evaluated]
+
 
 class ResultStore:
     """A folder of results, one file each, named by the SHA-256 of everything they depend on.
@@ -75,6 +77,7 @@ def evaluate_stored(
     config: EvaluationConfig,
     folder: Path | str | None,
     on_frame: Callable[[], None] | None = None,
+    evaluate: Evaluate = evaluate_bag,
 ) -> Evaluated:
     """Return what ``evaluate_bag`` gives, from the store where it is there.
 
@@ -85,21 +88,22 @@ def evaluate_stored(
         config: What to run.
         folder: Of the store; None for none.
         on_frame: Called for each frame that is computed.
+        evaluate: What computes the result.
 
     Raises:
         VssError: The segmenter cannot be built.
     """
     if folder is None:
-        return evaluate_bag(path, config, on_frame)
+        return evaluate(path, config, on_frame)
     store = ResultStore(Path(folder))
     try:
         key = result_key(Path(path), config)
     except VssError:
-        return evaluate_bag(path, config, on_frame)  # which says what is wrong, of the input or the parts
+        return evaluate(path, config, on_frame)  # which says what is wrong, of the input or the parts
     known = store.load(key)
     if known is not None:
         return replace(known, result=replace(known.result, path=str(path)))
-    evaluated = evaluate_bag(path, config, on_frame)
+    evaluated = evaluate(path, config, on_frame)
     if not evaluated.result.failed:  # a failure may be the machine's; trying again is cheap
         store.save(key, evaluated)
     return evaluated

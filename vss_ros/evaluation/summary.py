@@ -29,7 +29,7 @@ PER_FRAME = 'per_frame'
 
 
 def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[str, Any]:
-    """Return what one configuration did over all inputs; the same bytes as JSON in every run.
+    """Return what one configuration did over all inputs; of a replay the same bytes as JSON in every run.
 
     Where some inputs have true masks and others none, accuracy is of the former and ``agreement`` of the
     latter: the two are never added.
@@ -52,6 +52,8 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
     summary = {
         'name': config.name,
         'config': config.to_dict(),
+        'live': config.live,
+        'rate': config.rate,
         'inputs': [{name: getattr(result, name) for name in ABOUT_INPUTS} for result in results],
         'truth': kind,
         'frame_interval_ms': _frame_interval([row for _, row in rows]),
@@ -171,7 +173,7 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
     """Return what the clock said of one configuration over all inputs.
 
     ``latency_steady_ms`` leaves out the frames at which a stream begins: no track can answer these without
-    the whole network.
+    the whole network. ``latency_subscriber_ms``, of live runs, is from image to mask at a subscriber.
 
     Args:
         name: The configuration's.
@@ -185,18 +187,25 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
         for row, ms in zip(entry.result.rows, entry.timing.latency_ms, strict=True)
     ]
     machines = [entry.timing.machine for entry in good]
+    live = [ms / 1e3 for entry in good for ms in entry.timing.subscriber_ms]
     return {
         'name': name,
         'latency_ms': percentiles([seconds for _, seconds in timed]),
         'latency_steady_ms': percentiles([seconds for row, seconds in timed if not row.starts_stream]),
         'latency_key_ms': percentiles([seconds for row, seconds in timed if row.is_key_frame]),
         'latency_nonkey_ms': percentiles([seconds for row, seconds in timed if not row.is_key_frame]),
+        'latency_subscriber_ms': percentiles(live),
         'parts_ms': _parts([entry.timing for entry in good]),
         'streaming': _streaming(good),
         'machine': machines[0] if machines else {},
         'machines': len({str(machine) for machine in machines}),
         'inputs': [
-            {'path': entry.result.path, 'latency_ms': list(entry.timing.latency_ms)} for entry in evaluated
+            {
+                'path': entry.result.path,
+                'latency_ms': list(entry.timing.latency_ms),
+                'played_rate': entry.timing.played_rate,
+            }
+            for entry in evaluated
         ],
     }
 
