@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vss_ros.evaluation.verdict import score_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from vss_ros.evaluation.report.findings import Configuration
 
@@ -44,35 +44,42 @@ def _nested(values: Mapping[str, Any] | None, *names: str) -> float | None:
 
 
 def columns(score_name: str) -> tuple[Column, ...]:
-    """Return the columns; the score comes first, so that no other figure stands without it."""
+    """Return the columns: the score first, and beside it the steadiness, which nobody shall read alone."""
+    return (*_accuracy(score_name), *_latencies(), *_stream(score_name), *_costs(), *_details(score_name))
+
+
+def _accuracy(score_name: str) -> tuple[Column, ...]:
+    about = (
+        'Mean over the classes of intersection over union, one confusion matrix over all labelled frames.'
+        if score_name == 'mIoU'
+        else 'mIoU against the answers of the per-frame network: nobody drew true masks.'
+    )
+    steadiness = (
+        'mIoU of each mask with the one before, warped to it where optical flow can be trusted. '
+        f'Worth nothing by itself: an empty mask is perfectly steady. Read it beside {score_name}.'
+    )
     return (
+        Column('score', score_name, '%', about, lambda result, _: _percent(score_of(result)), True),
         Column(
-            'score', score_name, '%',
-            'Mean over the classes of intersection over union, one confusion matrix over all labelled frames.'
-            if score_name == 'mIoU' else
-            'mIoU against the answers of the per-frame network: nobody drew true masks.',
-            lambda result, _: _percent(score_of(result)), True,
-        ),
-        Column(
-            'class_accuracy', 'class accuracy', '%', 'Mean over the classes of the share of pixels found.',
-            lambda result, _: _percent(result.get('class_accuracy')), True,
-        ),
-        Column(
-            'boundary_f', 'boundary F', '%',
-            'F-score of class boundaries, right where the other boundary is within the tolerance.',
-            lambda result, _: _percent(_nested(result.get('boundary_f'), 'mean')), True,
-        ),
-        Column(
-            'interval_minimum', 'at the farthest', '%',
-            f'{score_name} of the frames farthest from their key frame.',
-            lambda result, _: _percent(_nested(result.get('interval'), 'minimum_miou')), True,
-        ),
-        Column(
-            'temporal_consistency', 'steadiness', '%',
-            'mIoU of each mask with the one before, warped to it where optical flow can be trusted. '
-            f'Worth nothing by itself: an empty mask is perfectly steady. Read it beside {score_name}.',
+            'temporal_consistency', 'steadiness', '%', steadiness,
             lambda result, _: _percent(_steadiness(result)), True,
         ),
+    )  # fmt: skip
+
+
+def _latencies() -> Iterator[Column]:
+    for figure, head, about in (
+        ('max', 'worst', 'Worst latency of a frame'),
+        ('p99', 'p99', 'Latency that 99 of 100 frames keep'),
+        ('p95', 'p95', 'Latency that 95 of 100 frames keep'),
+        ('p50', 'p50', 'Median latency'),
+    ):
+        steady = f'{about}; frames at which a stream begins left out.'
+        yield Column(f'latency_{figure}', head, 'ms', steady, partial(_latency, figure), False)
+
+
+def _stream(score_name: str) -> tuple[Column, ...]:
+    return (
         Column(
             'streaming', 'as a stream', '%',
             f'{score_name} of what a planner would have held at each labelled instant: the newest mask '
@@ -83,6 +90,11 @@ def columns(score_name: str) -> tuple[Column, ...]:
             'staleness', 'age of masks', 'frames', 'Mean age of that newest mask; 1 is the best there is.',
             lambda _, timing: _nested(timing.get('streaming'), 'mean_staleness_frames'), False,
         ),
+    )  # fmt: skip
+
+
+def _costs() -> tuple[Column, ...]:
+    return (
         Column(
             'key_frame_rate', 'key frames', '%', 'Share of frames that became key frames.',
             lambda result, _: _percent(result.get('key_frame_rate')),
@@ -93,16 +105,28 @@ def columns(score_name: str) -> tuple[Column, ...]:
             'Optical flow by OpenCV counts none.',
             lambda result, _: _percent(result.get('flops_ratio')), False,
         ),
-        *(
-            Column(
-                f'latency_{figure}', head, 'ms',
-                f'{about} latency of a frame; the first of a stream left out.',
-                partial(_latency, figure), False,
-            )
-            for figure, head, about in (
-                ('p50', 'p50', 'Median'), ('p95', 'p95', '95th percentile of the'),
-                ('p99', 'p99', '99th percentile of the'), ('max', 'worst', 'Worst'),
-            )
+        Column(
+            'drops', 'left out', 'frames', 'Frames without an answer: damaged, or replaced by newer ones.',
+            lambda result, _: sum(result.get('drops', {}).values()), False, 0,
+        ),
+    )  # fmt: skip
+
+
+def _details(score_name: str) -> tuple[Column, ...]:
+    return (
+        Column(
+            'boundary_f', 'boundary F', '%',
+            'F-score of class boundaries, right where the other boundary is within the tolerance.',
+            lambda result, _: _percent(_nested(result.get('boundary_f'), 'mean')), True,
+        ),
+        Column(
+            'class_accuracy', 'class accuracy', '%', 'Mean over the classes of the share of pixels found.',
+            lambda result, _: _percent(result.get('class_accuracy')), True,
+        ),
+        Column(
+            'interval_minimum', 'at the farthest', '%',
+            f'{score_name} of the frames farthest from their key frame.',
+            lambda result, _: _percent(_nested(result.get('interval'), 'minimum_miou')), True,
         ),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ Only ``element`` and ``joined`` make markup; every other text is escaped where i
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VOID_ELEMENTS = frozenset({'br', 'img', 'meta'})
+VOID_ELEMENTS = frozenset({'img', 'meta', 'wbr'})
 """Elements that have no end."""
 
 
@@ -26,7 +27,7 @@ Content = str | Markup | None
 """What elements hold: markup as it is, other text escaped, None for nothing."""
 
 
-def element(tag: str, *contents: Content, **attributes: str | int | bool | None) -> Markup:
+def element(tag: str, *contents: Content, **attributes: str | float | bool | None) -> Markup:
     """Return an element.
 
     Args:
@@ -55,6 +56,12 @@ def joined(contents: Iterable[Content]) -> Markup:
             if content is not None
         )
     )
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that may break after each of its words, as narrow columns need."""
+    words = re.split(r'(?<=[_+/])', name)
+    return joined([part for word in words for part in (word, element('wbr'))][:-1])
 
 
 def picture(data: bytes, kind: str, alt: str) -> Markup:

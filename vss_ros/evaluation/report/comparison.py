@@ -1,0 +1,210 @@
+"""Two folders of results side by side: what got better or worse, and what may be chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import exp, log
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.errors import VssError
+from vss_ros.evaluation.configuration import EvaluationConfig
+from vss_ros.evaluation.report.columns import columns
+from vss_ros.evaluation.report.findings import read_findings
+from vss_ros.evaluation.report.noise import Interval, confidence
+from vss_ros.evaluation.result import STREAM_STARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from vss_ros.evaluation.report.columns import Column
+    from vss_ros.evaluation.report.findings import Configuration, Findings, Row
+
+BETTER, WORSE, SAME, CHANCE, UNJUDGED = 'better', 'worse', 'same', 'may be chance', ''
+LEAST_CHANGE_OF_TIME = 0.05
+"""Share by which a median latency must differ to count, however sure the difference is."""
+NO_CHANGE = Interval(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure before and after."""
+
+    column: Column
+    before: float | None
+    after: float | None
+    judgement: str = UNJUDGED
+    """Score and median latency, which have a value a frame: whether the difference is more than chance."""
+
+    @property
+    def difference(self) -> float | None:
+        """After less before, in the column's unit."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One configuration in both."""
+
+    before: Configuration
+    after: Configuration
+    same_settings: bool
+    """False where only the names are the same."""
+    same_frames: bool
+    """Whether both scored the same frames of the same files."""
+    changes: dict[str, Change]
+    """By the column's key."""
+    latency_ratio: float | None
+    """Geometric mean over the frames of latency after by before."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All configurations of two evaluations."""
+
+    score_name: str
+    pairs: list[Pair]
+    only_before: list[str]
+    only_after: list[str]
+    notes: list[str]
+    """What a reader must know before trusting any difference."""
+
+    def dropped_by(self, points: float) -> list[str]:
+        """Return the names of configurations whose score fell by more, or that nothing can be said of.
+
+        A configuration that is missing after, or has no score any more, is among them: a check that passes
+        because nothing was evaluated checks nothing.
+
+        Args:
+            points: Of the score, in per cent.
+
+        """
+        names = list(self.only_before)
+        for pair in self.pairs:
+            change = pair.changes['score']
+            lost = change.before is not None and change.after is None
+            if lost or (change.difference is not None and change.difference < -points - 1e-9):
+                names.append(pair.before.name)
+        return names
+
+
+def compare(before: Path, after: Path) -> Comparison:
+    """Compare two folders of results.
+
+    Configurations are the same where their settings are, whatever they are called; of the others, those of
+    equal names are compared too, and said to differ.
+
+    Args:
+        before: What ``vss evaluate -o`` wrote.
+        after: The same, later.
+
+    Raises:
+        VssError: A folder holds no results, the scores are not of one kind, or nothing is in both.
+    """
+    old, new = read_findings(before), read_findings(after)
+    if old.score_name != new.score_name:
+        raise VssError(
+            f'expected two evaluations with the same kind of score, got {old.score_name} in {before} and '
+            f'{new.score_name} in {after}; evaluate with the same masks, or both with --agreement'
+        )
+    matched = list(_matched(old, new))
+    if not matched:
+        raise VssError(f'expected a configuration that is both in {before} and {after}, got none')
+    pairs = [_pair(a, b, same, old.score_name) for a, b, same in matched]
+    seen = {id(entry) for pair in pairs for entry in (pair.before, pair.after)}
+    lonely = [[e.name for e in side.configurations if id(e) not in seen] for side in (old, new)]
+    return Comparison(old.score_name, pairs, lonely[0], lonely[1], _notes(pairs))
+
+
+def _matched(old: Findings, new: Findings) -> Iterator[tuple[Configuration, Configuration, bool]]:
+    """Yield what to compare, and whether the settings are the same, in the order before."""
+    rest = {entry.index: entry for entry in new.configurations}
+    by_settings = {_settings(entry): entry for entry in reversed(new.configurations)}
+    found: dict[int, tuple[Configuration, bool]] = {}
+    for entry in old.configurations:
+        same = by_settings.get(_settings(entry))
+        if same is not None and same.index in rest:
+            found[entry.index] = rest.pop(same.index), True
+    for entry in old.configurations:
+        named = next((other for other in rest.values() if other.name == entry.name), None)
+        if entry.index not in found and named is not None:
+            found[entry.index] = rest.pop(named.index), False
+    for entry in old.configurations:
+        if entry.index in found:
+            yield (entry, *found[entry.index])
+
+
+def _settings(entry: Configuration) -> str:
+    """Return what tells two configurations apart; files of another version are as they are."""
+    config: dict[str, Any] = dict(entry.result['config'])
+    try:
+        return EvaluationConfig.from_dict(config).digest()
+    except (KeyError, TypeError):
+        return str(sorted((name, str(value)) for name, value in config.items() if name != 'name'))
+
+
+def _pair(before: Configuration, after: Configuration, same_settings: bool, score_name: str) -> Pair:
+    rows = [_frames(before), _frames(after)]
+    common = [frame for frame in rows[0] if frame in rows[1]]
+    together = [(rows[0][frame], rows[1][frame]) for frame in common]
+    intervals: dict[str, Interval | None] = {}
+    ratio = None
+    differences = [
+        b['score'] - a['score'] for a, b in together if a['score'] is not None and b['score'] is not None
+    ]
+    intervals['score'] = confidence(differences)
+    logs = [log(b['latency_ms'] / a['latency_ms']) for a, b in together if _timed(a) and _timed(b)]
+    if logs:
+        ratio = exp(sum(logs) / len(logs))
+        small = abs(ratio - 1) <= LEAST_CHANGE_OF_TIME
+        intervals['latency_p50'] = NO_CHANGE if small else confidence(logs)
+    changes = {}
+    for column in columns(score_name):
+        change = Change(column, column.of(before), column.of(after))
+        judgement = _judged(change, intervals.get(column.key))
+        changes[column.key] = replace(change, judgement=judgement)
+    return Pair(before, after, same_settings, rows[0].keys() == rows[1].keys(), changes, ratio)
+
+
+def _frames(entry: Configuration) -> dict[tuple[str, int], Row]:
+    """Return the rows by their input's content and number, in order of time."""
+    hashes = [values['sha256'] for values in entry.result['inputs']]
+    return {(hashes[row['input']], row['frame_index']): row for row in entry.rows}
+
+
+def _timed(row: Row) -> bool:
+    return bool(row['latency_ms']) and row['reason'] not in STREAM_STARTS
+
+
+def _judged(change: Change, interval: Interval | None) -> str:
+    """Return a judgement: the frames must be sure, and the total must say the same."""
+    if change.difference == 0:
+        return SAME
+    if interval is None or change.difference is None:
+        return UNJUDGED
+    rose = change.difference > 0
+    if interval.sign != (1 if rose else -1):
+        return CHANCE
+    return BETTER if rose == change.column.higher_is_better else WORSE
+
+
+def _notes(pairs: list[Pair]) -> list[str]:
+    notes = []
+    if not all(pair.same_frames for pair in pairs):
+        notes.append('Not all frames are in both: only those that are were judged, totals are over all.')
+    machines = {_machine(entry.timing) for pair in pairs for entry in (pair.before, pair.after)}
+    if len(machines) > 1:
+        notes.append(f'Times are of different machines or settings: {"; ".join(sorted(machines))}.')
+    ratios = [pair.latency_ratio for pair in pairs if pair.latency_ratio is not None]
+    if len(ratios) > 2 and abs(median(ratios) - 1) > LEAST_CHANGE_OF_TIME:
+        notes.append(
+            f'Half of the configurations take at least {median(ratios):.2f} times as long as before: the '
+            'machine may have been busier or idler, rather than the code slower or faster.'
+        )
+    return notes
+
+
+def _machine(timing: Mapping[str, Any]) -> str:
+    machine = timing.get('machine') or {}
+    return f'{machine.get("cpu", "unknown")}, {machine.get("threads", "?")} thread(s)'

@@ -1,0 +1,101 @@
+"""Writes the report of a folder of results: ``report.html``, its plots as PNG, ``report.json``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.evaluation.report import close_plots, overview_plots
+from vss_ros.evaluation.report.closeup import closeup
+from vss_ros.evaluation.report.columns import columns
+from vss_ros.evaluation.report.findings import read_findings
+from vss_ros.evaluation.report.overview import (
+    configurations,
+    inputs,
+    introduction,
+    machine_note,
+    options,
+    plots,
+)
+from vss_ros.evaluation.report.page import page
+from vss_ros.evaluation.verdict import sentences
+from vss_ros.evaluation.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from vss_ros.evaluation.report.drawing import Drawing
+    from vss_ros.evaluation.report.findings import Findings
+
+PAGE, MACHINES, PLOTS = 'report.html', 'report.json', 'plots'
+
+
+def write_report(folder: Path, look_at: Sequence[str] = ()) -> Path:
+    """Write or refresh the report of a folder of results; nothing else is read than what lies in it.
+
+    Args:
+        folder: What ``vss evaluate -o`` wrote.
+        look_at: Names of configurations to look at closely; by default those that the verdict takes.
+
+    Returns:
+        The page.
+
+    Raises:
+        VssError: The folder holds no results, or not of these configurations.
+    """
+    findings = read_findings(folder, look_at)
+    over = {
+        'accuracy_latency': overview_plots.accuracy_against_latency(findings),
+        'pda': overview_plots.accuracy_by_distance(findings),
+        'cca_flops': overview_plots.accuracy_against_cost(findings, 'flops'),
+        'cca_ms': overview_plots.accuracy_against_cost(findings, 'ms'),
+        'classes': overview_plots.accuracy_by_class(findings),
+    }
+    close = [
+        {
+            'timeline': close_plots.timeline(entry, findings.score_name),
+            'latencies': close_plots.latencies(entry),
+            'distances': close_plots.distances(entry),
+        }
+        for entry in findings.shown
+    ]
+    sections = [
+        introduction(findings),
+        configurations(findings),
+        plots(findings, over),
+        *(closeup(entry, findings, drawings) for entry, drawings in zip(findings.shown, close, strict=True)),
+        inputs(findings),
+    ]
+    _write_plots(folder / PLOTS, [drawing for drawings in (over, *close) for drawing in drawings.values()])
+    text = json.dumps(for_machines(findings), indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(folder / MACHINES, f'{text}\n'.encode())
+    write_whole(folder / PAGE, page('Replay evaluation', sections).encode())
+    return folder / PAGE
+
+
+def _write_plots(folder: Path, drawings: Sequence[Drawing | None]) -> None:
+    """Write the plots, and remove those of a report before."""
+    files = {folder / f'{drawing.name}.png': drawing.png for drawing in drawings if drawing is not None}
+    for old in set(folder.glob('*.png')) - set(files):
+        old.unlink()
+    for file, data in files.items():
+        write_whole(file, data)
+
+
+def for_machines(findings: Findings) -> dict[str, Any]:
+    """Return the verdict and the table's figures, in the table's units."""
+    verdict, shown = findings.verdict, columns(findings.score_name)
+    return {
+        'verdict': None if verdict is None else verdict.to_dict(),
+        'sentences': [] if verdict is None else sentences(verdict, findings.evaluation.candidates),
+        'score': findings.score_name,
+        'times': machine_note(findings),
+        'units': {column.key: column.unit for column in shown},
+        'configurations': [
+            {'name': entry.name, 'roles': list(entry.roles), 'options': ' '.join(options(entry))}
+            | {column.key: column.of(entry) for column in shown}
+            for entry in findings.configurations
+        ],
+        'refused': findings.evaluation.refused,
+    }
