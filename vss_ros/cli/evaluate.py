@@ -4,7 +4,8 @@ Inputs are rosbag2 bags (MCAP, sqlite3; a folder of them stands for all), videos
 layouts of CamVid and Cityscapes. The truth is the masks on a bag's mask topic or beside the images, those
 in --masks DIR or, where nobody drew any, the per-frame network's answers: the score is then called
 agreement. Time is the input's own and the slow track is simulated, so that two runs give the same bytes;
-measured times are kept apart. With -o a stopped run goes on where it was when the command is given again.
+measured times are kept apart. With -o a stopped run goes on where it was when the command is given again,
+and DIR/report.html shows everything on one page.
 Exit status: 0, 1 where an input could not, or only in part, be evaluated, 2 where none could.
 
 Examples:
@@ -91,7 +92,12 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         write_evaluation(evaluation, args.output)
     write_json(args.json, _for_machines(evaluation, sweep=args.sweep is not None))
-    print(text_of(evaluation), file=sys.stderr if str(args.json) == '-' else sys.stdout)
+    people = sys.stderr if str(args.json) == '-' else sys.stdout
+    print(text_of(evaluation), file=people)
+    if args.output is not None:
+        from vss_ros.evaluation.report.writing import write_report
+
+        print(f'report: {write_report(args.output)}', file=people)
     return _status(evaluation)
 
 

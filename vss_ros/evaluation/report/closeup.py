@@ -84,8 +84,11 @@ def _latency_table(entry: Configuration) -> Markup:
         'first of streams left out': entry.timing['latency_steady_ms'],
         'key frames': entry.timing['latency_key_ms'],
         'between key frames': entry.timing['latency_nonkey_ms'],
+        'image to mask, at a subscriber': entry.timing.get('latency_subscriber_ms') or {},
     } | {f'of this: {part}': values for part, values in entry.timing['parts_ms'].items()}
-    cells = [[name, *(number(values.get(figure)) for figure in figures)] for name, values in rows.items()]
+    cells = [
+        [name, *(number(values.get(figure)) for figure in figures)] for name, values in rows.items() if values
+    ]
     return element(
         'details',
         element('summary', 'Latencies as figures'),

@@ -58,8 +58,8 @@ def page_of(comparison: Comparison, before: str, after: str) -> str:
     ]
     summary = (
         f'Of {len(comparison.pairs)} configurations {comparison.score_name} is better in {counted[0]} and '
-        f'worse in {counted[1]}, median latency better in {counted[2]} and worse in {counted[3]}; the rest is '
-        'the same or may be chance.'
+        f'worse in {counted[1]}, median latency better in {counted[2]} and worse in {counted[3]}; the rest '
+        'is the same or may be chance.'
     )
     shown = columns(comparison.score_name)
     heads: list[Content] = ['configuration', *(element('span', f'{c.head}, {c.unit}') for c in shown)]

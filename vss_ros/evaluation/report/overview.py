@@ -38,11 +38,22 @@ def introduction(findings: Findings) -> Markup:
     frames = findings.configurations[0].result['frames']
     count = len(findings.configurations)
     what = f'{count} configuration{"s" if count > 1 else ""} on {frames} frames of '
+    rate = findings.configurations[0].result.get('rate', 1.0)
+    live = (
+        f', by the real node at {rate:g} times its speed'
+        if findings.configurations[0].result.get('live')
+        else ''
+    )
     return joined(
         [
             element('h1', 'Replay evaluation: what would the planner have seen?'),
             element(
-                'p', what, element('strong', ', '.join(names[:SHOWN_INPUTS])), more, '. ', _truth(findings)
+                'p',
+                what,
+                element('strong', ', '.join(names[:SHOWN_INPUTS])),
+                more,
+                f'{live}. ',
+                _truth(findings),
             ),
             *(element('p', text, class_='notice') for text in _notices(findings)),
             verdict(findings),
@@ -131,8 +142,12 @@ def machine_note(findings: Findings) -> str:
     note = (
         f'Times are of one machine: {first["cpu"]}{device}, {" or ".join(map(str, threads))} thread'
         f'{"" if threads == [1] else "s"}, PyTorch {first["versions"]["torch"]}, {first["date"]}. On another '
-        'they differ, and so may the verdict. The simulated slow track is not in them: on the robot it runs '
-        'beside.'
+        'they differ, and so may the verdict. '
+    )
+    note += (
+        'They are those of the real node, from the receipt of an image to its mask, its slow track beside.'
+        if any(entry.result.get('live') for entry in findings.configurations)
+        else 'The simulated slow track is not in them: on the robot it runs beside.'
     )
     several = len({(machine['cpu'], machine['device']) for machine in machines}) > 1
     mixed = several or any(entry.timing.get('machines', 1) > 1 for entry in findings.configurations)

@@ -43,6 +43,7 @@ th button { all: unset; cursor: pointer; display: block; width: 100%; }
 th button:focus-visible { outline: 2px solid var(--mark); }
 th[aria-sort=ascending] button::after { content: ' \\25B2'; }
 th[aria-sort=descending] button::after { content: ' \\25BC'; }
+td .soft { font-size: inherit; }
 .badge { display: inline-block; border: 1px solid currentColor; border-radius: 1em;
   padding: 0 .5em; margin-left: .35em;
   font-size: .75rem; color: var(--mark); white-space: nowrap; }
