@@ -5,6 +5,7 @@ Examples:
   vss models show efficientnet_lite0_fpn      everything a card says, and what the parts cost
   vss models show tamed_warping --model mobilenet_fpn --size 512x1024 --device cuda
   vss models verify                           hash, shape and finiteness of all weights
+  vss models verify --data camvid=DIR         and the scores of all cards, measured again
   vss models add mine.onnx --classes camvid11 --size 360x480 -o cards      a network of your own
 """
 
@@ -18,6 +19,9 @@ from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
+
+    from vss_ros.engine.model_card import ModelCard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--device', default='auto', help='show: auto, cpu, cuda or cuda:N (default: auto)')
     parser.add_argument('--threads', type=int, default=1, metavar='N', help='show: CPU threads (default: 1)')
+    parser.add_argument(
+        '--data',
+        action='append',
+        default=[],
+        metavar='NAME=DIR',
+        help='verify: measure again the scores that cards state on this data set',
+    )
     add_json_argument(parser)
     models_add.add_arguments(parser)
 
@@ -106,18 +117,35 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from vss_ros.engine.build import build_module
+    from tqdm import tqdm
+
+    from vss_ros.cli.train import named_data
     from vss_ros.engine.model_card import read_card, shipped_cards
 
     cards = [read_card(args.name)] if args.name else shipped_cards()
+    folders = dict(named_data(text) for text in args.data)
     results = []
-    for card in cards:
+    for card in tqdm(cards, desc='verifying', unit='card', leave=False, disable=not folders):
+        scores: dict[str, object] = {}
         try:
-            build_module(card)
-            fault = ''
+            faults = _faults(card, folders, scores)
         except VssError as error:
-            fault = str(error)
-        print(f'{card.name:<50}{fault or "ok"}')
-        results.append({'name': card.name, 'ok': not fault, 'fault': fault})
+            faults = [str(error)]
+        tqdm.write(f'{card.name:<50}{"; ".join(faults) or ("ok, scores too" if scores else "ok")}')
+        results.append({'name': card.name, 'ok': not faults, 'fault': '; '.join(faults), 'scores': scores})
     write_json(args.json, results)
     return 1 if any(not result['ok'] for result in results) else 0
+
+
+def _faults(card: ModelCard, folders: dict[str, Path], scores: dict[str, object]) -> list[str]:
+    """Load a card's weights and, where its data is at hand, measure into ``scores``; return what is wrong."""
+    from vss_ros.engine.build import build_module
+    from vss_ros.evaluation.card_scores import differences, measure, prefix_of, scored_on
+
+    build_module(card)
+    for name, folder in folders.items():
+        prefix = prefix_of(card, name)
+        if prefix is not None:
+            video = scored_on(card, folder, prefix.removeprefix(name).removeprefix('_'))
+            scores.update(measure(card, video, prefix))
+    return list(differences(card.scores, scores))

@@ -18,11 +18,16 @@ from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import Shapes
-from vss_ros.engine.propagation.flow_warp import FlowWarp
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.errors import VssError
-from vss_ros.evaluation.per_frame import per_frame_confusion
-from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.evaluation.card_scores import (
+    DISTANCES,
+    Scores,
+    backbone_scores,
+    motion_scores,
+    propagation_scores,
+    scheduler_scores,
+)
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.checkpoint import trained_minutes
 from vss_ros.training.data_sets import DataSets, open_data
@@ -35,8 +40,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
-
-PDA_DISTANCES = (0, 1, 2, 3, 5, 7, 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +110,9 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         teacher=teacher,
     )
     table = job.sets.classes
-    scores: dict[str, Any] = {}
+    scores: Scores = {}
     if job.sets.watched is not None:
-        matrix = per_frame_confusion(model, job.sets.watched)
-        ious = zip(table.names, matrix.per_class_iou, strict=True)
-        scores = {
-            f'{job.sets.watched_name}_miou': round(matrix.miou, 4),
-            'per_class_iou': {name: round(float(value), 4) for name, value in ious},
-        }
+        scores = backbone_scores(model, job.sets.watched, job.sets.watched_name, table.names)
     card = ModelCard(
         name=recipe.model,
         kind='backbone',
@@ -168,20 +166,14 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     )
     cards: list[tuple[ModelCard, nn.Module]] = []
     for name, moves in parts.named_propagations():
-        scores: dict[str, Any] = {}
+        scores: Scores = {}
         if job.sets.watched is not None:
-            curve = propagation_distance_accuracy(
-                backbone, moves, job.sets.watched, PDA_DISTANCES, motion=motion
-            )
-            scores = {f'{job.sets.watched_name}_pda': _rounded(curve)}
+            scores = propagation_scores(backbone, moves, job.sets.watched, job.sets.watched_name, motion)
         cards.append((_part_card(base, 'propagation', name, scores), moves))
     if parts.scheduler is not None:
         scores = {}
         if job.sets.watched is not None:
-            correlation = deviation_rank_correlation(
-                backbone, parts.scheduler, job.sets.watched, range(1, 11)
-            )
-            scores = {f'{job.sets.watched_name}_rank_correlation': round(correlation, 4)}
+            scores = scheduler_scores(backbone, parts.scheduler, job.sets.watched, job.sets.watched_name)
         threshold = recommended_threshold(backbone, parts.scheduler, next(iter(sources.values())), recipe)
         settings = {'threshold': round(threshold, 4)}
         cards.append((_part_card(base, 'scheduler', recipe.scheduler, scores, settings), parts.scheduler))
@@ -193,33 +185,38 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     base = _base_card(job)
     backbone = _trained_backbone(base)
     backbone.eval().requires_grad_(False)
-    moves = FlowWarp(Shapes.of(backbone, FlowWarp.space))
     torch.manual_seed(recipe.seed)
     estimators = Estimators({name: MOTIONS.get(name)() for name in recipe.motions})
+    watched = job.sets.watched
 
-    def scores(average: Estimators, distances: tuple[int, ...], stride: int) -> dict[str, dict[int, float]]:
-        """Score by what motion is for: the PDA curve of plain warping along it."""
+    def scores(average: Estimators, distances: tuple[int, ...], stride: int) -> dict[str, Scores]:
+        if watched is None:
+            return {}
         return {
-            name: propagation_distance_accuracy(
-                backbone, moves, job.sets.watched, distances, stride=stride, motion=estimator
+            name: motion_scores(
+                backbone, estimator, watched, job.sets.watched_name, distances=distances, stride=stride
             )
             for name, estimator in average.named()
-            if job.sets.watched is not None
         }
 
     estimators = train_motion(
         recipe,
         estimators,
         triple_sources(
-            recipe, job.sets.trained, job.folders, backbone, base.input_size, job.sets.watched, with_flow=True
+            recipe, job.sets.trained, job.folders, backbone, base.input_size, watched, with_flow=True
         ),
         lambda average: {'pda': scores(average, (1, 3, 5), 4)},
         job.folder,
         resume=job.resume,
     )
-    measured = scores(estimators, PDA_DISTANCES, 1)
+    measured = scores(estimators, DISTANCES, 1)
     return [
-        (_motion_card(name, measured.get(name), job.sets.watched_name), estimator)
+        (
+            ModelCard(
+                name, kind='motion', builder=name, sha256='', parameters=0, scores=measured.get(name, {})
+            ),
+            estimator,
+        )
         for name, estimator in estimators.named()
     ]
 
@@ -235,15 +232,6 @@ def _base_card(job: Job) -> ModelCard:
         )
         raise VssError(msg)
     return card
-
-
-def _motion_card(name: str, curve: dict[int, float] | None, watched_name: str) -> ModelCard:
-    scores = {} if curve is None else {f'{watched_name}_pda_flow_warp': _rounded(curve)}
-    return ModelCard(name=name, kind='motion', builder=name, sha256='', parameters=0, scores=scores)
-
-
-def _rounded(curve: dict[int, float]) -> dict[int, float]:
-    return {distance: round(miou, 4) for distance, miou in curve.items()}
 
 
 def _part_card(

@@ -36,9 +36,9 @@ class Correction(NamedTuple):
     paper='Zhuang et al. 2021, Distortion-Aware Feature Correction',
 )
 class DistortionAware(FlowWarp):
-    """Previous frame's logits warped, and corrected where the image warped alike does not match.
+    """Key frame's logits warped, and corrected where the image warped alike does not match.
 
-    Section III: f_P is warped along the motion, and so is the previous image; DMNet compares the warped
+    Section III: f_P is warped along the motion, and so is the source image; DMNet compares the warped
     image with the current one (Eqs. 1, 2), CFNet extracts correction cues from the current one, and M
     blends the two (Eq. 4). Only images are looked at, so no frame between key frames computes F_l.
 
@@ -48,9 +48,11 @@ class DistortionAware(FlowWarp):
       are classes and no more (123.7 GFLOPs with 19, 129.8 with 256; stated are 123.775), and the authors'
       published code moves DeepLabv3+'s logits at stride 4. So logits are what moves, as in ``FlowWarp``,
       and any network can be corrected, one without features too.
-    - What goes on to the next frame is the corrected f_C, and the image warped with it the true previous
-      one (section III.A: "propagating that of the previous frame"): M then says what this one step got
-      wrong. The published code passes f_P and the warped image on, and corrects for the answer only.
+    - The source is the key frame, reached in one hop along the composed motion, image and logits alike: M
+      says what all motion since got wrong. The text propagates the previous frame's (section III.A) and the
+      authors' published code passes f_P and the warped image on, uncorrected, which is the same hop but for
+      interpolating at every frame. Passing the corrected f_C on drifts: 63.1 at distance 5 and 49.3 at
+      distance 9, where the same weights score 67.5 and 63.5 in one hop (default backbone, CamVid val).
     - DMNet sees the image averaged to the logits' stride. CFNet ends at a quarter of its input's sides,
       and sees an image of four times the logits' sides: the whole one at stride 4, half of it at stride 8.
     - CFNet's widths are the paper's 32 to 512 beside F_h of 256 channels or more (the paper's
@@ -60,6 +62,7 @@ class DistortionAware(FlowWarp):
       module answers as ``flow_warp`` does.
     """
 
+    frame_by_frame = False
     motion = 'dis'
 
     def __init__(self, shapes: Shapes) -> None:

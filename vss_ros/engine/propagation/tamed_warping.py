@@ -25,16 +25,20 @@ IMAGE_STRIDE = 4
 class TamedWarping(Propagation):
     """Warped features plus a learned residual, gated by the image's own residual (Eqs. 4 to 7).
 
-    Frame by frame: F^ is the previous frame's features warped; one 3x3 convolution of [F^, f_t] gives the
-    residual (CFR, Eq. 5); one 3x3 convolution of how far the warped previous image is from the current
-    one gives the attention A (RGA, Eq. 6); F_t = F^ + A * residual (Eq. 7).
+    F^ is the source frame's features warped; one 3x3 convolution of [F^, f_t] gives the residual (CFR, Eq.
+    5); one 3x3 convolution of how far the warped source image is from the current one gives the attention A
+    (RGA, Eq. 6); F_t = F^ + A * residual (Eq. 7).
 
     Of a backbone whose F_h ends in lateral channels only the others are warped and corrected; the lateral
     ones are the current frame's. That is the paper's non-key-frame network (section 4.2), whose head layers
     run on every frame. Backbones without them have all of F_h warped.
 
-    Decided where the paper is silent:
+    Decided, against the paper in the first point and where it is silent in the others:
 
+    - The source is the key frame, reached in one hop along the composed motion, where the paper takes the
+      previous frame with its corrected features. Corrections of corrections drift, and training would have
+      to see as many hops as the robot makes: the same weights score 67.4 frame by frame and 70.4 in one hop
+      at distance 5, 62.5 and 68.5 at distance 9 (default backbone, mIoU on CamVid val, every eighth frame).
     - f_t is F_l without its lateral channels (all of it where nothing else is left), at F_h's stride and,
       where it is wider, brought to F_h's width by a 1x1 convolution. Table 3 charges CFR's layer 2.42 G,
       which leaves room for no wider f_t; the lateral connections' 1x1 convolutions have that width, too.
@@ -45,7 +49,6 @@ class TamedWarping(Propagation):
     - The sum passes a ReLU. F_h follows one in every backbone here, and heads were trained on that.
     """
 
-    frame_by_frame = True
     motion = 'dis'
 
     def __init__(self, shapes: Shapes) -> None:

@@ -1,0 +1,166 @@
+"""The scores that model cards state: measured after training, and measured again to verify a card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.data.classes import load_classes
+from vss_ros.data.folders import has_folders
+from vss_ros.data.layouts import DataOptions, load_data
+from vss_ros.engine.build import build_module, build_motion, new_backbone
+from vss_ros.engine.model_card import load_weights, read_card
+from vss_ros.engine.propagation.base import Shapes
+from vss_ros.engine.propagation.flow_warp import FlowWarp
+from vss_ros.errors import VssError
+from vss_ros.evaluation.per_frame import per_frame_confusion
+from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from vss_ros.data.labelled import LabelledImages
+    from vss_ros.engine.backbones import Backbone
+    from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.motion import MotionEstimator
+    from vss_ros.engine.propagation import Propagation
+    from vss_ros.engine.schedulers import Scheduler
+
+DISTANCES = (0, 1, 2, 3, 5, 7, 9)
+"""Frames, of the PDA curves on cards."""
+TOLERANCE = 0.001
+"""How far a score measured again may be off: another machine's rounding, in shares of one."""
+DEFAULT_BACKBONE = 'efficientnet_lite0_fpn'
+"""On which motion estimators, which belong to no backbone, are scored."""
+
+Scores = dict[str, Any]
+
+
+def backbone_scores(
+    model: Backbone, video: LabelledImages, prefix: str, class_names: Sequence[str]
+) -> Scores:
+    """Return mIoU and per-class IoU of the whole network on every image.
+
+    Args:
+        model: Trained.
+        video: What to score on.
+        prefix: Data set and split, such as ``camvid_val``.
+        class_names: In the order of their ids.
+
+    """
+    matrix = per_frame_confusion(model, video)
+    ious = zip(class_names, matrix.per_class_iou, strict=True)
+    return {
+        f'{prefix}_miou': round(matrix.miou, 4),
+        'per_class_iou': {name: round(float(value), 4) for name, value in ious},
+    }
+
+
+def propagation_scores(
+    backbone: Backbone,
+    moves: Propagation,
+    video: LabelledImages,
+    prefix: str,
+    motion: MotionEstimator | None,
+) -> Scores:
+    """Return the PDA curve at ``DISTANCES``; arguments as for ``propagation_distance_accuracy``."""
+    curve = propagation_distance_accuracy(backbone, moves, video, DISTANCES, motion=motion)
+    return {f'{prefix}_pda': _rounded(curve)}
+
+
+def scheduler_scores(backbone: Backbone, scheduler: Scheduler, video: LabelledImages, prefix: str) -> Scores:
+    """Return the rank correlation of a scheduler's score and the true deviation at distances 1 to 10."""
+    correlation = deviation_rank_correlation(backbone, scheduler, video, range(1, 11))
+    return {f'{prefix}_rank_correlation': round(correlation, 4)}
+
+
+def motion_scores(
+    backbone: Backbone,
+    estimator: MotionEstimator,
+    video: LabelledImages,
+    prefix: str,
+    *,
+    distances: tuple[int, ...] = DISTANCES,
+    stride: int = 1,
+) -> Scores:
+    """Score by what motion is for: the PDA curve of plain warping along it."""
+    moves = FlowWarp(Shapes.of(backbone, FlowWarp.space))
+    curve = propagation_distance_accuracy(backbone, moves, video, distances, stride=stride, motion=estimator)
+    return {f'{prefix}_pda_flow_warp': _rounded(curve)}
+
+
+def measure(card: ModelCard, video: LabelledImages, prefix: str) -> Scores:
+    """Load a card's weights and score them.
+
+    Raises:
+        VssError: Missing or damaged weights, of the card or of the backbone it belongs to.
+
+    """
+    module: Any = build_module(card).eval().requires_grad_(False)
+    if card.kind == 'backbone':
+        return backbone_scores(module, video, prefix, card.class_names)
+    backbone = _backbone_of(card)
+    if card.kind == 'scheduler':
+        return scheduler_scores(backbone, module, video, prefix)
+    if card.kind == 'motion':
+        return motion_scores(backbone, module, video, prefix)
+    motion = build_motion(module.motion) if module.motion else None
+    return propagation_scores(backbone, module, video, prefix, motion)
+
+
+def prefix_of(card: ModelCard, data_set: str) -> str | None:
+    """Return the data set and split that a card states scores on, None where it states none on this set."""
+    for key in card.scores:
+        for suffix in ('_miou', '_pda', '_pda_flow_warp', '_rank_correlation'):
+            if key.startswith(f'{data_set}_') and key.endswith(suffix):
+                return key.removesuffix(suffix)
+    return None
+
+
+def scored_on(card: ModelCard, folder: Path, split: str) -> LabelledImages:
+    """Open the data set that a card states its scores on, the frames before labelled ones with it.
+
+    Raises:
+        VssError: It is not laid out in a known way.
+
+    """
+    of_classes = card if card.classes else base_of(card)
+    moving = card.kind != 'backbone'
+    layout = 'drives' if moving and has_folders(folder, split) else ''
+    options = DataOptions(layout=layout, split=split)
+    return load_data(folder, options, load_classes(of_classes.classes), moving=moving, scale_labels=False)
+
+
+def differences(stated: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for every score that is missing or further off than ``TOLERANCE``."""
+    for name, value in measured.items():
+        there = stated.get(name)
+        if isinstance(value, dict):
+            inner = {str(key): entry for key, entry in (there or {}).items()}
+            found = {str(key): entry for key, entry in value.items()}
+            yield from (f'{name} {fault}' for fault in differences(inner, found))
+        elif there is None:
+            yield f'{name}: the card states nothing, measured is {value}'
+        elif not abs(there - value) <= TOLERANCE:
+            yield f'{name}: the card states {there}, measured is {value}'
+
+
+def _rounded(curve: Mapping[int, float]) -> dict[int, float]:
+    return {distance: round(miou, 4) for distance, miou in curve.items()}
+
+
+def base_of(card: ModelCard) -> ModelCard:
+    """Return the card of the backbone that a part belongs to, or is scored on."""
+    name = card.base or DEFAULT_BACKBONE
+    return read_card(str(Path(card.path).with_name(f'{name}.yaml')) if card.path else name)
+
+
+def _backbone_of(card: ModelCard) -> Backbone:
+    base = base_of(card)
+    layer = card.name.rpartition('@')[2]
+    backbone = new_backbone(base, int(layer) if layer.isdecimal() else 0)
+    load_weights(base, backbone)
+    if not backbone.has_features:
+        msg = f"{card.name} belongs to a user's own network, whose parts are scored by: vss evaluate"
+        raise VssError(msg)
+    return backbone.eval().requires_grad_(False)
