@@ -95,8 +95,10 @@ def _frames(recording: Path, frames: int) -> Iterator[NDArray[np.uint8]]:
     """Yield the first frames of a recording, thinned to 15 Hz."""
     with open_source(recording) as source:
         step = max(round((source.fps or RATE) / RATE), 1)
+        total = frames if source.frame_count is None else min(frames, -(-source.frame_count // step))
         thinned = islice(source, 0, frames * step, step)
-        for frame, _ in tqdm(thinned, desc=f'pseudo-labels of {recording.name}', unit='frame', total=frames):
+        name = f'pseudo-labels of {recording.name}'
+        for frame, _ in tqdm(thinned, name, total, unit='frame', mininterval=2):
             yield frame.image
 
 
