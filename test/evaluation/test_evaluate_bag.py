@@ -231,10 +231,11 @@ def test_streaming_scores_the_frame_before(evaluated: Evaluated) -> None:
 
 def test_pda_is_that_of_training(tmp_path: Path) -> None:
     images = clip(tmp_path / 'c', 14, size=SIZE)
-    result = evaluate_bag(images, replace(config(), pda=True)).result
+    with_pda = replace(config(), pda=True)
+    result = evaluate_bag(images, with_pda).result
     parts = build_segmenter(config().segmenter).segmenter.parts
     assert parts.propagation is not None
     video = LabelledImages(images_of(images), masks_of(images), [f'a_{i}' for i in range(14)])
     expected = propagation_distance_accuracy(parts.backbone, parts.propagation, video, range(11))
-    pda = summarise(config(), [result])['pda']
+    pda = summarise(with_pda, [result])['pda']
     assert pda == {str(d): pytest.approx(expected[d], abs=1e-6) for d in range(11)}

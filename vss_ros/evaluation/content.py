@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from dataclasses import asdict
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from vss_ros.engine.build import Built, SegmenterConfig
 
 CHUNK = 1 << 22
-CODE = ('engine/**/*.py', 'data/*.py', 'evaluation/*.py')
-"""Files of this package that decide a result."""
+PACKAGE = Path(__file__).resolve().parent.parent
+ENTRY = PACKAGE / 'evaluation' / 'evaluate_bag.py'
+"""Whatever this module imports, and all of the engine, whose members are found by name, decides a result."""
 ABOUT_CARDS = ('path', 'recipe', 'scores')
 """Entries of a model card that say where it comes from, not what it does."""
 FileStates = tuple[tuple[str, int, int], ...]
@@ -66,9 +68,33 @@ def weights_digest(config: SegmenterConfig, built: Built) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return the SHA-256 over the code that decides a result."""
-    package = Path(__file__).resolve().parent.parent
-    return content_digest(file_states(sorted(file for glob in CODE for file in package.glob(glob))))
+    """Return the SHA-256 over the code that decides a result; reports and the like are not among it."""
+    return content_digest(file_states(sorted(code_files())))
+
+
+def code_files() -> set[Path]:
+    """Return the files that decide a result."""
+    files = {ENTRY, *(PACKAGE / 'engine').rglob('*.py')}
+    unread = list(files)
+    while unread:
+        found = _imported(unread.pop()) - files
+        files |= found
+        unread += found
+    return files
+
+
+def _imported(file: Path) -> set[Path]:
+    """Return the files of this package that one of them imports anywhere."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f'{node.module}.{alias.name}' for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    inside = [name.split('.')[1:] for name in names if name.startswith(f'{PACKAGE.name}.')]
+    places = [PACKAGE.joinpath(*parts) for parts in inside]
+    candidates = [path for place in places for path in (place.with_suffix('.py'), place / '__init__.py')]
+    return {path for path in candidates if path.is_file()}
 
 
 def _digest(values: Any) -> str:

@@ -67,7 +67,7 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
         'flops_ratio_key': _flops_ratio(good, keys=True),
         'flops_ratio_nonkey': _flops_ratio(good, keys=False),
     }
-    summary |= _scores(scored, kind)
+    summary |= _scores(scored, kind, with_pda=config.pda)
     others = [result for result in good if not _is_scored(result, kind)]
     if others:
         summary['agreement'] = rounded(matrix_of([r.confusion for r in others], others[0].void_id).miou)
@@ -94,7 +94,7 @@ def _is_scored(result: InputResult, kind: str) -> bool:
     return not result.failed and (result.truth == PER_FRAME) == (kind == PER_FRAME)
 
 
-def _scores(scored: Sequence[InputResult], kind: str) -> dict[str, Any]:
+def _scores(scored: Sequence[InputResult], kind: str, *, with_pda: bool) -> dict[str, Any]:
     """Return everything read from confusion matrices."""
     if not scored:
         return {'miou': None, 'pixel_accuracy': None, 'class_accuracy': None, 'per_class_iou': {}}
@@ -118,7 +118,7 @@ def _scores(scored: Sequence[InputResult], kind: str) -> dict[str, Any]:
             'minimum_miou': rounded(interval.minimum_miou),
         },
     }
-    return scores | ({'pda': {str(distance): rounded(v) for distance, v in pda.items()}} if pda else {})
+    return scores | ({'pda': {str(distance): rounded(v) for distance, v in pda.items()}} if with_pda else {})
 
 
 def matrix_of(counts: Sequence[Counts], void_id: int) -> ConfusionMatrix:

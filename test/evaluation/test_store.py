@@ -1,0 +1,107 @@
+"""Results by content: found again, never half, never somebody else's."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from evaluation_parts import clip, config
+
+from vss_ros.evaluation.content import PACKAGE, code_files
+from vss_ros.evaluation.result import Evaluated, InputResult, InputTiming
+from vss_ros.evaluation.store import ResultStore, evaluate_stored, result_key
+from vss_ros.evaluation.whole_file import write_whole
+from vss_ros.resources import resource
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+FEW = 3
+KEY = 'a' * 64
+EVALUATED = Evaluated(InputResult('x', frames=2, distance_confusion={0: [[1, 2]]}), InputTiming((1.5, 2.0)))
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clip(tmp_path_factory.mktemp('clip'), FEW)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / 'store')
+    assert store.load(KEY) is None
+    store.save(KEY, EVALUATED)
+    assert store.load(KEY) == EVALUATED
+    assert [path.name for path in store.folder.iterdir()] == [f'{KEY}.json']
+
+
+@pytest.mark.parametrize('damage', [b'', b'{"result": {}}', b'[1]', b'\xff\xfe'])
+def test_a_damaged_file_counts_as_none(damage: bytes, tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    (tmp_path / f'{KEY}.json').write_bytes(damage)
+    assert store.load(KEY) is None
+    store.save(KEY, EVALUATED)
+    assert store.load(KEY) == EVALUATED
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / 'f'
+    write_whole(target, b'old')
+    with pytest.raises(TypeError):
+        write_whole(target, 'no bytes')  # type: ignore[arg-type]
+    assert target.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_second_time_nothing_is_computed(images: Path, tmp_path: Path) -> None:
+    frames: list[None] = []
+    first = evaluate_stored(images, config(), tmp_path, lambda: frames.append(None))
+    assert len(frames) == FEW
+    moved = Path(shutil.copytree(images.parent, tmp_path / 'elsewhere')) / 'images'
+    second = evaluate_stored(moved, config('another name'), tmp_path, lambda: frames.append(None))
+    assert len(frames) == FEW
+    assert second.result == replace(first.result, path=str(moved))
+    assert second.timing == first.timing
+
+
+def test_failures_are_tried_again(tmp_path: Path) -> None:
+    assert evaluate_stored(tmp_path / 'missing', config(), tmp_path / 'store').result.failed
+    (tmp_path / 'empty').mkdir()
+    assert evaluate_stored(tmp_path / 'empty', config(), tmp_path / 'store').result.failed
+    assert not (tmp_path / 'store').exists()
+
+
+def test_the_key_follows_everything_a_result_depends_on(images: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(images.parent, tmp_path / 'c')) / 'images'
+    for file in resource('models').glob('efficientnet_lite0_fpn*'):
+        shutil.copy(file, tmp_path)
+    model = tmp_path / 'efficientnet_lite0_fpn.yaml'
+    base = replace(config(), segmenter=replace(config().segmenter, model=str(model)))
+    keys = [result_key(own, base)]
+    assert result_key(own, replace(base, name='other')) == keys[0]
+    keys.append(result_key(own, replace(base, segmenter=replace(base.segmenter, threshold=0.2))))
+    keys.append(result_key(own, replace(base, segmenter=replace(base.segmenter, threads=2))))
+    keys.append(result_key(own, replace(base, agreement=True)))
+
+    card = tmp_path / 'efficientnet_lite0_fpn.predicted_deviation.yaml'
+    values = yaml.safe_load(card.read_text())
+    card.write_text(yaml.safe_dump(values | {'scores': {'measured': 'again'}}))
+    assert result_key(own, base) == keys[0]
+    card.write_text(yaml.safe_dump(values | {'settings': {'threshold': 0.3}}))
+    keys.append(result_key(own, base))
+
+    mask = own.parent / 'labels' / '0001.png'
+    shutil.copy(own.parent / 'labels' / '0000.png', mask)
+    keys.append(result_key(own, base))
+    (own / '0002.png').unlink()
+    keys.append(result_key(own, base))
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_code_that_decides_is_found_by_its_imports() -> None:
+    names = {str(path.relative_to(PACKAGE)) for path in code_files()}
+    assert {
+        'evaluation/evaluate_bag.py', 'evaluation/scoring.py', 'data/bag_source.py', 'data/video_source.py',
+        'engine/pipeline.py', 'engine/propagation/flow_warp.py', 'errors.py',
+    } <= names  # fmt: skip
+    assert not {'evaluation/summary.py', 'evaluation/verdict.py', 'cli/evaluate.py'} & names
