@@ -79,6 +79,7 @@ def drawn(figure: Figure, name: str, alt: str) -> Drawing:
     """Return a finished figure as SVG for the page and as PNG."""
     png = BytesIO()
     figure.savefig(png, format='png', facecolor='white', metadata={'Software': None})
+    figure.set_layout_engine('none')  # everything has its place now
     svg = StringIO()
     figure.savefig(svg, format='svg', transparent=True, metadata=NO_METADATA)
     return Drawing(name, alt, _inline(svg.getvalue(), name, alt), png.getvalue())

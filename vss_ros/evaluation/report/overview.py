@@ -186,7 +186,7 @@ def _row(entry: Configuration, shown: Sequence[Column]) -> Markup:
         'th',
         f'{entry.index + 1} ',
         breakable(entry.name),
-        *badges,
+        *(joined([' ', badge]) for badge in badges),
         scope='row',
         data_value=entry.index,
         title=' '.join(options(entry)),
@@ -251,7 +251,7 @@ def inputs(findings: Findings) -> Markup:
         ]
         for entry in findings.configurations[0].result['inputs']
     ]  # fmt: skip
-    heads = ('input', 'frames', 'labelled', 'truth', 'left out', 'state')
+    heads = ('input', 'frames', 'labelled', 'compared with', 'left out', 'state')
     refused = [[entry['name'], element('span', entry['reason'])] for entry in findings.evaluation.refused]
     return section(
         'Inputs',

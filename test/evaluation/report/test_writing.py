@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from report_parts import configuration, evaluated, three, write_results
+
+from vss_ros.evaluation.report.writing import write_report
+
+HOSTILE = '<script>alert("1")</script>'
+FETCHING = frozenset({'src', 'href', 'xlink:href', 'srcset', 'data', 'action', 'poster', 'background'})
+VOID = frozenset({'img', 'meta', 'wbr', 'br', 'input', 'link'})
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, html: str) -> None:
+        """Parse, and refuse what is not closed as it was opened."""
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.cells: list[list[str]] = []
+        self.headings: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.tags.append((tag, {name: value or '' for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == 'tr':
+            self.cells.append([])
+        if tag in {'td', 'th'}:
+            self.cells[-1].append('')
+        if tag in {'h1', 'h2', 'h3'}:
+            self.headings.append('')
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close a tag."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note text."""
+        if {'td', 'th'} & set(self._open):
+            self.cells[-1][-1] += data
+        if {'h1', 'h2', 'h3'} & set(self._open):
+            self.headings[-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        """Return the attributes of all tags of a kind."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope='module')
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page, Path]:
+    """Return a report of a bag and of configurations with names that mean harm."""
+    folder = tmp_path_factory.mktemp('results')
+    names = (f'{HOSTILE}_$x_{{', '_"&\' ]]>-->')
+    html = write_report(three(folder, f'bags/{HOSTILE}', names)).read_text(encoding='utf-8')
+    return html, Page(html), folder
+
+
+def test_sections_come_in_the_order_of_their_use(hostile: tuple[str, Page, Path]) -> None:
+    _, page, _ = hostile
+    titles = [
+        text for text in page.headings if not text.startswith(('A close look', 'The 10', 'Best', 'Soonest'))
+    ]
+    assert titles == [
+        'Replay evaluation: what would the planner have seen?',
+        'Verdict',
+        'Configurations',
+        'Accuracy, latency and cost',
+        'Inputs',
+    ]
+    assert sum(text.startswith('A close look at') for text in page.headings) == 2
+    assert page.headings[2:4] == [
+        'Best with worst latency at most 50 % of per-frame',
+        'Soonest with at most 2 mIoU lost',
+    ]
+
+
+def test_nothing_comes_from_outside(hostile: tuple[str, Page, Path]) -> None:
+    html, page, _ = hostile
+    asked = [
+        (tag, value)
+        for tag, attributes in page.tags
+        for name, value in attributes.items()
+        if name in FETCHING and not value.startswith(('data:image/', '#'))
+    ]
+    assert asked == []
+    assert not [tag for tag, _ in page.tags if tag in {'link', 'iframe', 'object', 'embed', 'base', 'form'}]
+    addresses = set(re.findall(r'https?://[^"\'\s<)]+', html))
+    assert addresses <= {'http://www.w3.org/2000/svg', 'http://www.w3.org/1999/xlink'}, 'names, never fetched'
+    assert not re.search(r'@import|url\((?!#)', html)
+    (policy,) = [meta['content'] for meta in page.all('meta') if meta.get('http-equiv')]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "'unsafe-inline'" not in policy.partition('script-src')[2]
+
+
+def test_names_run_nothing(hostile: tuple[str, Page, Path]) -> None:
+    html, page, _ = hostile
+    assert page.all('script') == [{}]
+    assert 'alert(' not in html.partition('<script>')[2]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith('on')]
+    named = [cells[0] for cells in page.cells]
+    assert f'2 {HOSTILE}_$x_{{ best if fast' in named
+    assert f'bags/{HOSTILE}' in named
+
+
+def test_everything_has_its_name(hostile: tuple[str, Page, Path]) -> None:
+    _, page, _ = hostile
+    assert all(image['alt'] for image in page.all('img'))
+    plots = [svg for svg in page.all('svg') if svg.get('role') == 'img']
+    assert len(plots) == 5 + 2 * 3
+    assert all(svg['aria-label'] for svg in plots)
+    names = [attributes['id'] for _, attributes in page.tags if 'id' in attributes]
+    assert len(set(names)) == len(names)
+    wanted = [
+        a[key][1:] for _, a in page.tags for key in ('href', 'xlink:href') if a.get(key, '').startswith('#')
+    ]
+    clips = re.findall(r'url\(#([^)]+)\)', hostile[0])
+    assert wanted
+    assert set(wanted + clips) <= set(names)
+
+
+def test_worst_frames_are_shown_side_by_side(hostile: tuple[str, Page, Path]) -> None:
+    html, page, _ = hostile
+    images = page.all('img')
+    assert len(images) == 2 * 10 * 3
+    kinds = [image['src'].partition(';')[0] for image in images]
+    assert kinds == ['data:image/jpeg', 'data:image/png', 'data:image/png'] * 20
+    assert html.count('<li>') == 2 * 12, 'void and eleven classes'
+
+
+def test_files_beside_the_page(hostile: tuple[str, Page, Path]) -> None:
+    _, page, folder = hostile
+    plots = {file.name for file in (folder / 'plots').iterdir()}
+    assert {'accuracy_latency.png', 'pda.png', 'cca_flops.png', 'cca_ms.png', 'classes.png'} < plots
+    assert len(plots) == 5 + 2 * 3
+    for name in plots:
+        drawing = cv2.imread(str(folder / 'plots' / name))
+        assert drawing is not None
+        assert drawing.shape[0] > 200
+        assert drawing.std() > 10
+    told = json.loads((folder / 'report.json').read_text(encoding='utf-8'))
+    assert told['verdict']['fast'] == f'{HOSTILE}_$x_{{'
+    assert told['units']['score'] == '%'
+    row = next(cells for cells in page.cells if cells[0].startswith('2 '))
+    assert row[1] == f'{told["configurations"][1]["score"]:.1f}'
+    assert row[3] == f'{told["configurations"][1]["latency_max"]:.1f}'
+
+
+def test_figures_that_are_not_there_are_dashes(hostile: tuple[str, Page, Path]) -> None:
+    html, page, _ = hostile
+    heads = next(cells for cells in page.cells if cells[0].startswith('configuration'))
+    row = next(cells for cells in page.cells if cells[0].startswith('1 per_frame'))
+    shown = dict(zip((head.rstrip('%') for head in heads), row, strict=True))
+    assert shown['boundary F'] == shown['steadiness'] == shown['as a stream'] == '\N{EN DASH}'
+    assert 'nan' not in re.sub(r'base64,[^"]*', '', html).lower().replace('pedestrian', '')
+    assert 'None' not in re.sub(r'base64,[^"]*', '', html)
+
+
+def test_times_are_said_to_be_of_this_machine(hostile: tuple[str, Page, Path]) -> None:
+    assert 'Times are of one machine: Test CPU, 2 threads, PyTorch 9.9, 2026-01-02.' in hostile[0]
+
+
+def results_of(folder: Path, **settings: Any) -> Path:
+    """Write the results of a single configuration."""
+    config = configuration('swift')
+    return write_results(folder, [(config, [evaluated(config, 0.1, 20.0, **settings)])])
+
+
+def test_agreement_is_never_called_miou_and_no_picture_is_made_up(tmp_path: Path) -> None:
+    folder = results_of(tmp_path, truth='per_frame')
+    for file in (folder / 'worst').iterdir():
+        file.unlink()
+    html = write_report(folder).read_text(encoding='utf-8')
+    page = Page(html)
+    heads = next(cells for cells in page.cells if cells[0].startswith('configuration'))
+    assert heads[1] == 'agreement%'
+    assert 'Nobody drew true masks' in html
+    assert 'The 10 worst frames' in page.headings
+    assert page.all('img') == []
+
+
+def test_again_with_another_closeup(hostile: tuple[str, Page, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(hostile[2], tmp_path / 'again'))
+    before = {file.name for file in (folder / 'plots').iterdir()}
+    assert {'timeline_02.png', 'timeline_03.png'} <= before
+    page = Page(write_report(folder, ['per_frame']).read_text(encoding='utf-8'))
+    after = {file.name for file in (folder / 'plots').iterdir()}
+    assert {name for name in after if name.startswith('timeline')} == {'timeline_01.png'}
+    assert 'A close look at per_frame' in page.headings
