@@ -11,9 +11,12 @@ import cv2
 import pytest
 from report_parts import configuration, evaluated, three, write_results
 
+from vss_ros.evaluation.report.findings import read_findings
+from vss_ros.evaluation.report.overview import options, verdict
 from vss_ros.evaluation.report.writing import write_report
 
 HOSTILE = '<script>alert("1")</script>'
+WHOLE = configuration('per_frame', 'none')
 FETCHING = frozenset({'src', 'href', 'xlink:href', 'srcset', 'data', 'action', 'poster', 'background'})
 VOID = frozenset({'img', 'meta', 'wbr', 'br', 'input', 'link'})
 
@@ -85,6 +88,26 @@ def test_sections_come_in_the_order_of_their_use(hostile: tuple[str, Page, Path]
     assert page.headings[2:4] == [
         'Best with worst latency at most 50 % of per-frame',
         'Soonest with at most 2 mIoU lost',
+    ]
+
+
+def test_verdict_has_its_figures_and_how_to_get_them(tmp_path: Path) -> None:
+    findings = read_findings(three(tmp_path / 'both'))
+    assert re.findall('<p[^>]*>(.*?)</p>', verdict(findings) or '')[:2] == [
+        'swift',
+        '66.7 mIoU, worst 20.0 ms: 20 % of the latency, -15.2 mIoU',
+    ]
+    assert options(findings.configurations[2])[1:] == [
+        '--propagation flow_warp',
+        '--scheduler fixed_interval',
+        '--track fast_slow',
+        '--interval 2',
+    ]
+    found = [(c, [evaluated(c, wrong, 100.0)]) for c, wrong in ((WHOLE, 0.1), (configuration('bad'), 0.2))]
+    neither = verdict(read_findings(write_results(tmp_path / 'neither', found))) or ''
+    assert re.findall('<p[^>]*>(.*?)</p>', neither)[:2] == [
+        'none',
+        'nearest is per_frame (81.8 mIoU, worst 100.0 ms)',
     ]
 
 

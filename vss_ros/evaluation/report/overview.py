@@ -97,7 +97,8 @@ def verdict(findings: Findings) -> Markup | None:
     for role, sentence in answers.items():
         question, _, answer = sentence.partition(': ')
         name = getattr(found, role)
-        figures = answer.removeprefix(f'{name} ' if name else 'none; ').strip('()')
+        # The name stands above, so that its figures need no brackets any more.
+        figures = answer[len(name) + 2 : -1] if name else answer.removeprefix('none; ')
         cards.append(
             element(
                 'div',
@@ -213,10 +214,11 @@ def plots(findings: Findings, drawings: dict[str, Drawing | None]) -> Markup:
         f'latency, and {100 * ACCURACY_LOSS:.0f} {score} below it.'
     )  # fmt: skip
     distance = (
-        'Accuracy over propagation distance (PDA): the same labelled frames at every distance.'
+        'Accuracy over propagation distance (PDA): the same labelled frames at every distance; 0 is the '
+        'whole network.'
         if findings.is_pda
         else 'Accuracy by distance as it happened in this replay: at each distance other frames, few at the '
-        'far ones. --pda measures the same frames at every distance.'
+        'far ones; 0 is the key frame as it was answered. --pda measures the same frames at every distance.'
     )
     cost = (
         'Cost and accuracy (CCA), Eq. 8: a key frame every D + 1 frames, for every distance D.'
@@ -233,9 +235,9 @@ def plots(findings: Findings, drawings: dict[str, Drawing | None]) -> Markup:
                 f'{score} against worst latency (first frames of streams left out): up and left is better.'
                 + (limits if findings.reference is not None else ''),
             ),
-            plot(drawings['pda'], distance + ' Distance 0 is the key frame as it was answered.'),
+            plot(drawings['pda'], distance),
             plot(drawings['cca_flops'], f'{cost} Slow track included; optical flow by OpenCV counts none.'),
-            plot(drawings['cca_ms'], f'{cost} Milliseconds until the answer.'),
+            plot(drawings['cca_ms'], f'{cost} Until the answer: what a slow track does beside is not in it.'),
             plot(drawings['classes'], 'IoU by class.'),
             class_='plots',
         ),
