@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import shutil
-from typing import TYPE_CHECKING
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from evaluation_parts import clip, config
@@ -13,9 +15,24 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.pool import Job, run_jobs
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Generator
+
+    from vss_ros.evaluation.result import Evaluated
 
 FEW = 5
+
+
+def children() -> list[int]:
+    """Return the processes that this one has started and not yet buried."""
+    lists = Path(f'/proc/{os.getpid()}/task').glob('*/children')
+    return [int(pid) for file in lists for pid in file.read_text().split()]
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays() -> Generator[None]:
+    before = set(children())
+    yield
+    assert set(children()) <= before
 
 
 @pytest.fixture(scope='module')
@@ -28,25 +45,27 @@ def test_workers_change_nothing_and_survive_a_killed_one(images: Path, tmp_path:
     paths = [str(images), str(second), str(tmp_path / 'missing')]
     jobs = [Job(path, config(p, propagation=p)) for path in paths for p in ('none', 'reuse')]
     killed: list[Job] = []
+    before = set(children())
 
     def kill_once(job: Job) -> None:
         if not killed:
             killed.append(job)
-            multiprocessing.active_children()[0].kill()
+            os.kill(min(set(children()) - before), signal.SIGKILL)
 
     alone = {job: found.result for job, found in run_jobs(jobs, None)}
     together = {job: found.result for job, found in run_jobs(jobs, None, workers=2, on_frame=kill_once)}
     assert killed
     assert together == alone
     assert [job.path for job, result in alone.items() if result.failed] == [paths[2]] * 2
-    assert not multiprocessing.active_children()
 
 
 @pytest.mark.slow
 def test_an_input_that_kills_every_worker_is_given_up(images: Path) -> None:
+    before = set(children())
+
     def kill(_: Job) -> None:
-        for child in multiprocessing.active_children():
-            child.kill()
+        for child in set(children()) - before:
+            os.kill(child, signal.SIGKILL)
 
     [(_, found)] = run_jobs([Job(str(images), config())], None, workers=2, on_frame=kill)
     assert found.result.failed
@@ -57,13 +76,20 @@ def test_a_configuration_that_cannot_be_built_ends_the_run(images: Path) -> None
     for workers in (1, 2):
         with pytest.raises(VssError, match='no propagation is called'):
             list(run_jobs([Job(str(images), config(propagation='magic'))], None, workers=workers))
-    assert not multiprocessing.active_children()
 
 
 @pytest.mark.slow
 def test_whoever_stops_listening_stops_the_workers(images: Path) -> None:
     jobs = [Job(str(images), config(interval=i)) for i in range(1, 7)]
-    found = run_jobs(jobs, None, workers=2)
+    found = cast('Generator[tuple[Job, Evaluated]]', run_jobs(jobs, None, workers=2))
     next(found)
-    found.close()  # type: ignore[attr-defined]
-    assert not multiprocessing.active_children()
+    found.close()
+
+
+def test_a_worker_that_cannot_start_is_no_input_s_fault(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr('vss_ros.evaluation.pool.PROGRAM', 'vss_ros.nowhere')
+    with pytest.raises(VssError, match='could not start'):
+        list(run_jobs([Job(str(images), config())], None, workers=2))
+    assert 'vss_ros.nowhere' in capfd.readouterr().err

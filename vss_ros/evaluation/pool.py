@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
+import os
+import subprocess
+import sys
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
 from vss_ros.evaluation.result import Evaluated, InputResult
 from vss_ros.evaluation.store import evaluate_stored
+from vss_ros.evaluation.worker import FRAME, READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from multiprocessing.process import BaseProcess
 
     from vss_ros.evaluation.configuration import EvaluationConfig
 
+PROGRAM = 'vss_ros.evaluation.worker'
 ATTEMPTS = 2
 """Times that a job is tried whose worker dies."""
 PATIENCE = 5.0
@@ -69,12 +72,19 @@ class _Worker:
     """A process, the connection to it and the job it has."""
 
     def __init__(self, store: str | None) -> None:
-        # Not a fork, which would share PyTorch's threads, of which none lives in the child.
-        context = multiprocessing.get_context('spawn')
-        self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_work, args=(theirs, store), daemon=True)
-        self.process.start()
+        self.connection, theirs = Pipe()
+        # A program of its own: a fork would share PyTorch's threads, of which none lives in the child, and
+        # multiprocessing's other ways import the main module again, whatever that does. Of a session of its
+        # own, because Ctrl-C is the parent's to deal with.
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', PROGRAM, str(theirs.fileno()), store or ''],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=os.environ | {'PYTHONPATH': os.pathsep.join(path for path in sys.path if path)},
+        )
         theirs.close()  # so that this end says when the worker's is gone
+        self.started = False
         self.job: Job | None = None
 
     def take(self, job: Job) -> None:
@@ -87,10 +97,11 @@ class _Worker:
         self.connection.close()
         if self.job is not None:
             self.process.terminate()
-        self.process.join(PATIENCE)
-        if self.process.is_alive():
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.join()
+            self.process.wait()
 
 
 class _Pool:
@@ -140,7 +151,10 @@ class _Pool:
             message: Any = worker.connection.recv()
         except (EOFError, OSError):
             return self._bury(worker)
-        if message is None:
+        if message is READY:
+            worker.started = True
+            return None
+        if message is FRAME:
             if self._on_frame is not None and job is not None:
                 self._on_frame(job)
             return None
@@ -155,6 +169,10 @@ class _Pool:
         self._workers.remove(worker)
         worker.job = None
         worker.close()
+        if not worker.started:
+            raise VssError(
+                f'a worker process could not start (exit code {worker.process.returncode}), see above'
+            )
         if job is None:
             return None
         self._deaths[job] += 1
@@ -165,24 +183,9 @@ class _Pool:
             self._hire()
         if not given_up:
             return None
-        code = worker.process.exitcode
+        code = worker.process.returncode
         reason = (
             f'the worker died {ATTEMPTS} times at this input (exit code {code}); '
             'is memory short? Use fewer --workers'
         )
         return job, Evaluated(InputResult(job.path, failed=True, reason=reason))
-
-
-def _work(connection: Connection, store: str | None) -> None:
-    """Run jobs until the connection closes; None stands for a frame, a text for an error."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
-    with suppress(EOFError, OSError):  # the parent has gone
-        while True:
-            job: Job = connection.recv()
-            try:
-                result: Evaluated | str = evaluate_stored(
-                    job.path, job.config, store, lambda: connection.send(None)
-                )
-            except VssError as error:
-                result = str(error)
-            connection.send(result)
