@@ -51,6 +51,9 @@ OPTIONAL = {
     'pybullet_data', 'triton', 'typing_extensions',
 }  # fmt: skip
 
+# 240 MB for what few use, in the version of the cluster at hand.
+NOT_LOCKED = {'ray'}
+
 
 @pytest.fixture(scope='module')
 def pyproject(project_root: Path) -> dict[str, Any]:
@@ -113,6 +116,8 @@ def test_lock_satisfies_pyproject(project_root: Path, pyproject: dict[str, Any])
     pins = dict(line.split('==') for line in lines if '==' in line and not line.startswith('#'))
     versions = {str(canonicalize_name(name)): version for name, version in pins.items()}
     for name, requirement in requirements(pyproject, extras=True).items():
+        if name in NOT_LOCKED:
+            continue
         assert name in versions, f'{name} is not in requirements.lock'
         assert requirement.specifier.contains(versions[name]), (
             f'{name}: {versions[name]} is not {requirement}'

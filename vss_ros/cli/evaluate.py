@@ -13,6 +13,7 @@ Examples:
   vss evaluate bags/ -o out --sweep config/experiments/sweep.yaml
   vss evaluate drive.mp4 --masks labels/ --track blocking --scheduler fixed_interval --interval 5
   vss evaluate camvid/val --pda --json result.json
+  vss evaluate /data/bags -o out --engine ray --address 10.0.0.1:6379
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.cli.cluster import add_cluster_arguments, check_cluster, evaluate_on_cluster
 from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
 from vss_ros.cli.output import add_json_argument, write_json
 from vss_ros.errors import VssError
@@ -66,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes of --threads each; more than one are sooner done but disturb one another's times "
         '(default: 1)',
     )  # fmt: skip
+    add_cluster_arguments(parser)
     add_segmenter_arguments(parser)
     add_json_argument(parser)
 
@@ -78,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.workers < 1:
         raise VssError(f'expected --workers of 1 or more, got {args.workers}')
+    check_cluster(args)
     if args.output is not None:
         check_folder(args.output)
     sweep = _sweep(args)
@@ -142,6 +146,8 @@ def _evaluate(
             file.unlink()
     _warn_of_too_many(args.workers, sweep)
     jobs = [Job(str(path), config) for path in inputs for config in sweep.configurations]
+    if args.engine == 'ray':
+        return _by_configuration(evaluate_on_cluster(jobs, store, args.address), inputs, sweep)
     expected = _expected(inputs, sweep.configurations[0])
     counted: Counter[Job] = Counter()
     found: dict[Job, Evaluated] = {}
@@ -158,7 +164,15 @@ def _evaluate(
             # What was stored, or broke off, takes no time any more.
             bar.total -= expected[job.path] - counted[job]
             bar.set_postfix_str(job.config.name, refresh=True)
-    return [(config, [found[Job(str(path), config)] for path in inputs]) for config in sweep.configurations]
+    return _by_configuration(found, inputs, sweep)
+
+
+def _by_configuration(
+    found: dict[Job, Evaluated], inputs: list[Path], sweep: Sweep
+) -> list[tuple[EvaluationConfig, list[Evaluated]]]:
+    """Return what was found of each configuration, in the order of the inputs."""
+    by_name = {(job.path, job.config): evaluated for job, evaluated in found.items()}
+    return [(config, [by_name[str(path), config] for path in inputs]) for config in sweep.configurations]
 
 
 def _warn_of_too_many(workers: int, sweep: Sweep) -> None:
