@@ -6,17 +6,18 @@ from typing import Any
 
 from vss_ros.evaluation.verdict import Candidate, candidates, judge, sentences, slow_track_note
 
-WHOLE = Candidate('per_frame', True, 0.72, 100.0)
+# One of its frames came at a bad moment, which makes no other configuration faster.
+WHOLE = Candidate('per_frame', True, 0.72, 250.0, 100.0)
 
 
 def test_the_two_questions() -> None:
     found = [
         WHOLE,
-        Candidate('light', True, 0.60, 40.0),
-        Candidate('exact', False, 0.71, 80.0),
-        Candidate('limit', False, 0.70, 60.0),
-        Candidate('quick', False, 0.65, 50.0),
-        Candidate('quicker', False, 0.64, 20.0),
+        Candidate('light', True, 0.60, 40.0, 10.0),
+        Candidate('exact', False, 0.71, 80.0, 10.0),
+        Candidate('limit', False, 0.70, 60.0, 10.0),
+        Candidate('quick', False, 0.65, 50.0, 10.0),
+        Candidate('quicker', False, 0.64, 20.0, 10.0),
     ]
     verdict = judge(found)
     assert verdict is not None
@@ -27,11 +28,11 @@ def test_the_two_questions() -> None:
         'quick (65.0 mIoU, worst 50.0 ms: 50 % of the latency, -7.0 mIoU)'
     )
     assert lines[1].startswith('at most 2 mIoU lost: limit (70.0 mIoU')
-    assert lines[2] == 'compared with per_frame (72.0 mIoU, worst 100.0 ms)'
+    assert lines[2] == 'compared with per_frame (72.0 mIoU, worst 250.0 ms, usually 100.0 ms)'
 
 
 def test_none_fits() -> None:
-    found = [WHOLE, Candidate('a', False, 0.5, 60.0), Candidate('b', False, 0.6, 90.0)]
+    found = [WHOLE, Candidate('a', False, 0.5, 60.0, 10.0), Candidate('b', False, 0.6, 90.0, 10.0)]
     verdict = judge(found, 'agreement')
     assert verdict is not None
     assert (verdict.fast, verdict.accurate) == ('', '')
@@ -41,16 +42,16 @@ def test_none_fits() -> None:
 
 
 def test_a_lighter_network_on_every_frame_is_an_answer_too() -> None:
-    verdict = judge([WHOLE, Candidate('light', True, 0.71, 45.0)])
+    verdict = judge([WHOLE, Candidate('light', True, 0.71, 45.0, 10.0)])
     assert verdict is not None
     assert (verdict.fast, verdict.accurate) == ('light', 'light')
 
 
 def test_nothing_to_compare_with() -> None:
-    assert judge([Candidate('a', False, 0.5, 60.0)]) is None
+    assert judge([Candidate('a', False, 0.5, 60.0, 10.0)]) is None
     lonely = judge([WHOLE])
     assert lonely is not None
-    assert sentences(lonely, [WHOLE])[1].endswith('none; nearest is per_frame (72.0 mIoU, worst 100.0 ms)')
+    assert sentences(lonely, [WHOLE])[1].endswith('none; nearest is per_frame (72.0 mIoU, worst 250.0 ms)')
 
 
 def run(name: str, propagation: str, ms: float, *, delay: int = 1, **more: Any) -> tuple[Any, Any]:
@@ -73,4 +74,4 @@ def test_what_was_not_scored_is_no_candidate() -> None:
         run('b', 'reuse', 0, agreement=0.6),
     ]
     found = candidates(*zip(*runs, strict=True))
-    assert [(c.name, c.per_frame, c.score, c.worst_ms) for c in found] == [('p', True, 0.7, 200.0)]
+    assert found == [Candidate('p', True, 0.7, 200.0, 100.0)]

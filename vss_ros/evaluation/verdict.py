@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LATENCY_SHARE = 0.5
-"""Of the per-frame network's worst latency, at most, for the first question."""
+"""Of the per-frame network's usual latency, at most, for the first question."""
 ACCURACY_LOSS = 0.02
 """mIoU (0..1) below the per-frame network's, at most, for the second."""
 
@@ -28,6 +28,8 @@ class Candidate:
     """mIoU or, where nobody drew masks, agreement; 0..1."""
     worst_ms: float
     """Worst latency in milliseconds, frames at which a stream begins left out."""
+    usual_ms: float
+    """The median of the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,11 @@ class Verdict:
     reference: str
     """The per-frame configuration that all are compared with: the most accurate one."""
     fast: str
-    """Most accurate of those whose worst latency is at most ``LATENCY_SHARE`` of the reference's."""
+    """Most accurate of those whose worst latency is at most ``LATENCY_SHARE`` of the reference's usual one.
+
+    The reference does the same on every frame, so that its own worst is the machine's doing: a busy moment
+    then must not make the bar low for all others.
+    """
     accurate: str
     """Lowest worst latency of those that lose at most ``ACCURACY_LOSS`` against the reference."""
     score_name: str
@@ -59,10 +65,10 @@ def candidates(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[s
     found = []
     for result, timing in zip(results, timings, strict=True):
         score = score_of(result)
-        worst = timing['latency_steady_ms'].get('max')
-        if score is not None and worst is not None:
+        steady = timing['latency_steady_ms']
+        if score is not None and steady:
             per_frame = result['config']['segmenter']['propagation'] == NO_PROPAGATION
-            found.append(Candidate(result['name'], per_frame, score, worst))
+            found.append(Candidate(result['name'], per_frame, score, steady['max'], steady['p50']))
     return found
 
 
@@ -84,7 +90,7 @@ def judge(found: Sequence[Candidate], score_name: str = 'mIoU') -> Verdict | Non
         return None
     reference = max(whole, key=lambda candidate: candidate.score)
     others = [candidate for candidate in found if candidate is not reference]
-    fast = [c for c in others if c.worst_ms <= LATENCY_SHARE * reference.worst_ms]
+    fast = [c for c in others if c.worst_ms <= LATENCY_SHARE * reference.usual_ms]
     # A loss of exactly the limit, in decimal figures, is allowed whatever their binary fractions say.
     accurate = [c for c in others if c.score >= reference.score - ACCURACY_LOSS - 1e-9]
     return Verdict(
@@ -126,7 +132,7 @@ def sentences(verdict: Verdict, found: Sequence[Candidate]) -> list[str]:
     """Return the verdict as people read it, one sentence a question."""
     by_name = {candidate.name: candidate for candidate in found}
     reference = by_name[verdict.reference]
-    against = f'{reference.name} ({_figures(reference, verdict)})'
+    against = f'{reference.name} ({_figures(reference, verdict)}, usually {reference.usual_ms:.1f} ms)'
     lines = []
     for name, question, nearest in (
         (
@@ -152,6 +158,6 @@ def _figures(candidate: Candidate, verdict: Verdict) -> str:
 
 
 def _compared(candidate: Candidate, reference: Candidate, verdict: Verdict) -> str:
-    share = 100 * candidate.worst_ms / reference.worst_ms
+    share = 100 * candidate.worst_ms / reference.usual_ms
     difference = f'{100 * (candidate.score - reference.score):+.1f} {verdict.score_name}'
     return f'{_figures(candidate, verdict)}: {share:.0f} % of the latency, {difference}'

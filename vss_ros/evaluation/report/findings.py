@@ -52,6 +52,12 @@ class Configuration:
         return worst
 
     @property
+    def usual_ms(self) -> float | None:
+        """The median of the same."""
+        usual: float | None = self.timing['latency_steady_ms'].get('p50')
+        return usual
+
+    @property
     def rows(self) -> list[Row]:
         """The decisions, each with ``latency_ms``, None where nobody measured it."""
         timed = [entry['latency_ms'] for entry in self.timing['inputs']]

@@ -210,8 +210,8 @@ def plots(findings: Findings, drawings: dict[str, Drawing | None]) -> Markup:
     """
     score = findings.score_name
     limits = (
-        f" Broken lines are the limits of the verdict: {100 * LATENCY_SHARE:.0f} % of the reference's worst "
-        f'latency, and {100 * ACCURACY_LOSS:.0f} {score} below it.'
+        f" Broken lines are the limits of the verdict: {100 * LATENCY_SHARE:.0f} % of the reference's usual "
+        f'latency (its median), and {100 * ACCURACY_LOSS:.0f} {score} below it.'
     )  # fmt: skip
     distance = (
         'Accuracy over propagation distance (PDA): the same labelled frames at every distance; 0 is the '

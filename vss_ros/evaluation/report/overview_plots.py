@@ -56,8 +56,8 @@ def accuracy_against_latency(findings: Findings) -> Drawing | None:
     axes.set_xscale('log')
     _plain_ticks(axes, [worst for _, worst, _ in points])
     reference = findings.reference
-    if reference is not None and reference.worst_ms is not None and reference.score is not None:
-        limits = LATENCY_SHARE * reference.worst_ms, 100 * (reference.score - ACCURACY_LOSS)
+    if reference is not None and reference.usual_ms is not None and reference.score is not None:
+        limits = LATENCY_SHARE * reference.usual_ms, 100 * (reference.score - ACCURACY_LOSS)
         axes.axvline(limits[0], color=OTHERS, ls='--', lw=1)
         axes.axhline(limits[1], color=OTHERS, ls='--', lw=1)
     axes.margins(0.12, 0.15)
