@@ -66,6 +66,9 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
         'flops_ratio': _ratio(sum(r.flops for r in good), sum(r.flops_whole for r in good)),
         'flops_ratio_key': _flops_ratio(good, keys=True),
         'flops_ratio_nonkey': _flops_ratio(good, keys=False),
+        'gflops_nonkey': _ratio(
+            sum(r.flops - r.flops_key for r in good) / 1e9, counts.frames - counts.key_frames
+        ),
     }
     summary |= _scores(scored, kind, with_pda=config.pda)
     others = [result for result in good if not _is_scored(result, kind)]

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from vss_ros.evaluation.configuration import EvaluationConfig
 
-SECTIONS = ('base', 'configurations', 'product', 'exclude')
+SECTIONS = ('base', 'configurations', 'product', 'exclude', 'tables')
 SETTINGS = tuple(field.name for field in fields(SegmenterConfig) if field.name != 'threads')
 """What a sweep may vary: the names of the command line's options, with ``_`` for ``-``."""
+PDA = 'pda'
+"""May be said of single configurations too, since it costs as much as all else together."""
 Settings = dict[str, Any]
 
 
@@ -41,6 +43,11 @@ class Sweep:
     configurations: tuple[EvaluationConfig, ...]
     refused: tuple[Refused, ...] = ()
 
+    @property
+    def names(self) -> set[str]:
+        """Names of all, those included that cannot run."""
+        return {config.name for config in (*self.configurations, *(entry.config for entry in self.refused))}
+
 
 def read_sweep(path: Path, base: EvaluationConfig) -> list[EvaluationConfig]:
     """Return the configurations of a sweep file, each once, under names of their own.
@@ -48,7 +55,8 @@ def read_sweep(path: Path, base: EvaluationConfig) -> list[EvaluationConfig]:
     Args:
         path: YAML with any of ``configurations`` (name → settings), ``product`` (setting → list of values,
             all combinations are taken; or a list of several such), ``exclude`` (list of settings; what has
-            them all is left out of the product) and ``base`` (settings of all).
+            them all is left out of the product), ``base`` (settings of all) and ``tables`` (for
+            ``paper_tables.read_tables``).
         base: What the command line says; the file's settings come on top.
 
     Raises:
@@ -85,11 +93,14 @@ def with_settings(config: EvaluationConfig, settings: Mapping[str, Any]) -> Eval
     Raises:
         VssError: An unknown setting, or a value of another kind.
     """
-    unknown = [str(name) for name in settings if name not in SETTINGS]
+    unknown = [str(name) for name in settings if name not in (*SETTINGS, PDA)]
     if unknown:
-        raise VssError(f'expected settings out of {", ".join(SETTINGS)}, got {", ".join(unknown)}')
-    values = {name: _value(name, value) for name, value in settings.items()}
-    return replace(config, segmenter=replace(config.segmenter, **values))
+        raise VssError(f'expected settings out of {", ".join((*SETTINGS, PDA))}, got {", ".join(unknown)}')
+    pda = settings.get(PDA, config.pda)
+    if not isinstance(pda, bool):
+        raise VssError(f'{PDA}: expected true or false, got {pda!r}')
+    values = {name: _value(name, value) for name, value in settings.items() if name != PDA}
+    return replace(config, pda=pda, segmenter=replace(config.segmenter, **values))
 
 
 def _value(name: str, value: Any) -> Any:
@@ -160,7 +171,8 @@ def _unique(found: Iterable[EvaluationConfig]) -> list[EvaluationConfig]:
 def with_references(configurations: Iterable[EvaluationConfig]) -> list[EvaluationConfig]:
     """Return the configurations with the per-frame network of each model among them, added in front."""
     found = list(configurations)
-    references = [replace(per_frame(config), name=_reference_name(config, found)) for config in found]
+    pda = all(config.pda for config in found)  # where only some have it, one reference serves all
+    references = [replace(per_frame(c), name=_reference_name(c, found), pda=pda) for c in found]
     present = {config.digest() for config in found}
     return _unique([*(r for r in references if r.digest() not in present), *found])
 
