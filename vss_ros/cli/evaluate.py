@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate; returns the exit status."""
     from vss_ros.evaluation.inputs import expand
     from vss_ros.evaluation.outputs import Evaluation, check_folder, write_evaluation
+    from vss_ros.evaluation.paper_tables import read_tables
+    from vss_ros.evaluation.paper_tables_text import tables_text
     from vss_ros.evaluation.text_table import text_of
 
     if args.workers < 1:
@@ -85,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_folder(args.output)
     sweep = _sweep(args)
+    tables = read_tables(args.sweep, sweep.names)
     inputs = expand(args.inputs)
     try:
         found = _evaluate(inputs, sweep, args)
@@ -98,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.json, _for_machines(evaluation, sweep=args.sweep is not None))
     people = sys.stderr if str(args.json) == '-' else sys.stdout
     print(text_of(evaluation), file=people)
+    if tables:
+        print(f'\n{tables_text(tables, evaluation, args.output)}', file=people)
     if args.output is not None:
         from vss_ros.evaluation.report.writing import write_report
 
