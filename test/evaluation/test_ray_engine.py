@@ -63,12 +63,13 @@ def add_machine(cluster: Any) -> None:
 def cluster() -> Iterator[Any]:
     """Start a head node that computes nothing, and two machines of one CPU."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tempfile.mkdtemp(prefix='vss_ray_')  # short: the names of sockets may not be long
-        for name, value in (ENVIRONMENT | {'RAY_TMPDIR': folder}).items():
+        for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         pytest.importorskip('ray', reason='needs Ray: pip install "vss_ros[ray]"')
         from ray.cluster_utils import Cluster
 
+        folder = tempfile.mkdtemp(prefix='vss_ray_')  # short: the names of sockets may not be long
+        patch.setenv('RAY_TMPDIR', folder)
         few = {'include_dashboard': False, 'include_log_monitor': False, 'no_monitor': True}
         head = {'num_cpus': 0, 'object_store_memory': STORE_BYTES, **few, **free_ports()}
         made = Cluster(initialize_head=True, head_node_args=head)
