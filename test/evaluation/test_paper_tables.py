@@ -114,7 +114,9 @@ def test_configurations_are_there_for_a_table() -> None:
 def test_published_figures_are_the_papers() -> None:
     """A few by hand, from each paper's text."""
     _, tables = shipped()
-    rows = {(name, row.name): row.paper for name, table in tables.items() for row in table.rows}
+    rows: dict[tuple[str, str], tuple[Any, ...]] = {
+        (name, row.name): row.paper for name, table in tables.items() for row in table.rows
+    }
     assert rows['low_latency_1', 'AFP + AKS + LLS'] == (75.89, 119, 119)
     assert rows['low_latency_3', 'Higher part of network S_h'] == (299, 83.1)
     assert rows['lernet_8', 'Video frames prediction (K=5)'] == (7.6, 131, 60.6)
