@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import py_compile
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
+from launch_parts import PROFILE_VARIABLES, ROOT, launch, overrides
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LAUNCH_FILE = ROOT / 'launch' / 'segment.launch.py'
 ARGUMENTS = {
     'namespace', 'params_file', 'model', 'device', 'image_topic', 'image_transport', 'use_sim_time',
     'autostart', 'log_level', 'respawn', 'large_images',
 }  # fmt: skip
-STAND_IN = """#!{python}
-import json, os, pathlib, sys
-files = [sys.argv[i + 1] for i, word in enumerate(sys.argv) if word == '--params-file']
-pathlib.Path(os.environ['STAND_IN_OUTPUT']).write_text(json.dumps({{
-    'arguments': sys.argv[1:], 'environment': dict(os.environ), 'files': files,
-    'parameters': [pathlib.Path(name).read_text() for name in files],
-}}))
-"""
-RUN = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-given = [tuple(word.split(':=', 1)) for word in sys.argv[2:]]
-source = PythonLaunchDescriptionSource(sys.argv[1])
-description = LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)])
-service = LaunchService()
-service.include_launch_description(description)
-sys.exit(service.run())
-"""
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
 def test_launch_file_compiles(tmp_path: Path) -> None:
@@ -54,40 +30,7 @@ def launch_ros() -> None:
 
 def start(tmp_path: Path, *given: str, **variables: str) -> dict[str, Any]:
     """Launch with some arguments; returns what the stand-in for the node was given."""
-    prefix = tmp_path / 'prefix'
-    script = prefix / 'lib' / 'vss_ros' / 'segmentation_node'
-    marker = prefix / 'share' / 'ament_index' / 'resource_index' / 'packages' / 'vss_ros'
-    config = prefix / 'share' / 'vss_ros' / 'config' / 'segment.yaml'
-    for path, text in (
-        (script, STAND_IN.format(python=sys.executable)),
-        (marker, ''),
-        (config, '/**:\n  ros__parameters: {}\n'),
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    script.chmod(0o755)
-    output = tmp_path / 'output.json'
-    env = {name: value for name, value in os.environ.items() if name not in PROFILE_VARIABLES} | {
-        'AMENT_PREFIX_PATH': f'{prefix}{os.pathsep}{os.environ.get("AMENT_PREFIX_PATH", "")}',
-        'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}',
-        'ROS_LOG_DIR': str(tmp_path / 'log'),
-        'STAND_IN_OUTPUT': str(output),
-        **variables,
-    }
-    done = subprocess.run(
-        [sys.executable, '-c', RUN, str(LAUNCH_FILE), *given],
-        env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert output.is_file(), done.stdout + done.stderr
-    result: dict[str, Any] = json.loads(output.read_text())
-    return result
-
-
-def overrides(result: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters that come after the parameter file."""
-    (section,) = yaml.safe_load(result['parameters'][-1]).values()
-    parameters: dict[str, Any] = section['ros__parameters']
-    return parameters
+    return launch(LAUNCH_FILE, tmp_path, *given, variables=variables)['segmentation_node']
 
 
 def test_every_argument_is_described(launch_ros: None) -> None:

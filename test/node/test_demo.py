@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def test_demo_on_the_embedded_clip(ros_domain: dict[str, str], tmp_path: Path, project_root: Path) -> None:
     done = subprocess.run(
         [sys.executable, '-m', 'vss_ros.node.demo', '-o', str(tmp_path)],
-        capture_output=True, text=True, env=ros_domain, cwd=project_root, timeout=180, check=False,
+        capture_output=True, text=True, env=ros_domain, cwd=project_root, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / 'summary.json').read_text())
@@ -43,7 +43,7 @@ def test_demo_on_the_embedded_clip(ros_domain: dict[str, str], tmp_path: Path, p
 def test_demo_refuses_what_it_cannot_play(ros_domain: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, '-m', 'vss_ros.node.demo', str(tmp_path / 'nothing'), '-o', str(tmp_path / 'out')],
-        capture_output=True, text=True, env=ros_domain, timeout=60, check=False,
+        capture_output=True, text=True, env=ros_domain, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert 'nothing' in done.stderr

@@ -50,7 +50,7 @@ def recorder(env: dict[str, str], *options: str) -> Iterator[subprocess.Popen[st
 
 
 def wait_for_subscription(publisher: Any) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 120
     while publisher.get_subscription_count() < 1:
         assert time.monotonic() < end, 'the recorder did not subscribe'
         time.sleep(0.02)
@@ -86,7 +86,7 @@ def test_records_images_and_latched_topics_until_interrupted(
             time.sleep(0.2)
             assert not bag.exists(), 'a bag appears when it is whole'
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=120)
     assert process.returncode == 0
     assert 'Traceback' not in errors
     assert [entry.name for entry in tmp_path.iterdir()] == ['bag']
@@ -114,7 +114,7 @@ def test_typed_topic_needs_no_publisher_yet_and_silence_ends_it(
         for i in range(20):
             images.publish(image(i))
             time.sleep(0.05)
-        process.communicate(timeout=15)
+        process.communicate(timeout=120)
     assert process.returncode == 0
     with open_source(tmp_path / 'bag') as source:
         stamps = [frame.stamp_ns // 10**9 for frame, _ in source]
@@ -125,7 +125,7 @@ def test_typed_topic_needs_no_publisher_yet_and_silence_ends_it(
 
 def test_existing_target_is_refused(tmp_path: Path, ros_domain: dict[str, str]) -> None:
     with recorder(ros_domain, '-o', str(tmp_path), '/image') as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert 'exists' in errors
     assert 'Traceback' not in errors

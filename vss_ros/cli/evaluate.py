@@ -6,6 +6,8 @@ in --masks DIR or, where nobody drew any, the per-frame network's answers: the s
 agreement. Time is the input's own and the slow track is simulated, so that two runs give the same bytes;
 measured times are kept apart. With -o a stopped run goes on where it was when the command is given again,
 and DIR/report.html shows everything on one page.
+With --live the input is played to the real node over DDS, and every mask counts as a planner receives it:
+late ones late, lost ones lost by cause. That takes the time it takes, and no two runs are equal.
 Exit status: 0, 1 where an input could not, or only in part, be evaluated, 2 where none could.
 
 Examples:
@@ -14,6 +16,7 @@ Examples:
   vss evaluate drive.mp4 --masks labels/ --track blocking --scheduler fixed_interval --interval 5
   vss evaluate camvid/val --pda --json result.json
   vss evaluate /data/bags -o out --engine ray --address 10.0.0.1:6379
+  vss evaluate street_bag --live --rate 3 -o overload
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.cli.cluster import add_cluster_arguments, check_cluster, evaluate_on_cluster
 from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
+from vss_ros.cli.live import add_live_arguments, check_live, live_node, live_sweep
 from vss_ros.cli.output import add_json_argument, write_json
 from vss_ros.errors import VssError
 
@@ -68,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes of --threads each; more than one are sooner done but disturb one another's times "
         '(default: 1)',
     )  # fmt: skip
+    add_live_arguments(parser)
     add_cluster_arguments(parser)
     add_segmenter_arguments(parser)
     add_json_argument(parser)
@@ -84,9 +90,10 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise VssError(f'expected --workers of 1 or more, got {args.workers}')
     check_cluster(args)
+    check_live(args)
     if args.output is not None:
         check_folder(args.output)
-    sweep = _sweep(args)
+    sweep = live_sweep(_sweep(args), args)
     tables = read_tables(args.sweep, sweep.names)
     inputs = expand(args.inputs)
     try:
@@ -116,7 +123,7 @@ def _sweep(args: argparse.Namespace) -> Sweep:
     from vss_ros.evaluation.configuration import EvaluationConfig
     from vss_ros.evaluation.sweep import Sweep, checked, read_sweep, with_references
 
-    segmenter = segmenter_config(args)
+    segmenter = live_node().settings_of(args.attach) if args.attach else segmenter_config(args)
     base = EvaluationConfig(
         segmenter=segmenter,
         name=segmenter.propagation,
@@ -145,6 +152,10 @@ def _evaluate(
     from vss_ros.evaluation.outputs import STORE
     from vss_ros.evaluation.pool import Job, run_jobs
 
+    run = partial(run_jobs, workers=args.workers)
+    if args.live:
+        run = partial(live_node().run_live_jobs, node=args.attach)
+
     store = None if args.output is None else args.output / STORE
     if store is not None and args.fresh:
         for file in store.glob('*.json'):
@@ -164,7 +175,7 @@ def _evaluate(
             bar.update()
 
         folder = None if store is None else str(store)
-        for job, evaluated in run_jobs(jobs, folder, workers=args.workers, on_frame=count):
+        for job, evaluated in run(jobs, folder, on_frame=count):
             found[job] = evaluated
             # What was stored, or broke off, takes no time any more.
             bar.total -= expected[job.path] - counted[job]

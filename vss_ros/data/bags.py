@@ -51,6 +51,9 @@ FFMPEG_PACKET: Final = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
 CAMERA_TYPES: Final = frozenset({IMAGE, COMPRESSED_IMAGE, COMPRESSED_VIDEO, FFMPEG_PACKET})
 """Message types that hold pictures of a camera."""
 KEY_FRAME_DECISION: Final = 'vss_ros/msg/KeyFrameDecision'
+HEADER: Final = 'std_msgs/msg/Header'
+HEADER_TOPIC: Final = '/header'
+"""Ending of the topic that holds the headers of messages which are not kept whole."""
 
 # Of these packages only these two messages are of interest, and neither needs to be installed.
 _FOREIGN: Final = {

@@ -95,15 +95,15 @@ class Recording:
     def _count(self, role: str, message: Any, stamp: int) -> None:
         self.counts[role] += 1
         if role == 'decision':
-            self.decisions.append(_row(message))
+            self.decisions.append(decision_row(message))
         elif role == 'mask':
             self.mask_stamps.append(stamp)
 
     def _answer(self, stamp: int, messages: dict[str, Any]) -> Answer:
         answer = Answer(stamp)
         if 'decision' in messages:
-            answer.decision = _row(messages['decision'])
-        for role, decode in (('image', _pixels), ('mask', _labels), ('truth', _labels)):
+            answer.decision = decision_row(messages['decision'])
+        for role, decode in (('image', _pixels), ('mask', decode_labels), ('truth', decode_labels)):
             try:
                 setattr(answer, role, decode(messages[role]) if role in messages else None)
             except VssError as error:  # the node refused it too; the rest of the recording still counts
@@ -117,7 +117,12 @@ class Recording:
                 self.diagnostics = {pair.key: pair.value for pair in status.values}
 
 
-def _labels(message: Any) -> NDArray[np.uint8]:
+def decode_labels(message: Any) -> NDArray[np.uint8]:
+    """Return the class ids ``(H, W)`` of a mask message of either image type.
+
+    Raises:
+        VssError: It is damaged.
+    """
     if hasattr(message, 'format'):
         return decode_mask(message.data)
     if message.encoding == '16UC1':  # ids are bytes; the node widens them on request
@@ -132,7 +137,8 @@ def _pixels(message: Any) -> NDArray[np.uint8]:
     return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
 
 
-def _row(message: Any) -> DecisionRow:
+def decision_row(message: Any) -> DecisionRow:
+    """Return a KeyFrameDecision message as a row."""
     key = message.key_frame_stamp
     return DecisionRow(
         frame_index=int(message.frame_index),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.evaluation.live_text import live_lines
 from vss_ros.evaluation.verdict import score_of, sentences, slow_track_note
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def text_of(evaluation: Evaluation) -> str:
     if verdict is not None and len(evaluation.results) > 1:
         lines += [*sentences(verdict, evaluation.candidates), '']
     lines += _table(evaluation)
+    lines += live_lines(evaluation.results, evaluation.timings)
     note = slow_track_note(evaluation.results, evaluation.timings)
     lines += [f'note: {note}'] if note else []
     lines += [f'refused: {entry["name"]}: {entry["reason"]}' for entry in evaluation.refused]

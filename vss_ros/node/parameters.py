@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from math import nan
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -25,6 +25,15 @@ def _parameter(
 ) -> Any:
     metadata = {'text': text, 'bounds': bounds, 'choices': choices, 'live': live}
     return field(default=default, metadata=metadata)
+
+
+SHARED = (
+    'model', 'propagation', 'scheduler', 'min_interval', 'interval', 'track', 'motion', 'interior', 'device',
+    'threads', 'max_gap',
+)  # fmt: skip
+"""Parameters that the engine's configuration has under the same name and with the same meaning."""
+LOWEST_THRESHOLD = 1e-9
+"""Stands for a threshold of 0, which as a parameter is the model's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +104,24 @@ class NodeConfig:
             VssError: ``size`` is not ``auto`` or HEIGHTxWIDTH.
 
         """
-        names = (
-            'model',
-            'propagation',
-            'scheduler',
-            'min_interval',
-            'interval',
-            'track',
-            'motion',
-            'interior',
-            'device',
-            'threads',
-            'max_gap',
-        )
         return SegmenterConfig(
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in SHARED},
             threshold=self.threshold or nan,
             size=parse_size(self.size),
         )
+
+
+def assignments(segmenter: SegmenterConfig) -> list[str]:
+    """Return the parameters, as ``NAME:=VALUE``, with which the node runs a segmenter.
+
+    Args:
+        segmenter: Whatever its ``slow_delay``, the node's slow track is the real one.
+    """
+    values = {name: getattr(segmenter, name) for name in SHARED}
+    threshold = segmenter.threshold
+    values['threshold'] = 0.0 if isnan(threshold) else max(threshold, LOWEST_THRESHOLD)
+    values['size'] = 'auto' if segmenter.size is None else 'x'.join(map(str, segmenter.size))
+    return [f'{name}:={value}' for name, value in values.items()]
 
 
 def live_names() -> frozenset[str]:

@@ -20,12 +20,17 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
-from vss_ros.data.bags import COMPRESSED_IMAGE, IMAGE, BagWriter, qos
+from vss_ros.data.bags import COMPRESSED_IMAGE, HEADER, HEADER_TOPIC, IMAGE, BagWriter, qos
 from vss_ros.errors import VssError
 from vss_ros.node.process import StopRequest, load_message_type
+from vss_ros.node.stamps import header_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
+
+    from rclpy.subscription import MessageInfo
+
+    OnMessage = Callable[[str, bytes], None]
 
 _DEPTH = 50
 _LOOK_AROUND_S = 0.2
@@ -35,16 +40,30 @@ _SPIN_S = 0.05
 class Recorder(Node):
     """Subscribes to topics as they appear and writes their bytes as they come."""
 
-    def __init__(self, topics: Sequence[str], bag: BagWriter) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str],
+        bag: BagWriter,
+        *,
+        headers_of: Collection[str] = (),
+        on_message: OnMessage | None = None,
+        **options: Any,
+    ) -> None:
         """Start looking for the topics.
 
         Args:
             topics: Names, or ``name:type``. With a type, images are subscribed to at once (best effort); all
                 others wait for their first publisher, whose quality of service decides.
             bag: An open bag.
+            headers_of: Names of those topics of whose messages only the header is written, under the topic's
+                name and ``HEADER_TOPIC``: when large images came and which, without their megabytes.
+            on_message: Called with topic and CDR bytes once a message is written.
+            options: Of the node, such as ``context``.
         """
-        super().__init__('recorder', start_parameter_services=False)
+        super().__init__('recorder', start_parameter_services=False, **options)
         self._bag = bag
+        self._headers_of = {self.resolve_topic_name(name) for name in headers_of}
+        self._on_message = on_message
         self._wanted: dict[str, str] = {}
         for topic in topics:
             name, _, msgtype = topic.partition(':')
@@ -55,6 +74,11 @@ class Recorder(Node):
         """When the last one came, on ``time.monotonic_ns``; 0 before the first."""
         self._look_around()
         self._timer = self.create_timer(_LOOK_AROUND_S, self._look_around)
+
+    @property
+    def missing(self) -> list[str]:
+        """Topics that are not subscribed to yet."""
+        return list(self._wanted)
 
     def _look_around(self) -> None:
         """Subscribe to what has appeared."""
@@ -79,8 +103,9 @@ class Recorder(Node):
         latched = bool(publishers) and all(
             p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers
         )
+        written = (topic + HEADER_TOPIC, HEADER) if topic in self._headers_of else (topic, msgtype)
         try:
-            self._bag.add_topic(topic, msgtype, qos(latched=latched, reliable=reliable, depth=_DEPTH))
+            self._bag.add_topic(*written, qos(latched=latched, reliable=reliable, depth=_DEPTH))
         except VssError as error:
             self.get_logger().error(f'{topic} is not recorded: {error}')
             return
@@ -89,14 +114,20 @@ class Recorder(Node):
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
-        self.create_subscription(message_type, topic, partial(self._on_message, topic), profile, raw=True)
+        self.create_subscription(message_type, topic, partial(self._receive, topic), profile, raw=True)
         self.get_logger().info(f'recording {topic} ({msgtype})')
 
-    def _on_message(self, topic: str, data: bytes) -> None:
-        """Write one message under the time of its arrival."""
-        self._bag.write(topic, time.time_ns(), data)
+    def _receive(self, topic: str, data: bytes, info: MessageInfo) -> None:
+        """Write one message under the time of its arrival in the middleware, however late its turn comes."""
+        arrived_ns = info['received_timestamp'] or time.time_ns()
+        if topic in self._headers_of:
+            self._bag.write(topic + HEADER_TOPIC, arrived_ns, header_bytes(data))
+        else:
+            self._bag.write(topic, arrived_ns, data)
         self.received += 1
         self.last_ns = time.monotonic_ns()
+        if self._on_message is not None:
+            self._on_message(topic, data)
 
 
 def record(recorder: Recorder, stop: StopRequest, idle_s: float) -> None:

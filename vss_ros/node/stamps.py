@@ -1,4 +1,4 @@
-"""Change the stamp of a serialised message without taking it apart."""
+"""Stamp and header of a serialised message, without taking it apart."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 # CDR: four bytes that say how, then the first field; a header begins with its stamp, two 32-bit numbers.
 _STAMP_AT = 4
 _LITTLE_ENDIAN = 1
+# After the stamp the length of frame_id, its end mark included, and its characters.
+_FRAME_ID_AT = _STAMP_AT + 12
 
 
 def has_header(message_type: Any) -> bool:
@@ -16,6 +18,17 @@ def has_header(message_type: Any) -> bool:
     fields = message_type.get_fields_and_field_types()
     name, kind = next(iter(fields.items()), ('', ''))
     return kind == 'std_msgs/Header' or (name, kind) == ('timestamp', 'builtin_interfaces/Time')
+
+
+def header_bytes(data: bytes) -> bytes:
+    """Return the CDR bytes of a message's std_msgs/Header alone, which are its first ones.
+
+    Args:
+        data: CDR bytes of a message that begins with a header, or with the same fields as foxglove_msgs do.
+    """
+    layout = '<I' if data[1] & _LITTLE_ENDIAN else '>I'
+    (length,) = struct.unpack_from(layout, data, _FRAME_ID_AT - 4)
+    return bytes(data[: _FRAME_ID_AT + length])
 
 
 class Restamper:

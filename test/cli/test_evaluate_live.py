@@ -1,0 +1,58 @@
+"""`vss evaluate --live` without a graph: what is refused, and what it says where ROS is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vss_ros.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WITHOUT = """
+import sys
+sys.modules[{missing!r}] = None
+from vss_ros.cli.main import main
+sys.exit(main(['evaluate', 'nothing', '--live']))
+"""
+
+
+@pytest.mark.parametrize('missing', ['rclpy', 'vss_ros.msg'])
+def test_says_what_to_install_and_source(missing: str, tmp_path: Path, project_root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT.format(missing=missing)],
+        capture_output=True, text=True, cwd=project_root, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert 'expected ROS 2 for --live, got no Python package' in done.stderr
+    assert 'source a ROS 2 distribution' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('words', 'reason'),
+    [
+        (['--rate', '3'], 'add --live'),
+        (['--attach', '/segmentation'], 'add --live'),
+        (['--live', '--pda'], 'leave out --live'),
+        (['--live', '--workers', '2'], 'one run at a time'),
+        (['--live', '--attach', '/segmentation', '--sweep', 'sweep.yaml'], 'leave out --sweep'),
+        (['--live', '--attach', 'segmentation'], 'the full name of a node'),
+    ],
+)
+def test_combinations_that_make_no_sense(
+    words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['evaluate', 'nothing', *words]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_rate_that_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
+    pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
+    assert main(['evaluate', 'nothing', '--live', '--rate', '0', '--device', 'cpu']) == 2
+    assert 'expected a number above 0' in capsys.readouterr().err

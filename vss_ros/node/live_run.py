@@ -1,0 +1,148 @@
+"""Plays a recording to the real node over DDS, each in a process of its own, and records what comes out."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from std_srvs.srv import Trigger
+
+from vss_ros.data.bags import BagWriter
+from vss_ros.evaluation.received import Received
+from vss_ros.node.child import Child
+from vss_ros.node.intake import TRANSPORTS
+from vss_ros.node.observer import Observer, ask, graph
+from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from vss_ros.data.camera_topic import CameraTopic
+
+NODE = '/segmentation'
+"""The node's full name where it is started here."""
+QUIET_DOMAIN = 91
+"""ROS domain used where none is set: what is played here must not meet a robot's own /segmentation."""
+START_SECONDS = 300.0
+"""For loading a model on a busy machine."""
+BAG = 'bag'
+"""Name of the recorded bag."""
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """What is played to whom."""
+
+    source: Path
+    """A bag, video or folder of images."""
+    camera: CameraTopic
+    rate: float = 1.0
+    """Speed, 1 being the recording's own."""
+    fps: float = 15.0
+    """Rate of an image folder."""
+    node: str = NODE
+    """Full name of the node."""
+    parameters: Sequence[str] | None = ()
+    """``NAME:=VALUE`` for the node that is started; None for one that runs already."""
+    only_camera: bool = True
+    """Play nothing but the camera and keep no pixels of it; else everything, and everything is recorded."""
+    more: Sequence[str] = ()
+    """Further topics to record."""
+
+
+def stay_apart() -> None:
+    """Choose, where the environment does not, a domain in which no robot is, and this machine only."""
+    os.environ.setdefault('ROS_DOMAIN_ID', str(QUIET_DOMAIN))
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
+def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = None) -> Received:
+    """Play until the end and until the node has dealt with everything; writes ``bag`` and logs.
+
+    Args:
+        run: What to play.
+        folder: For the recorded bag and the processes' logs; made where it is missing.
+        on_image: Called for each image that a subscriber receives.
+
+    Returns:
+        What was received.
+
+    Raises:
+        VssError: A process failed, with the end of its log; or the graph is not as it should be.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_stopping_by_signal())
+        node = None
+        if run.parameters is not None:
+            node = stack.enter_context(Child('segmentation_main', _node_words(run), folder))
+            node.wait_for('waiting for images', START_SECONDS)
+        bag = stack.enter_context(BagWriter(folder / BAG, overwrite=True))
+        context, executor = stack.enter_context(graph())
+        observer = Observer(
+            context,
+            executor,
+            bag,
+            node=run.node,
+            camera=run.camera,
+            headers_only=run.only_camera,
+            more=run.more,
+            on_image=on_image,
+        )
+        stack.callback(observer.close)
+        alive = (lambda: None) if node is None else (lambda: node.check('while images were played'))
+        observer.wait_until_ready(alive)
+        if node is None:
+            ask(observer.recorder, executor, Trigger, f'{run.node}/reset', Trigger.Request())
+        before = observer.counters
+        sent = _play(run, observer, alive, folder)
+        observer.settle(alive)
+        if node is not None:
+            node.stop()
+        counters = {name: count - before.get(name, 0) for name, count in observer.counters.items()}
+    return Received(folder / BAG, run.camera.name, run.node, sent, counters)
+
+
+def _play(run: LiveRun, observer: Observer, alive: Callable[[], None], folder: Path) -> int:
+    """Run the player; returns the number of messages sent."""
+    words = [str(run.source), '--wait-subscribers', '2', '--rate', str(run.rate), '--fps', str(run.fps)]
+    words += ['--topics', run.camera.name] if run.only_camera else []
+    with Child('bag_player', words, folder) as player:
+        while player.poll() is None:
+            alive()
+            observer.spin(0.1)
+        if player.poll():
+            raise player.failure('failed')
+        sent = re.search(r'(\d+) messages sent', player.log.read_text(errors='replace'))
+    if sent is None:
+        raise player.failure('did not say how much it sent')
+    return int(sent.group(1))
+
+
+@contextmanager
+def _stopping_by_signal() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that the processes are stopped as well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _node_words(run: LiveRun) -> list[str]:
+    """Return the node's command line for a camera topic."""
+    transport = run.camera.transport
+    words = ['--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
+    words += ['-r', f'{TRANSPORTS[transport].topic}:={run.camera.name}']
+    for pair in (f'image_transport:={transport}', *(run.parameters or ())):
+        words += ['-p', pair]
+    return words
