@@ -40,7 +40,7 @@ class SegmenterConfig:
 
     model: str = 'efficientnet_lite0_fpn'
     """Backbone card: name or path."""
-    propagation: str = 'spatially_variant_conv'
+    propagation: str = 'refined_warping'
     scheduler: str = 'predicted_deviation'
     threshold: float = nan
     """NaN: what the scheduler's card or class recommends."""

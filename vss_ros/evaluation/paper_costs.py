@@ -290,7 +290,7 @@ def tamed_warping() -> System:
 
 def default_system() -> System:
     """Count what runs where nothing is chosen; no paper has it."""
-    bench = Bench('efficientnet_lite0_fpn', 'spatially_variant_conv', INPUT, 11)
+    bench = Bench('efficientnet_lite0_fpn', 'refined_warping', INPUT, 11)
     with torch.device('meta'):
         scheduler = PredictedDeviation(bench.net.low_channels)
     giga = bench.multiply_adds()
@@ -300,7 +300,7 @@ def default_system() -> System:
         Row('key frame', MACS, INPUT, giga['key']),
         Row('non-key frame', MACS, INPUT, giga['between'] + decision(scheduler, bench)),
     )
-    parts = '`efficientnet_lite0_fpn`, `spatially_variant_conv`, `predicted_deviation`'
+    parts = '`efficientnet_lite0_fpn`, `refined_warping`, `predicted_deviation`'
     return System('The default, 11 classes', parts, rows)
 
 

@@ -43,7 +43,7 @@ class NodeConfig:
     autostart: bool = _parameter(True, 'Configure and activate at start, without a lifecycle manager.')
     model: str = _parameter('efficientnet_lite0_fpn', 'Model card: a name in models/ or the path of a .yaml.')
     propagation: str = _parameter(
-        'spatially_variant_conv',
+        'refined_warping',
         "How a non-key frame gets its result; 'none' runs the whole network on every frame.",
     )
     scheduler: str = _parameter('predicted_deviation', 'What decides which frames are key frames.')
