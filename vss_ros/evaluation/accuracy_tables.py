@@ -193,10 +193,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         tables = {name: list(TABLES[name](measure)) for name in args.only}
     except VssError as error:
         sys.exit(f'accuracy_tables: {error}')
-    write_text(
-        args.output or Path('-'),
-        page(tables, f'python -m vss_ros.evaluation.accuracy_tables {" ".join(argv or sys.argv[1:])}'),
-    )
+    options = '' if args.stride == 1 else f' --stride {args.stride}'
+    command = f'python -m vss_ros.evaluation.accuracy_tables DIR --split {args.split}{options}'
+    write_text(args.output or Path('-'), page(tables, f'{command} -o docs/accuracy.md'))
     write_json(args.json, tables)
     return 0
 

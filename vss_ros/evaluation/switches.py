@@ -33,7 +33,7 @@ _ZERO_SHIFT = tuple(float(i == SIDE * SIDE // 2) for i in range(SIDE * SIDE + 1)
 SWITCHES: dict[str, tuple[Switch, ...]] = {
     'distortion_aware': (Switch('distortion map: M = 0', 'distortion', (0.0,)),),
     'guided_filter': (Switch('guided filter: zero shift', 'guide', _ZERO_SHIFT),),
-    'refined_warping': (Switch('refinement = 0', 'context', (0.0,)),),
+    'refined_warping': (Switch('context of the refinement = 0', 'context', (0.0,)),),
     'spatially_variant_conv': (Switch("fusion: AdaptNet's features = 0", 'adapt', (0.0,)),),
     'tamed_warping': (
         Switch('CFR: residual = 0', 'rectify', (0.0,)),
