@@ -236,6 +236,8 @@ def test_pda_is_that_of_training(tmp_path: Path) -> None:
     parts = build_segmenter(config().segmenter).segmenter.parts
     assert parts.propagation is not None
     video = LabelledImages(images_of(images), masks_of(images), [f'a_{i}' for i in range(14)])
-    expected = propagation_distance_accuracy(parts.backbone, parts.propagation, video, range(11))
+    expected = propagation_distance_accuracy(
+        parts.backbone, parts.propagation, video, range(11), motion=parts.motion
+    )
     pda = summarise(with_pda, [result])['pda']
     assert pda == {str(d): pytest.approx(expected[d], abs=1e-6) for d in range(11)}

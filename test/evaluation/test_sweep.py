@@ -36,7 +36,7 @@ def test_named_configurations_on_top_of_the_command_line(tmp_path: Path) -> None
     assert [c.name for c in found] == ['lazy', 'plain']
     assert [(c.segmenter.propagation, c.segmenter.interval) for c in found] == [
         ('reuse', 7),
-        ('spatially_variant_conv', 4),
+        ('refined_warping', 4),
     ]
     assert {c.segmenter.scheduler for c in found} == {'fixed_interval'}
     assert {c.segmenter.size for c in found} == {config().segmenter.size}
