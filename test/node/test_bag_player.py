@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter
+from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, message_types
 from vss_ros.data.messages import camera_info, compressed_image, raw_image
+from vss_ros.data.playback import TimedMessage, Topic
 
 rclpy = pytest.importorskip(
     'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'
@@ -187,6 +188,37 @@ def test_image_folder_is_played_as_raw_images(tmp_path: Path, ros_domain: dict[s
     assert process.returncode == 0
     assert [m.data[0] for m in images] == [0, 10, 20, 30, 40]
     assert (images[0].encoding, images[0].step) == ('rgb8', 36)
+
+
+class SlowToOpen:
+    """Five images at 20 Hz that take a while to be opened."""
+
+    topics = (Topic('/camera/image_raw', IMAGE, 5),)
+
+    def __iter__(self) -> Iterator[TimedMessage]:
+        time.sleep(0.5)
+        message = raw_image(np.zeros((2, 2, 3), np.uint8), START_NS)
+        data = bytes(message_types().serialize_cdr(message, IMAGE))
+        for i in range(5):
+            yield TimedMessage(START_NS + i * 50_000_000, '/camera/image_raw', data)
+
+
+def test_what_opening_takes_is_not_caught_up(ros_domain: dict[str, str]) -> None:
+    from vss_ros.node.bag_player import BagPlayer
+    from vss_ros.node.process import StopRequest
+
+    rclpy.init()
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        player_node = BagPlayer(SlowToOpen(), StopRequest())
+        start = time.monotonic()
+        assert player_node.play(1.0) == 5
+        assert time.monotonic() - start >= 0.5 + 4 * 0.05
+        player_node.destroy_node()
+    finally:
+        rclpy.shutdown()
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 def test_missing_bag_is_one_line(tmp_path: Path, ros_domain: dict[str, str]) -> None:

@@ -67,9 +67,11 @@ def test_each_answer_has_the_score_of_a_replay_and_a_stopped_run_goes_on(
     (folder,) = (out / 'live').iterdir()
     with open_bag(folder / 'bag') as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
-    assert counts['/segmentation/mask'] == counts['/segmentation/key_frame'] == result['frames']
-    assert 0 < counts[f'/camera/image_raw/compressed{HEADER_TOPIC}'] <= FRAMES
-    assert '/camera/image_raw/compressed' not in counts
+    (namespace,) = {topic.split('/')[1] for topic in counts if topic != '/diagnostics'}
+    node, camera = f'/{namespace}/segmentation', f'/{namespace}/camera/image_raw/compressed'
+    assert counts[f'{node}/mask'] == counts[f'{node}/key_frame'] == result['frames']
+    assert 0 < counts[camera + HEADER_TOPIC] <= FRAMES
+    assert camera not in counts
 
     def not_again(*_: object, **__: object) -> None:
         raise AssertionError('what is stored was played again')
@@ -98,6 +100,7 @@ def test_overload_is_an_ordinary_input(ros_domain: dict[str, str], tmp_path: Pat
     assert result['streaming']['miou'] < result['miou']
 
 
+@pytest.mark.slow
 def test_a_folder_without_masks_agrees_with_its_own_network(
     ros_domain: dict[str, str], tmp_path: Path
 ) -> None:
@@ -155,7 +158,8 @@ def test_a_node_that_cannot_start_is_a_reason(
     assert 'segmentation_main ended' in result.reason
 
 
-def test_two_of_a_name_in_one_domain_are_refused(
+@pytest.mark.slow
+def test_others_in_the_domain_do_not_disturb_a_node_of_our_own_but_an_attached_one(
     ros_domain: dict[str, str], images: Path, tmp_path: Path
 ) -> None:
     from rclpy.node import Node
@@ -163,13 +167,18 @@ def test_two_of_a_name_in_one_domain_are_refused(
 
     from vss_ros.node.observer import graph
 
-    with graph() as (context, _):
+    asked = config().as_live(1.0)
+    words = ['--ros-args', '-r', 'image_raw:=/camera/image_raw', '-p', 'size:=72x96', '-p', 'threads:=1']
+    with Child('segmentation_main', words, tmp_path) as node, graph() as (context, _):
+        node.wait_for('waiting for images', 300)
         other = Node('segmentation', context=context)
         other.create_publisher(Image, '/segmentation/mask', 5)
-        result = evaluate_live(images, config().as_live(1.0), folder=tmp_path / 'run').result
+        attached = evaluate_live(images, asked, folder=tmp_path / 'one', node='/segmentation').result
+        own = evaluate_live(images, asked, folder=tmp_path / 'two').result
         other.destroy_node()
-    assert result.failed
-    assert 'several; set ROS_DOMAIN_ID' in result.reason
+    assert attached.failed
+    assert 'several; set ROS_DOMAIN_ID' in attached.reason
+    assert own.frames + sum(own.drops.values()) == FRAMES
 
 
 def test_a_node_that_is_not_there(ros_domain: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +187,7 @@ def test_a_node_that_is_not_there(ros_domain: dict[str, str], monkeypatch: pytes
         settings_of('/nobody')
 
 
+@pytest.mark.slow
 def test_images_that_reach_no_node(
     ros_domain: dict[str, str], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

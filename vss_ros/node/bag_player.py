@@ -117,10 +117,13 @@ class BagPlayer(Node):
     def _play_once(self, start_ns: int, rate: float, bar: Any) -> tuple[int, int]:
         """Play one round; returns the messages sent and when the next round should start."""
         first_ns, last_ns, count = None, 0, 0
-        if self._restamper is not None:
-            self._restamper.start_round(start_ns, rate)
         for message in self._playback:
-            first_ns = message.time_ns if first_ns is None else first_ns
+            if first_ns is None:
+                first_ns = message.time_ns
+                # What opening took is not caught up by a burst of images.
+                start_ns = max(start_ns, time.monotonic_ns())
+                if self._restamper is not None:
+                    self._restamper.start_round(start_ns, rate)
             last_ns = message.time_ns
             due_ns = start_ns + round((message.time_ns - first_ns) / rate)
             if not self._wait(due_ns, first_ns, start_ns, rate):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.live import score_live
 from vss_ros.evaluation.result import Evaluated, InputResult
 from vss_ros.evaluation.store import evaluate_stored
-from vss_ros.node.live_run import NODE, LiveRun, play, stay_apart
+from vss_ros.node.live_run import LiveRun, play, stay_apart
 from vss_ros.node.observer import ask, graph
 from vss_ros.node.parameters import NodeConfig, assignments
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 FOLDER = 'live'
 """Folder of what was received, beside the results."""
+_runs = count()
 
 
 def run_live_jobs(
@@ -61,8 +64,8 @@ def run_live_jobs(
     for job in jobs:
         place = None if store is None else Path(store).with_name(FOLDER) / _name(job)
         evaluate = partial(evaluate_live, folder=place, node=node)
-        count = None if on_frame is None else partial(on_frame, job)
-        yield job, evaluate_stored(job.path, job.config, store, count, evaluate)
+        told = None if on_frame is None else partial(on_frame, job)
+        yield job, evaluate_stored(job.path, job.config, store, told, evaluate)
 
 
 def evaluate_live(
@@ -94,9 +97,10 @@ def evaluate_live(
                 find_camera(Path(path), config.image_topic, but=config.mask_topic),
                 rate=config.rate,
                 fps=config.fps,
-                node=node or NODE,
+                namespace='' if node else f'/live_{os.getpid()}_{next(_runs)}',
                 # Diagnostics twice a second, for the run ends when they say that all is done.
-                parameters=None if node else [*assignments(config.segmenter), 'diagnostics_period:=0.5'],
+                parameters=[*assignments(config.segmenter), 'diagnostics_period:=0.5'],
+                attach=node,
             )
             return score_live(Path(path), config, play(run, place, on_image))
     except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others

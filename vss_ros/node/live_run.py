@@ -7,7 +7,7 @@ import re
 import signal
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from std_srvs.srv import Trigger
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vss_ros.data.camera_topic import CameraTopic
 
 NODE = '/segmentation'
-"""The node's full name where it is started here."""
+"""The node's name where it is started here."""
 QUIET_DOMAIN = 91
 """ROS domain used where none is set: what is played here must not meet a robot's own /segmentation."""
 START_SECONDS = 300.0
@@ -46,14 +46,26 @@ class LiveRun:
     """Speed, 1 being the recording's own."""
     fps: float = 15.0
     """Rate of an image folder."""
-    node: str = NODE
-    """Full name of the node."""
-    parameters: Sequence[str] | None = ()
-    """``NAME:=VALUE`` for the node that is started; None for one that runs already."""
+    namespace: str = ''
+    """Of everything that is started here, such as ``/live_1``, so that nobody else's topics are met."""
+    parameters: Sequence[str] = ()
+    """``NAME:=VALUE`` for the node that is started."""
+    attach: str = ''
+    """Full name of a node that runs already; empty to start one."""
     only_camera: bool = True
     """Play nothing but the camera and keep no pixels of it; else everything, and everything is recorded."""
     more: Sequence[str] = ()
     """Further topics to record."""
+
+    @property
+    def node(self) -> str:
+        """Full name of the node."""
+        return self.attach or self.namespace + NODE
+
+    @property
+    def topic(self) -> str:
+        """The camera's, as it is played."""
+        return self.namespace + self.camera.name
 
 
 def stay_apart() -> None:
@@ -80,7 +92,7 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
     with ExitStack() as stack:
         stack.enter_context(_stopping_by_signal())
         node = None
-        if run.parameters is not None:
+        if not run.attach:
             node = stack.enter_context(Child('segmentation_main', _node_words(run), folder))
             node.wait_for('waiting for images', START_SECONDS)
         bag = stack.enter_context(BagWriter(folder / BAG, overwrite=True))
@@ -90,7 +102,7 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
             executor,
             bag,
             node=run.node,
-            camera=run.camera,
+            camera=replace(run.camera, name=run.topic),
             headers_only=run.only_camera,
             more=run.more,
             on_image=on_image,
@@ -106,13 +118,14 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
         if node is not None:
             node.stop()
         counters = {name: count - before.get(name, 0) for name, count in observer.counters.items()}
-    return Received(folder / BAG, run.camera.name, run.node, sent, counters)
+    return Received(folder / BAG, run.topic, run.node, sent, counters)
 
 
 def _play(run: LiveRun, observer: Observer, alive: Callable[[], None], folder: Path) -> int:
     """Run the player; returns the number of messages sent."""
     words = [str(run.source), '--wait-subscribers', '2', '--rate', str(run.rate), '--fps', str(run.fps)]
     words += ['--topics', run.camera.name] if run.only_camera else []
+    words += ['--ros-args', '-r', f'{run.camera.name}:={run.topic}'] if run.namespace else []
     with Child('bag_player', words, folder) as player:
         while player.poll() is None:
             alive()
@@ -142,7 +155,8 @@ def _node_words(run: LiveRun) -> list[str]:
     """Return the node's command line for a camera topic."""
     transport = run.camera.transport
     words = ['--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
-    words += ['-r', f'{TRANSPORTS[transport].topic}:={run.camera.name}']
-    for pair in (f'image_transport:={transport}', *(run.parameters or ())):
+    words += ['-r', f'{TRANSPORTS[transport].topic}:={run.topic}']
+    words += ['-r', f'__ns:={run.namespace}'] if run.namespace else []
+    for pair in (f'image_transport:={transport}', *run.parameters):
         words += ['-p', pair]
     return words
