@@ -41,7 +41,7 @@ def check_cluster(args: argparse.Namespace) -> None:
         return
     if args.workers > 1:
         raise VssError(f'--workers {args.workers}: how many run at a time is up to Ray; leave it out')
-    if getattr(args, 'live', False):
+    if args.live:
         raise VssError('--live plays on this machine; leave out --engine ray')
 
 
