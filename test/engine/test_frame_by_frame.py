@@ -10,10 +10,9 @@ import torch
 from engine_parts import backbone, frame, propagation, segmenter
 
 from vss_ros.data.sources import open_source
-from vss_ros.engine.build import SegmenterConfig, build_segmenter, part_card_name
+from vss_ros.engine.build import SegmenterConfig, build_segmenter
 from vss_ros.engine.frames import Frame, Track
 from vss_ros.engine.labels import argmax_upsampled, resize_labels
-from vss_ros.engine.model_card import has_card, read_card
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.propagation import PROPAGATIONS
@@ -59,15 +58,9 @@ def test_late_features_are_moved_from_their_own_frame_in_one_hop() -> None:
     assert np.array_equal(results[7].labels, argmax_upsampled(at7, SIZE))
 
 
-@pytest.mark.parametrize('name', FRAME_BY_FRAME)
+@pytest.mark.parametrize('name', [*FRAME_BY_FRAME, 'guided_filter', 'refined_warping', 'tamed_warping'])
 def test_accuracy_after_the_swap_is_not_below_that_before(name: str, project_root: Path) -> None:
     """On the embedded drive, by the shipped networks: the last frames before and the first after a swap."""
-    card = read_card('efficientnet_lite0_fpn')
-    cls = PROPAGATIONS.get(name)
-    if any(True for _ in propagation(backbone(), name).parameters()) and not has_card(
-        part_card_name(card, name)
-    ):
-        pytest.skip(f'no weights of {cls.__name__} are shipped yet')
     config = SegmenterConfig(
         propagation=name, scheduler='fixed_interval', interval=6, track='fast_slow', slow_delay=3
     )
