@@ -51,8 +51,9 @@ class DistortionAware(FlowWarp):
     - The source is the key frame, reached in one hop along the composed motion, image and logits alike: M
       says what all motion since got wrong. The text propagates the previous frame's (section III.A) and the
       authors' published code passes f_P and the warped image on, uncorrected, which is the same hop but for
-      interpolating at every frame. Passing the corrected f_C on drifts: 63.1 at distance 5 and 49.3 at
-      distance 9, where the same weights score 67.5 and 63.5 in one hop (default backbone, CamVid val).
+      interpolating at every frame. Passing the corrected f_C on drifts: 62.7 at distance 5 and 49.1 at
+      distance 9, where the same weights score 67.5 and 63.5 in one hop (default backbone, every eighth
+      frame of CamVid val).
     - DMNet sees the image averaged to the logits' stride. CFNet ends at a quarter of its input's sides,
       and sees an image of four times the logits' sides: the whole one at stride 4, half of it at stride 8.
     - CFNet's widths are the paper's 32 to 512 beside F_h of 256 channels or more (the paper's

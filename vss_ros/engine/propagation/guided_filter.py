@@ -69,8 +69,8 @@ class GuidedFilter(FlowWarp):
 
     - The source is the key frame, reached in one hop along the composed motion, where the paper takes the
       previous frame's filtered logits. A filter over a filter's output blurs more with every frame, and has
-      seen no such input in training: the same weights score 62.7 frame by frame and 67.4 in one hop at
-      distance 5, 45.9 and 63.2 at distance 9 (default backbone, mIoU on CamVid val).
+      seen no such input in training: the same weights score 61.9 frame by frame and 67.4 in one hop at
+      distance 5, 45.4 and 63.2 at distance 9 (default backbone, mIoU on every eighth frame of CamVid val).
     - At stride 4, as ``FlowWarp``, where the logits are that fine. The paper works at 8, where the networks
       it serves have theirs. At 360 x 480 an eighth leaves 45 x 60 cells, poles and signs are thinner than
       one, and what the key frame's logits said of them would be averaged away on the first propagated

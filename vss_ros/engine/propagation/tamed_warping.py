@@ -37,8 +37,9 @@ class TamedWarping(Propagation):
 
     - The source is the key frame, reached in one hop along the composed motion, where the paper takes the
       previous frame with its corrected features. Corrections of corrections drift, and training would have
-      to see as many hops as the robot makes: the same weights score 67.4 frame by frame and 70.4 in one hop
-      at distance 5, 62.5 and 68.5 at distance 9 (default backbone, mIoU on CamVid val, every eighth frame).
+      to see as many hops as the robot makes: the same weights, trained for hopping frame by frame, score
+      67.3 so and 70.4 in one hop at distance 5, 62.4 and 68.5 at distance 9 (default backbone, mIoU on every
+      eighth frame of CamVid val).
     - f_t is F_l without its lateral channels (all of it where nothing else is left), at F_h's stride and,
       where it is wider, brought to F_h's width by a 1x1 convolution. Table 3 charges CFR's layer 2.42 G,
       which leaves room for no wider f_t; the lateral connections' 1x1 convolutions have that width, too.
