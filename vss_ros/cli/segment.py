@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vss_ros.data.sources import Source
     from vss_ros.engine.build import Built
 
@@ -92,10 +95,7 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
             rows.append(row_of(result, perf_counter() - start))
             for part, seconds in result.seconds.items():
                 parts[part].append(1e3 * seconds)
-            path = folder / 'masks' / f'{frame.index:06d}.png'
-            if not cv2.imwrite(str(path), mask):
-                msg = f'{path} cannot be written; is the disk full?'
-                raise VssError(msg)
+            _write_mask(folder / 'masks' / f'{frame.index:06d}.png', mask)
             if truth is not None:
                 matrix.add(truth, mask)
                 truths += 1
@@ -118,6 +118,14 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
     summary = _summary(rows, matrix if truths else None, table.names, source, built)
     # Medians over the frames on which a part ran.
     return summary | {'parts_ms': {part: round(float(np.median(ms)), 2) for part, ms in parts.items()}}
+
+
+def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
+    import cv2
+
+    if not cv2.imwrite(str(path), mask):
+        msg = f'{path} cannot be written; is the disk full?'
+        raise VssError(msg)
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
