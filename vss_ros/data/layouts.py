@@ -121,16 +121,7 @@ def load_data(
     if files is None:
         from vss_ros.data.recordings import read_recording
 
-        return read_recording(
-            path,
-            table,
-            options.size,
-            every=options.every,
-            image_topic=options.image_topic,
-            mask_topic=options.mask_topic,
-            masks=options.masks,
-            scale_labels=scale_labels,
-        )
+        return read_recording(path, table, options, scale_labels=scale_labels)
     if not path.is_dir():
         raise VssError(f'{path}: expected a folder with {LAYOUTS[name].shape}; name one, or another layout')
     listing = files(path, options.split, table)

@@ -17,29 +17,19 @@ if TYPE_CHECKING:
 
     from vss_ros.data.classes import ClassTable
     from vss_ros.data.labelled import Pixels
+    from vss_ros.data.layouts import DataOptions
 
 
 def read_recording(
-    path: Path,
-    table: ClassTable,
-    size: tuple[int, int] | None = None,
-    *,
-    every: int = 1,
-    image_topic: str = '',
-    mask_topic: str = '',
-    masks: str = '',
-    scale_labels: bool = True,
+    path: Path, table: ClassTable, options: DataOptions, *, scale_labels: bool = True
 ) -> LabelledVideo:
     """Read consecutive frames of which some or all have masks into memory.
 
     Args:
         path: Bag, video or image folder.
         table: The classes whose ids the masks hold.
-        size: Height and width the frames are scaled to; None for their own.
-        every: Use every so many-th mask.
-        image_topic: Topic to read from a bag, needed only where several carry images.
-        mask_topic: Topic with masks in a bag, needed only where none stands out.
-        masks: Folder of masks beside ``path``, where these do not belong to it.
+        options: Size, every so many-th mask, topics of a bag, and the folder of masks beside ``path`` where
+            these do not belong to it.
         scale_labels: Whether masks are scaled too.
 
     Returns:
@@ -55,22 +45,22 @@ def read_recording(
     room, masked = MEMORY_SHARE * free_memory(), 0
     with open_source(
         path,
-        image_topic=image_topic or None,
-        mask_topic=mask_topic or None,
-        masks=path.parent / masks if masks else None,
+        image_topic=options.image_topic or None,
+        mask_topic=options.mask_topic or None,
+        masks=path.parent / options.masks if options.masks else None,
     ) as source:
         for frame, mask in source:
-            frames.append(scaled(frame.image, size, cv2.INTER_AREA))
+            frames.append(scaled(frame.image, options.size, cv2.INTER_AREA))
             if len(frames) * frames[0].nbytes > room:
                 raise VssError(
                     f'{path}: expected frames that fit into a quarter of the free memory, got more after '
                     f'{len(frames)}; state a smaller size, or divide the recording'
                 )
             masked += mask is not None
-            if mask is None or (masked - 1) % every:
+            if mask is None or (masked - 1) % options.every:
                 continue
             ids = code.from_grey(mask, f'{path} frame {frame.index}')
-            labels.append(scaled(ids, size if scale_labels else None, cv2.INTER_NEAREST_EXACT))
+            labels.append(scaled(ids, options.size if scale_labels else None, cv2.INTER_NEAREST_EXACT))
             places.append(len(frames) - 1)
     if not places:
         raise VssError(
