@@ -51,6 +51,7 @@ def train_backbone(
     *,
     resume: bool,
     teacher: Backbone | None = None,
+    compiled: bool = False,
 ) -> Backbone:
     """Train and return the averaged network in evaluation mode.
 
@@ -62,6 +63,7 @@ def train_backbone(
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
         resume: Continue from the folder's checkpoint if there is one.
         teacher: A trained network whose soft labels are learned beside the true ones, or None.
+        compiled: Fuse the network's operations first: a minute at the start, a tenth to a fifth less after.
 
     """
     torch.manual_seed(recipe.seed)
@@ -71,6 +73,7 @@ def train_backbone(
     if teacher is not None:
         teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = torch.compile(model) if compiled else model
     main = next(iter(data.values()))
     void = len(table)
     weights = class_weights(_counts(main, len(table)))
@@ -78,7 +81,7 @@ def train_backbone(
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
         image, labels = _stack(chosen, recipe, void, rng)
-        logits = model(image)
+        logits = network(image)
         half = [side // 2 for side in labels.shape[-2:]]
         logits = interpolate(logits, size=half, mode='bilinear', align_corners=False)
         loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, void)

@@ -55,11 +55,12 @@ class Job:
     output: Path
     """Cards and weights."""
     resume: bool
+    compiled: bool
     provenance: dict[str, Any]
 
 
 def run_recipe(
-    path: Path, folders: dict[str, Path], runs: Path, output: Path, *, resume: bool
+    path: Path, folders: dict[str, Path], runs: Path, output: Path, *, resume: bool, compiled: bool = False
 ) -> list[ModelCard]:
     """Train what a recipe says and write cards with measured scores.
 
@@ -69,6 +70,7 @@ def run_recipe(
         runs: Checkpoints and curves go to ``runs/<recipe's stem>``.
         output: Cards and weights go here.
         resume: Continue from the last checkpoint.
+        compiled: Fuse the backbone's operations with ``torch.compile``; the other stages do not look at it.
 
     Raises:
         VssError: A bad recipe, missing data, or no card to build on.
@@ -81,7 +83,7 @@ def run_recipe(
     stages = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}
     names = ' '.join(f'--data {name}=DIR' for name in folders)
     provenance = {
-        'command': f'vss train config/experiments/{path.name} {names}',
+        'command': f'vss train config/experiments/{path.name} {names}{" --compile" if compiled else ""}',
         'seed': recipe.seed,
         'epochs': recipe.epochs,
         'crop': list(recipe.crop),
@@ -91,7 +93,7 @@ def run_recipe(
         'hardware': f'{platform.machine()} CPU, {torch.get_num_threads()} threads',
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
-    job = Job(recipe, sets, folders, folder, output, resume, provenance)
+    job = Job(recipe, sets, folders, folder, output, resume, compiled, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
     return [save_card(replace(card, recipe=provenance), module, output) for card, module in cards]
@@ -108,6 +110,7 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         job.folder,
         resume=job.resume,
         teacher=teacher,
+        compiled=job.compiled,
     )
     table = job.sets.classes
     scores: Scores = {}
