@@ -29,7 +29,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.pair_table import PairTable
 from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
-from vss_ros.evaluation.schedules import compare
+from vss_ros.evaluation.schedules import TrueDeviation, compare
 from vss_ros.evaluation.switches import SWITCHES, switched_off
 
 if TYPE_CHECKING:
@@ -134,8 +134,9 @@ def schedulers(measure: Measure) -> Iterator[Row]:
     """Yield every scheduler's mIoU at the key-frame rates of fixed intervals."""
     card = read_card(DEFAULT)
     moves = next(moves for moves, name in measure.propagations(card) if name == SCHEDULED)
-    members = _schedulers(measure.backbone(card), card)
-    table = PairTable(measure.backbone(card), moves, members, measure.video, FURTHEST, _motion('dis'))
+    backbone = measure.backbone(card)
+    members = _schedulers(backbone, card) | {'true deviation': TrueDeviation(backbone)}
+    table = PairTable(backbone, moves, members, measure.video, FURTHEST, _motion('dis'))
     for row in compare(table, INTERVALS):
         yield {
             'as often as every': row['interval'],

@@ -6,12 +6,46 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vss_ros.engine.schedulers import Scheduler
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
+    from vss_ros.engine.backbones import Backbone
+    from vss_ros.engine.view import View
     from vss_ros.evaluation.pair_table import PairTable
+
+
+class TrueDeviation(Scheduler):
+    """Knows what others estimate: the share of pixels whose label, by the whole network, has changed.
+
+    On no robot, since it takes the whole network on every frame; it shows what an estimate of the deviation
+    could gain at most.
+
+    Args:
+        backbone: Trained.
+
+    """
+
+    needs_low = True
+
+    def __init__(self, backbone: Backbone) -> None:
+        """Keep the backbone, which is no part of this module."""
+        super().__init__(backbone.low_channels)
+        self._backbone = (backbone,)  # in a tuple, or it would be a submodule
+
+    def prepare(self, view: View) -> Tensor:
+        """Return the whole network's labels, ``(N, h, w)``."""
+        (backbone,) = self._backbone
+        return backbone.head(backbone.high(view.low)).argmax(1)
+
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
+        """Return the share of labels that differ."""
+        assert key is not None and current is not None  # noqa: PT018 (prepare() never returns None here)
+        return float((key != current).float().mean())
 
 
 def fixed_schedule(frames: int, first: int, interval: int) -> list[int]:
@@ -38,17 +72,18 @@ def adaptive_schedule(scores: NDArray[np.float64], first: int, threshold: float)
 
 
 def threshold_for(scores: NDArray[np.float64], starts: Iterable[int], wanted: int) -> float:
-    """Return the smallest threshold that makes at most ``wanted`` key frames over all starts together."""
-    candidates = np.unique(scores[~np.isnan(scores)])
+    """Return the threshold that makes the most key frames, but at most ``wanted``, over all starts together.
+
+    Every score is tried: key frames do not always become fewer as the threshold rises.
+    """
     starts = list(starts)
-    low, high = 0, len(candidates) - 1
-    while low < high:  # fewer key frames the higher the threshold, but for chance: bisection
-        middle = (low + high) // 2
-        if sum(len(adaptive_schedule(scores, s, candidates[middle])) for s in starts) <= wanted:
-            high = middle
-        else:
-            low = middle + 1
-    return float(candidates[low])
+
+    def made(threshold: float) -> int:
+        return sum(len(adaptive_schedule(scores, first, threshold)) for first in starts)
+
+    candidates = np.unique(scores[~np.isnan(scores)]).tolist()
+    counted = [(made(threshold), threshold) for threshold in candidates]
+    return float(max((pair for pair in counted if pair[0] <= wanted), default=(0, candidates[-1]))[1])
 
 
 def compare(table: PairTable, intervals: Iterable[int], starts: int = 5) -> Iterator[dict[str, float | str]]:

@@ -1,0 +1,65 @@
+"""Schedules of key frames, and thresholds that make them equally frequent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from engine_parts import backbone
+
+from vss_ros.engine.view import look
+from vss_ros.evaluation.schedules import TrueDeviation, adaptive_schedule, fixed_schedule, threshold_for
+
+
+def scores(frames: int = 40, furthest: int = 12) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Return scores that rise with distance, each key frame's at a rate of its own, with some noise."""
+    rng = np.random.default_rng(0)
+    table = rng.uniform(0.2, 1.0, (frames, 1)) * np.arange(furthest + 1.0) + rng.normal(
+        0, 0.3, (frames, furthest + 1)
+    )
+    table[:, 0] = np.nan
+    return table
+
+
+def test_a_key_frame_follows_where_the_score_passes_or_the_table_ends() -> None:
+    table = np.full((8, 4), 0.0)
+    table[2, 1] = 1.0
+    assert adaptive_schedule(table, 1, 0.5) == [1, 4, 7]
+    assert adaptive_schedule(table, 2, 0.5) == [2, 3, 6]
+    assert fixed_schedule(8, 1, 3) == [1, 4, 7]
+
+
+@pytest.mark.parametrize('interval', [3, 5, 8])
+def test_no_threshold_comes_closer_to_the_wanted_number_of_key_frames(interval: int) -> None:
+    table, starts = scores(), range(5)
+    wanted = sum(len(fixed_schedule(len(table), first, interval)) for first in starts)
+
+    def made(threshold: float) -> int:
+        return sum(len(adaptive_schedule(table, first, threshold)) for first in starts)
+
+    chosen = made(threshold_for(table, starts, wanted))
+    assert wanted - 6 < chosen <= wanted
+    below = [made(threshold) for threshold in np.linspace(0, 12, 500)]
+    assert max(count for count in below if count <= wanted) <= chosen
+
+
+def test_where_even_the_longest_intervals_are_too_many_the_fewest_key_frames_are_made() -> None:
+    table = scores()
+    fewest = len(fixed_schedule(len(table), 0, table.shape[1] - 1))
+    assert len(adaptive_schedule(table, 0, threshold_for(table, [0], 1))) == fewest
+
+
+def test_the_true_deviation_is_the_share_of_labels_that_changed() -> None:
+    net = backbone()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+    judge = TrueDeviation(net)
+    assert not list(judge.parameters())
+    with torch.inference_mode():
+        first, second = (look(net, image[None]) for image in images)
+        labels = [net(view.image).argmax(1) for view in (first, second)]
+        expected = float((labels[0] != labels[1]).float().mean())
+        key, current = judge.prepare(first), judge.prepare(second)
+        assert judge.score(key, key, first) == 0
+        assert judge.score(key, current, second) == pytest.approx(expected)
+    assert expected > 0
