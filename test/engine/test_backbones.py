@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,13 @@ import torch
 from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
-from vss_ros.engine.layers.fuse import fuse_conv_bn
+from vss_ros.engine.layers.fuse import (
+    ConvActivation,
+    fuse_activations,
+    fuse_conv_bn,
+    has_fused_convolution,
+)
+from vss_ros.evaluation.cost import count_flops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +127,22 @@ def test_fused_equals_unfused(net: Backbone) -> None:
     torch.testing.assert_close(after, before, rtol=1e-8, atol=1e-8)
     left = sum(isinstance(module, nn.BatchNorm2d) for module in exact.modules())
     assert left == 0, f'{left} batch norms do not follow a convolution in a Sequential'
+
+
+def test_merged_activations_change_nothing_but_time(net: Backbone) -> None:
+    if not has_fused_convolution():
+        pytest.skip('this PyTorch has no convolution that applies its activation')
+    fuse_conv_bn(net)
+    merged = copy.deepcopy(net)
+    fuse_activations(merged)
+    found = [module for module in merged.modules() if isinstance(module, ConvActivation)]
+    assert found
+    with torch.inference_mode():
+        # In single precision, where a hundred random layers make a visible difference of the last bit.
+        torch.testing.assert_close(merged(image()), net(image()), rtol=1e-2, atol=1e-3)
+        flops = [count_flops(partial(network, image())) for network in (merged, net)]
+    assert flops[0] == flops[1]
+    assert list(merged.state_dict()) == list(net.state_dict())
 
 
 @pytest.mark.parametrize('name', NAMES)

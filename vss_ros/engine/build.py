@@ -13,7 +13,7 @@ from torch import nn
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.compatibility import refusal
 from vss_ros.engine.device import choose_device
-from vss_ros.engine.layers.fuse import fuse_conv_bn
+from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
@@ -237,7 +237,7 @@ def _expect(card: ModelCard, kind: str) -> None:
 def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
     load_weights(card, module, device)
     module.eval().requires_grad_(False)
-    fuse_conv_bn(module)
+    fuse_for_inference(module, device)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

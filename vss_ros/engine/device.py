@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CPU = torch.device('cpu')
 
 
 def choose_device(name: str) -> torch.device:
@@ -27,3 +34,8 @@ def choose_device(name: str) -> torch.device:
         msg = f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0'
         raise VssError(msg)
     return torch.device(name)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where a module's weights lie, the CPU where it has none: what it is given has to lie there."""
+    return next((parameter.device for parameter in module.parameters()), CPU)

@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
+from vss_ros.engine.device import CPU
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-CPU = torch.device('cpu')
 KINDS = ('backbone', 'propagation', 'scheduler', 'motion')
 
 
@@ -214,7 +214,7 @@ def write_card(card: ModelCard, folder: Path) -> None:
 
 def _stored(tensor: Tensor) -> Tensor:
     wide = tensor.is_floating_point() and tensor.dim() > 1
-    return (tensor.half() if wide else tensor).contiguous()
+    return (tensor.half() if wide else tensor).cpu().contiguous()
 
 
 def _locate(name: str) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from vss_ros.engine.device import device_of
 from vss_ros.engine.preprocess import IMAGENET, Normalisation, normalise
 
 if TYPE_CHECKING:
@@ -68,11 +69,11 @@ def look(
     """Return the view of images ``(N, H, W, 3)`` with their F_l, for training and evaluation.
 
     Args:
-        backbone: Computes F_l.
+        backbone: Computes F_l; the image goes to the device where it lies.
         images: RGB at the network's input size.
         statistics: What the backbone was trained with.
         **more: Other fields of the view.
 
     """
-    image = normalise(torch.from_numpy(images), statistics)
+    image = normalise(torch.from_numpy(images).to(device_of(backbone)), statistics)
     return View(images, image, backbone.low(image), **more)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from vss_ros.engine.layers.fuse import fuse_conv_bn
+from vss_ros.engine.layers.fuse import fuse_for_inference, has_fused_convolution
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.propagation.base import Space
@@ -38,12 +38,19 @@ def _warp(features: tuple[int, ...], grid: tuple[int, ...], *_: Any, **__: Any) 
     return features[0] * bilinear_warp(features[1], (grid[1], grid[2]))
 
 
-LEFT_OUT = {
+def _conv_activation(image: tuple[int, ...], weight: tuple[int, ...], *_: Any, **shapes: Any) -> int:
+    return conv_flop_count(list(image), list(weight), list(shapes['out_shape']))
+
+
+LEFT_OUT: dict[Any, Any] = {
     torch.ops.aten.addcmul_: _addcmul,
     torch.ops.aten.addcmul: _addcmul,
     torch.ops.aten.grid_sampler_2d: _warp,
 }
-"""What PyTorch's counter takes for free: warps and shifted sums. Formulas get shapes in place of tensors."""
+"""What PyTorch's counter takes for free: warps, shifted sums and convolutions merged with their activation.
+Formulas get shapes in place of tensors."""
+if has_fused_convolution():
+    LEFT_OUT[torch.ops.mkldnn._convolution_pointwise] = _conv_activation
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
     }
     for module in (backbone, propagation, scheduler, parts.motion):
         if module is not None:
-            fuse_conv_bn(module)  # as it runs on the robot; the papers count batch norms
+            fuse_for_inference(module, device)  # as it runs on the robot; the papers count batch norms
     return [
         PartCost(part, parameters[part], *counts[part], _milliseconds(run, device))
         for part, (_, run) in runs.items()
