@@ -71,6 +71,7 @@ def test_a_sweep_over_good_and_bad_inputs(
     text = capsys.readouterr().out
     assert text.startswith('worst latency at most 50 % of per-frame: ')
     assert '\nat most 2 mIoU lost: ' in text
+    assert "\neach frame's time is the median of 3 replays" in text
     assert 'refused: untrained: propagation' in text
     assert f'not evaluated: {tmp_path / "nowhere"}: expected a video' in text
     assert f'{cut}: ' in text
@@ -106,9 +107,11 @@ def test_the_same_bytes_whatever_the_workers_and_again_from_the_store(
     first, again, both = run('one'), run('one'), run('two', '--workers', '2')
     assert again == first  # the times too: nothing was run
     assert both[0] == first[0]
-    fresh = run('one', '--fresh')
+    fresh = run('one', '--fresh', '--repeats', '1')
     assert fresh[0] == first[0]
     assert fresh[1] != first[1]
+    replays = [[entry['replays'] for entry in json.loads(t)['configurations']] for _, t in (first, fresh)]
+    assert replays == [[3] * 4, [1] * 4]
     assert (tmp_path / 'one' / 'decisions' / 'warped.csv').read_bytes() == (
         tmp_path / 'two' / 'decisions' / 'warped.csv'
     ).read_bytes()
@@ -160,6 +163,7 @@ def test_a_stopped_run_goes_on_where_it_was(stop: signal.Signals, tmp_path: Path
         (['--propagation', 'magic'], 'expected one of: none, '),
         (['--sweep', 'nowhere.yaml'], 'nowhere.yaml'),
         (['--workers', '0'], '--workers'),
+        (['--repeats', '0'], '--repeats of 1 or more, got 0'),
         (['--slow-delay', '0'], '--track blocking'),
         (['--device', 'cuda:99'], 'device'),
     ],

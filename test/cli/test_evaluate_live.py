@@ -40,6 +40,7 @@ def test_says_what_to_install_and_source(missing: str, tmp_path: Path, project_r
         (['--attach', '/segmentation'], 'add --live'),
         (['--live', '--pda'], 'leave out --live'),
         (['--live', '--workers', '2'], 'one run at a time'),
+        (['--live', '--repeats', '3'], 'no two drop the same frames'),
         (['--live', '--engine', 'ray', '-o', 'out'], 'leave out --engine'),
         (['--live', '--attach', '/segmentation', '--sweep', 'sweep.yaml'], 'leave out --sweep'),
         (['--live', '--attach', 'segmentation'], 'the full name of a node'),

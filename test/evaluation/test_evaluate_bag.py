@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,11 @@ import torch
 from evaluation_parts import FRAMES, SIZE, bag, clip, config, images_of, masks_of
 
 from vss_ros.data.labelled import LabelledImages
+from vss_ros.data.sources import open_source
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import Frame, Track
+from vss_ros.errors import VssError
+from vss_ros.evaluation.clock import Clock
 from vss_ros.evaluation.configuration import EvaluationConfig
 from vss_ros.evaluation.confusion import ConfusionMatrix
 from vss_ros.evaluation.cost import frame_costs, part_costs
@@ -241,3 +245,65 @@ def test_pda_is_that_of_training(tmp_path: Path) -> None:
     )
     pda = summarise(with_pda, [result])['pda']
     assert pda == {str(d): pytest.approx(expected[d], abs=1e-6) for d in range(11)}
+
+
+def test_repeats_change_the_times_only_and_every_pass_is_counted(images: Path, evaluated: Evaluated) -> None:
+    counted: list[None] = []
+    asked = replace(config(), repeats=3, pda=True)
+    again = evaluate_bag(images, asked, lambda: counted.append(None))
+    assert replace(again.result, pda={}) == evaluated.result
+    assert (again.timing.replays, evaluated.timing.replays) == (3, 1)
+    assert again.timing.latency_ms != evaluated.timing.latency_ms
+    assert {part: len(ms) for part, ms in again.timing.parts_ms.items()} == {
+        part: len(ms) for part, ms in evaluated.timing.parts_ms.items()
+    }
+    assert len(counted) == FRAMES * asked.passes == FRAMES * 4
+    assert asked.to_dict() == replace(asked, repeats=1).to_dict()
+    assert asked.digest() == replace(asked, repeats=1).digest()
+    assert InputTiming.from_dict(json.loads(json.dumps(again.timing.to_dict()))) == again.timing
+
+
+def test_the_network_that_stands_in_for_masks_is_a_pass_too(tmp_path: Path) -> None:
+    counted: list[None] = []
+    bare = clip(tmp_path / 'c', 3, masks=False)
+    for _ in range(2):  # its answers are kept
+        evaluate_bag(bare, config(), lambda: counted.append(None))
+    assert len(counted) == 3 + 3 + 3
+
+
+@pytest.mark.parametrize('repeats', [1, 3])
+def test_a_busy_moment_is_in_no_median(repeats: int, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One frame of one replay takes 0.3 s longer; its answer and decision are those of the others."""
+    built = build_segmenter(config(scheduler='fixed_interval').segmenter)
+    clock, answers = Clock(built), []
+    with open_source(images) as source:
+        frames = list(source)
+    low, busy = built.segmenter.parts.backbone.low, False
+
+    def late(image: torch.Tensor) -> torch.Tensor:
+        if busy:
+            time.sleep(0.3)
+        return low(image)
+
+    monkeypatch.setattr(built.segmenter.parts.backbone, 'low', late)
+    for replay in range(repeats):
+        clock.start(frames[0].frame)
+        for frame, _ in frames:
+            busy = (replay, frame.index) == (0, 6)
+            answers.append(clock.step(frame))
+    timing = clock.timing(lambda seconds: {'sixth': seconds[6]})
+    assert timing.streaming is not None
+    assert (timing.latency_ms[6] > 300) == (timing.parts_ms['low'][6] > 300) == (repeats == 1)
+    assert timing.streaming['sixth'] == pytest.approx(timing.latency_ms[6] / 1e3, abs=1e-6)
+    assert timing.replays == repeats
+    assert sum(answer.decision.is_key_frame for answer in answers) == 3 * repeats
+    for number, answer in enumerate(answers):
+        assert answer.decision == answers[number % FRAMES].decision
+        assert np.array_equal(answer.labels, answers[number % FRAMES].labels)
+
+
+def test_repeats_that_make_no_sense() -> None:
+    with pytest.raises(VssError, match='repeats 0: expected 1 or more'):
+        replace(config(), repeats=0)
+    with pytest.raises(VssError, match='of live runs'):
+        replace(config(), repeats=2).as_live(1.0)

@@ -64,6 +64,20 @@ def test_the_second_time_nothing_is_computed(images: Path, tmp_path: Path) -> No
     assert second.timing == first.timing
 
 
+def test_what_was_timed_in_fewer_replays_is_timed_anew(images: Path, tmp_path: Path) -> None:
+    frames: list[None] = []
+    thrice = replace(config(), repeats=3)
+    first, second, third = (
+        evaluate_stored(images, asked, tmp_path, lambda: frames.append(None))
+        for asked in (config(), thrice, config())
+    )
+    assert len(frames) == FEW + 3 * FEW
+    assert first.result == second.result
+    assert [found.timing.replays for found in (first, second, third)] == [1, 3, 3]
+    assert third == second
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_failures_are_tried_again(tmp_path: Path) -> None:
     assert evaluate_stored(tmp_path / 'missing', config(), tmp_path / 'store').result.failed
     (tmp_path / 'empty').mkdir()

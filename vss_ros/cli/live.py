@@ -44,6 +44,11 @@ def check_live(args: argparse.Namespace) -> None:
         return
     if args.pda:
         raise VssError('--pda measures by replaying; leave out --live')
+    if args.repeats is not None and args.repeats > 1:
+        raise VssError(
+            f'expected one run with --live, got --repeats {args.repeats}: no two drop the same frames, so '
+            'there is no median of a frame; leave it out, and give the command again with another -o'
+        )
     if args.workers > 1:
         raise VssError(f'expected one run at a time with --live, got --workers {args.workers}; leave it out')
     if args.attach and args.sweep is not None:

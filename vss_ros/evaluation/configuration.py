@@ -44,18 +44,31 @@ class EvaluationConfig:
     """Whether the real node answers over DDS, when it finds time, rather than a replay that waits for it."""
     rate: float = 1.0
     """Speed at which a live input is played, 1 being its own."""
+    repeats: int = 1
+    """Replays of each input, of which a frame's time is the median; scored is the first. No part of the
+    identity, nor of ``to_dict``: results are the same whatever it is."""
 
     def __post_init__(self) -> None:
         """Refuse the real background thread in a replay: its answers come when the machine finds time.
 
         Raises:
-            VssError: The slow track of a replay is not simulated, or the rate makes no sense.
+            VssError: The slow track of a replay is not simulated, or rate or repeats make no sense.
         """
         if not 0 < self.rate < inf:
             raise VssError(f"rate {self.rate}: expected a number above 0, 1 for the recording's own speed")
         if self.segmenter.slow_delay < 1 and not self.live:
             msg = f'slow_delay {self.segmenter.slow_delay}: expected 1 or more frames, a simulated slow track'
             raise VssError(msg)
+        if self.repeats < 1 or (self.live and self.repeats > 1):
+            raise VssError(
+                f'repeats {self.repeats}: expected 1 or more and, of live runs, of which each is one of its '
+                'own, 1'
+            )
+
+    @property
+    def passes(self) -> int:
+        """How often a replay goes through the frames of an input."""
+        return self.repeats + self.pda
 
     def canonical(self) -> EvaluationConfig:
         """Return the same configuration with whatever it does not look at set to the default.
@@ -108,8 +121,9 @@ class EvaluationConfig:
         return replace(self, segmenter=replace(self.segmenter, threads=threads, device=device))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, a threshold of NaN as None."""
+        """Return plain values for JSON, a threshold of NaN as None; all but the repeats."""
         values = asdict(self)
+        del values['repeats']
         segmenter = values.pop('segmenter')
         if isnan(segmenter['threshold']):
             segmenter['threshold'] = None

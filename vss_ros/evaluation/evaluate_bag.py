@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import platform
-from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 import torch
 
-from vss_ros import __version__
 from vss_ros.data.classes import load_classes
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import Track
-from vss_ros.engine.labels import resize_labels
 from vss_ros.errors import VssError
+from vss_ros.evaluation.clock import Clock
 from vss_ros.evaluation.curves import DistanceAccuracy
 from vss_ros.evaluation.frame_pictures import WorstFrames
 from vss_ros.evaluation.input_frames import open_input
 from vss_ros.evaluation.operations import frame_operations
 from vss_ros.evaluation.pda import PropagationAccuracy
 from vss_ros.evaluation.reference import per_frame_labels
-from vss_ros.evaluation.result import Evaluated, InputResult, InputTiming
+from vss_ros.evaluation.result import Evaluated, InputResult
 from vss_ros.evaluation.scoring import Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from vss_ros.data.classes import ClassTable
     from vss_ros.engine.build import Built
-    from vss_ros.engine.frames import Frame, FrameResult
+    from vss_ros.engine.frames import Frame
     from vss_ros.evaluation.configuration import EvaluationConfig
     from vss_ros.evaluation.input_frames import InputFrames
     from vss_ros.evaluation.operations import FrameOperations
@@ -55,7 +49,8 @@ def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame |
     Args:
         path: A bag (MCAP or sqlite3), a video, or a folder of images in one of the known layouts.
         config: What to run.
-        on_frame: Called after each frame, for progress.
+        on_frame: Called after each frame of every pass (``EvaluationConfig.passes``, and one more where the
+            per-frame network has to answer first), for progress.
 
     Returns:
         The result; where the input is at fault, one that says so (``failed`` and ``reason``).
@@ -65,7 +60,7 @@ def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame |
     """
     built = build_segmenter(config.segmenter)
     try:
-        return _evaluate(Path(path), config, built, on_frame)
+        return _evaluate(Path(path), config, built, on_frame or (lambda: None))
     except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others
         reason = str(error) if isinstance(error, VssError) else f'{type(error).__name__}: {error}'
         return Evaluated(InputResult(str(path), failed=True, reason=reason))
@@ -73,19 +68,18 @@ def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame |
         built.segmenter.close()
 
 
-def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFrame | None) -> Evaluated:
+def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFrame) -> Evaluated:
     frames = open_input(path, config)
     table = load_classes(built.card.classes)
     scorer = Scorer(len(table), table.void_id, at_camera=frames.truth != 'per_frame')
-    clock, worst = _Clock(), WorstFrames(table)
-    for frame, truth in with_truth(frames, config):
+    clock, worst = Clock(built), WorstFrames(table)
+    for frame, truth in with_truth(frames, config, on_frame):
         if not scorer.rows:
-            _warm_up(built, frame)
-        answer = clock.step(built, frame)
+            clock.start(frame)
+        answer = clock.step(frame)
         row = scorer.add(frame, answer, truth)
         worst.offer(row, frame.image, truth, answer.labels)
-        if on_frame is not None:
-            on_frame()
+        on_frame()
     if not scorer.rows:
         raise VssError(f'expected at least one readable frame in {path}, got none')
     if not scorer.scored:
@@ -93,71 +87,48 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
             f'expected masks with the stamps or names of the images of {path}, got none that fits; '
             'name the mask topic or folder, or compare with the per-frame network by --agreement'
         )
-    pda = _pda(frames, config, built, scorer) if config.pda else {}
+    for _ in range(config.repeats - 1):
+        clock.repeat(frames, on_frame)
+    pda = _pda(frames, config, built, scorer, on_frame) if config.pda else {}
     result = replace(result_of(path, frames, scorer, table), pictures=worst.pictures, pda=pda)
     with torch.inference_mode():
         size = (answer.labels.shape[0], answer.labels.shape[1])
         operations = frame_operations(built.segmenter.parts, size, built.device)
-    return Evaluated(with_operations(result, operations), clock.timing(scorer, built.device))
-
-
-class _Clock:
-    """Steps a segmenter and takes the time."""
-
-    def __init__(self) -> None:
-        self._latencies: list[float] = []
-        self._parts: defaultdict[str, list[float]] = defaultdict(list)
-
-    def step(self, built: Built, frame: Frame) -> FrameResult:
-        """Return the answer; counted are the pipeline's parts and the way to the camera's size.
-
-        Not counted is the simulated slow track, which on the robot runs beside.
-        """
-        result = built.segmenter.step(frame)
-        start = perf_counter()
-        resize_labels(result.labels, result.size)
-        self._latencies.append(sum(result.seconds.values()) + perf_counter() - start)
-        for part, seconds in result.seconds.items():
-            self._parts[part].append(_milliseconds(seconds))
-        return result
-
-    def timing(self, scorer: Scorer, device: torch.device) -> InputTiming:
-        return InputTiming(
-            latency_ms=tuple(map(_milliseconds, self._latencies)),
-            parts_ms={part: tuple(values) for part, values in sorted(self._parts.items())},
-            streaming=scorer.streaming(self._latencies),
-            machine=describe_machine(device),
-        )
+    return Evaluated(with_operations(result, operations), clock.timing(scorer.streaming))
 
 
 def with_truth(
-    frames: InputFrames, config: EvaluationConfig
+    frames: InputFrames, config: EvaluationConfig, on_frame: OnFrame | None = None
 ) -> Iterator[tuple[Frame, NDArray[np.uint8] | None]]:
-    """Yield the frames with their masks or, where nobody drew any, with what the per-frame network says."""
+    """Yield the frames with their masks or, where nobody drew any, with what the per-frame network says.
+
+    Args:
+        frames: The input.
+        config: Says which network that is.
+        on_frame: Called after each frame that this network had to answer first.
+
+    """
     if frames.truth != 'per_frame':
         yield from frames
         return
-    references = per_frame_labels(frames, config)
+    references = per_frame_labels(frames, config, on_frame)
     for (frame, _), reference in zip(frames, references, strict=True):
         yield frame, reference.labels()
 
 
-def _pda(frames: InputFrames, config: EvaluationConfig, built: Built, scorer: Scorer) -> dict[int, Counts]:
+def _pda(
+    frames: InputFrames, config: EvaluationConfig, built: Built, scorer: Scorer, on_frame: OnFrame
+) -> dict[int, Counts]:
     """Return the counts of the PDA curve, measured over the same frames once more."""
     accuracy = DistanceAccuracy(scorer.confusion.classes, scorer.confusion.void_id)
-    again = (
-        (frame, truth, row.starts_stream)
-        for (frame, truth), row in zip(with_truth(frames, config), scorer.rows, strict=True)
-    )
-    PropagationAccuracy(built, config.segmenter.size, accuracy).run(again)
+
+    def again() -> Iterator[tuple[Frame, NDArray[np.uint8] | None, bool]]:
+        for (frame, truth), row in zip(with_truth(frames, config), scorer.rows, strict=True):
+            yield frame, truth, row.starts_stream
+            on_frame()
+
+    PropagationAccuracy(built, config.segmenter.size, accuracy).run(again())
     return {distance: matrix.counts.tolist() for distance, matrix in accuracy.matrices.items()}
-
-
-def _warm_up(built: Built, frame: Frame) -> None:
-    """Let first calls be over before the clock runs, and leave nothing behind in the slow track."""
-    built.segmenter.warm_up((frame.image.shape[0], frame.image.shape[1]))
-    while built.segmenter.parts.track.busy:
-        built.segmenter.parts.track.collect()
 
 
 def result_of(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
@@ -193,33 +164,3 @@ def with_operations(result: InputResult, operations: FrameOperations) -> InputRe
         flops_whole=operations.whole * result.frames,
         flops_key=sum(flops for is_key, flops in spent if is_key),
     )
-
-
-def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Return what a measured time is worth nothing without."""
-    cpu = next(
-        (line.partition(':')[2].strip() for line in _cpu_info() if line.startswith('model name')),
-        platform.processor() or platform.machine(),
-    )
-    return {
-        'cpu': cpu,
-        'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else 'cpu',
-        'threads': torch.get_num_threads(),
-        'date': datetime.now(UTC).strftime('%Y-%m-%d'),
-        'versions': {
-            'vss_ros': __version__,
-            'python': platform.python_version(),
-            'torch': torch.__version__,
-            'numpy': np.__version__,
-            'opencv': cv2.__version__,
-        },
-    }
-
-
-def _cpu_info() -> list[str]:
-    path = Path('/proc/cpuinfo')
-    return path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(1e3 * seconds, 3)

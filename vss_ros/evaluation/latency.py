@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
@@ -20,3 +20,26 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
         name: round(float(v), 2)
         for name, v in zip(('p50', 'p95', 'p99', 'max'), (p50, p95, p99, values.max()), strict=True)
     }
+
+
+def replays_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> str:
+    """Return of how many replays times are, and what to do where it is one; nothing for live runs.
+
+    Args:
+        results: Of ``summarise``, one a configuration.
+        timings: Of ``summarise_timing``, in the same order.
+    """
+    counts = {
+        timing.get('replays', 1)
+        for result, timing in zip(results, timings, strict=True)
+        if not result.get('live') and timing['latency_ms']
+    }
+    if not counts:
+        return ''
+    if counts == {1}:
+        return (
+            'times are of one replay, in which one busy moment of the machine can be the worst latency; '
+            '--repeats 3 takes medians'
+        )
+    number = ' or '.join(map(str, sorted(counts)))
+    return f"each frame's time is the median of {number} replays, streaming accuracy is with these"

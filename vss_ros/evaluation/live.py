@@ -15,7 +15,8 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import Decision, FrameResult, Reason, Track
 from vss_ros.engine.labels import resize_labels
 from vss_ros.errors import VssError
-from vss_ros.evaluation.evaluate_bag import describe_machine, result_of, with_operations, with_truth
+from vss_ros.evaluation.clock import describe_machine
+from vss_ros.evaluation.evaluate_bag import result_of, with_operations, with_truth
 from vss_ros.evaluation.frame_pictures import WorstFrames
 from vss_ros.evaluation.input_frames import open_input
 from vss_ros.evaluation.operations import frame_operations

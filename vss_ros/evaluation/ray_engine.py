@@ -182,10 +182,10 @@ class _Run:
 
     def _received(self, job: Job, key: str, evaluated: Evaluated | None) -> Iterator[tuple[Job, Evaluated]]:
         if evaluated is None and self._store is not None:
-            evaluated = self._store.load(key)
+            evaluated = self._store.load(key, job.config.repeats)
         elif evaluated is not None and self._store is not None and key:
             self._store.save(key, evaluated)
-        if evaluated is None:  # its file is damaged
+        if evaluated is None:  # its file is damaged, or timed in fewer replays than wanted
             self._submit([job], frozenset())
             return
         yield job, replace(evaluated, result=replace(evaluated.result, path=job.path))

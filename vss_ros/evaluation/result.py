@@ -167,6 +167,8 @@ class InputTiming:
     """Of a live run, per frame in the order of the rows, from the image at a subscriber to its mask there."""
     played_rate: float | None = None
     """Of a live run, the speed that the player kept; a slow machine may fall behind."""
+    replays: int = 1
+    """Of so many every time above is the median, frame by frame."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -183,6 +185,7 @@ class InputTiming:
             dict(values['machine']),
             tuple(values.get('subscriber_ms', ())),
             values.get('played_rate'),
+            values.get('replays', 1),
         )
 
 

@@ -38,13 +38,22 @@ class ResultStore:
         """Remember the folder."""
         self.folder = folder
 
-    def load(self, key: str) -> Evaluated | None:
-        """Return a result, None where there is none or its file is damaged."""
+    def load(self, key: str, replays: int = 1) -> Evaluated | None:
+        """Return a result, None where there is none or its file is damaged.
+
+        Args:
+            key: Of ``result_key``.
+            replays: What was timed in fewer counts as none; more are welcome.
+
+        """
         try:
             values = json.loads(self._file(key).read_text(encoding='utf-8'))
-            return Evaluated(InputResult.from_dict(values['result']), InputTiming.from_dict(values['timing']))
+            found = Evaluated(
+                InputResult.from_dict(values['result']), InputTiming.from_dict(values['timing'])
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        return found if found.timing.replays >= replays else None
 
     def save(self, key: str, evaluated: Evaluated) -> None:
         """Write a result, whole or not at all."""
@@ -57,6 +66,8 @@ class ResultStore:
 
 def result_key(path: Path, config: EvaluationConfig) -> str:
     """Return the SHA-256 of what a result depends on: input, configuration, weights, code.
+
+    Not the number of replays, which only the times depend on; ``ResultStore.load`` looks at it.
 
     Raises:
         VssError: The input cannot be opened, or the segmenter cannot be built.
@@ -100,7 +111,7 @@ def evaluate_stored(
         key = result_key(Path(path), config)
     except VssError:
         return evaluate(path, config, on_frame)  # which says what is wrong, of the input or the parts
-    known = store.load(key)
+    known = store.load(key, config.repeats)
     if known is not None:
         return replace(known, result=replace(known.result, path=str(path)))
     evaluated = evaluate(path, config, on_frame)

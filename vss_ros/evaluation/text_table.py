@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.evaluation.latency import replays_note
 from vss_ros.evaluation.live_text import live_lines
 from vss_ros.evaluation.verdict import score_of, sentences, slow_track_note
 
@@ -21,7 +22,8 @@ def text_of(evaluation: Evaluation) -> str:
     lines = []
     verdict = evaluation.verdict
     if verdict is not None and len(evaluation.results) > 1:
-        lines += [*sentences(verdict, evaluation.candidates), '']
+        of_times = replays_note(evaluation.results, evaluation.timings)
+        lines += [*sentences(verdict, evaluation.candidates), *([of_times] if of_times else []), '']
     lines += _table(evaluation)
     lines += live_lines(evaluation.results, evaluation.timings)
     note = slow_track_note(evaluation.results, evaluation.timings)

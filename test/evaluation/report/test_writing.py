@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,15 @@ def test_figures_that_are_not_there_are_dashes(hostile: tuple[str, Page, Path]) 
 
 def test_times_are_said_to_be_of_this_machine(hostile: tuple[str, Page, Path]) -> None:
     assert 'Times are of one machine: Test CPU, 2 threads, PyTorch 9.9, 2026-01-02.' in hostile[0]
+    assert 'Times are of one replay, in which one busy moment' in hostile[0]
+
+
+def test_of_how_many_replays_times_are_the_medians_is_said(tmp_path: Path) -> None:
+    found = [(c, evaluated(c, 0.1, 100.0)) for c in (WHOLE, configuration('swift'))]
+    thrice = [(c, [replace(e, timing=replace(e.timing, replays=3))]) for c, e in found]
+    html = write_report(write_results(tmp_path, thrice)).read_text(encoding='utf-8')
+    assert 'time is the median of 3 replays, streaming accuracy is with these.' in html
+    assert [entry['replays'] for entry in read_findings(tmp_path).evaluation.timings] == [3, 3]
 
 
 def results_of(folder: Path, **settings: Any) -> Path:

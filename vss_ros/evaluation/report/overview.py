@@ -7,6 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.engine.propagation.base import NO_PROPAGATION
+from vss_ros.evaluation.latency import replays_note
 from vss_ros.evaluation.report.columns import columns
 from vss_ros.evaluation.report.markup import NONE, breakable, element, joined, number
 from vss_ros.evaluation.report.page import plot, section, table, wide
@@ -152,6 +153,9 @@ def machine_note(findings: Findings) -> str:
     )
     several = len({(machine['cpu'], machine['device']) for machine in machines}) > 1
     mixed = several or any(entry.timing.get('machines', 1) > 1 for entry in findings.configurations)
+    of_times = replays_note(findings.evaluation.results, findings.evaluation.timings)
+    if of_times:
+        note += f' {of_times[0].upper()}{of_times[1:]}.'
     warning = ' Not all configurations were timed alike (machine, threads or day): compare times with care.'
     return note + (warning if mixed else '')
 
