@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import interpolate
 
+from vss_ros.engine.device import device_of
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.confusion import ConfusionMatrix
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 def per_frame_confusion(model: Backbone, images: LabelledImages) -> ConfusionMatrix:
     """Return the confusion matrix of the whole network on every image, labels at full resolution."""
     model.eval()
+    device = device_of(model)
     matrix = ConfusionMatrix(model.classes, model.classes)
     for image, labels in zip(images.images, images.labels, strict=True):
-        logits = model(normalise(torch.from_numpy(image).unsqueeze(0), IMAGENET))
+        logits = model(normalise(torch.from_numpy(image).unsqueeze(0).to(device), IMAGENET))
         logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
-        matrix.add(labels, logits[0].argmax(0).to(torch.uint8).numpy())
+        matrix.add(labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())
     return matrix

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
+from vss_ros.engine.device import CPU, device_of
 from vss_ros.engine.motion import MOTIONS, MotionEstimator, MotionField
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.view import View
@@ -77,13 +78,14 @@ def train_motion(
 
     """
     teacher = MOTIONS.get(TEACHER)()
+    device = device_of(estimators)
 
     def losses(triples: list[Triple], rng: np.random.Generator) -> Iterator[Loss]:
         # Near hops and, every third time, far ones; both end in the frame that exact flow starts from.
         far = rng.integers(3) == 0
         flows = [t.to_key if far else t.to_between for t in triples]
-        previous = _view([t.key if far else t.between for t in triples])
-        current = _view([t.current for t in triples])
+        previous = _view([t.key if far else t.between for t in triples], device)
+        current = _view([t.current for t in triples], device)
         with torch.no_grad():
             target = exact_where_known(flows, teacher(previous, current))
         for name, estimator in estimators.named():
@@ -106,7 +108,7 @@ def exact_where_known(flows: Sequence[NDArray[np.float32] | None], guess: Motion
     exact = torch.full_like(rough.flow, torch.nan)
     for pair, flow in enumerate(flows):
         if flow is not None:
-            exact[pair] = torch.from_numpy(flow).movedim(-1, 0)
+            exact[pair] = torch.from_numpy(flow).to(exact.device).movedim(-1, 0)
     return MotionField(torch.where(exact.isnan(), rough.flow, exact), 1)
 
 
@@ -140,6 +142,6 @@ def _charbonnier(squared: Tensor) -> Tensor:
     return torch.sqrt(squared + 1e-4)
 
 
-def _view(images: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> View:
+def _view(images: list[np.ndarray[Any, np.dtype[np.uint8]]], device: torch.device = CPU) -> View:
     pixels = np.stack(images)
-    return View(pixels, normalise(torch.from_numpy(pixels), IMAGENET))
+    return View(pixels, normalise(torch.from_numpy(pixels).to(device), IMAGENET))

@@ -70,7 +70,7 @@ def pair_batch(backbone: Backbone, triples: list[Triple], motion: MotionEstimato
         key,
         between,
         current,
-        torch.from_numpy(np.stack([t.labels for t in triples])).long(),
+        torch.from_numpy(np.stack([t.labels for t in triples])).to(high.device).long(),
         key_high,
         between_high,
         high,

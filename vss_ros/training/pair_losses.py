@@ -65,7 +65,8 @@ def propagation_loss(
     logits = answer if moves.space is Space.SEGMENTATION else backbone.head(answer)
     half = [side // 2 for side in batch.labels.shape[-2:]]
     full = interpolate(logits, size=half, mode='bilinear', align_corners=False)
-    loss = segmentation_loss(full, batch.labels[:, ::2, ::2], torch.ones(logits.shape[1]), batch.void)
+    weights = logits.new_ones(logits.shape[1])
+    loss = segmentation_loss(full, batch.labels[:, ::2, ::2], weights, batch.void)
     soft = batch.teacher.softmax(1)
     likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
     return loss + DISTILLATION * likeness + own_loss

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.propagation import Propagation
+from vss_ros.engine.view import look
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
 from vss_ros.training.pair_batch import PairBatch, pair_batch
 from vss_ros.training.pair_losses import deviation_loss, propagation_loss
@@ -18,8 +18,6 @@ from vss_ros.training.side_by_side import Loss, train_side_by_side
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from torch import Tensor
 
     from vss_ros.data.labelled import LabelledImages
     from vss_ros.data.pairs import Triple
@@ -107,9 +105,8 @@ def recommended_threshold(
     predicted = []
     for index in rng.permutation(len(stills))[:THRESHOLD_PAIRS]:
         triple = stills.draw(int(index), (TYPICAL_INTERVAL, TYPICAL_INTERVAL), recipe.crop, rng)
-        predicted.append(
-            scheduler(backbone.low(_input([triple.key])), backbone.low(_input([triple.current]))).item()
-        )
+        key, current = (look(backbone, image[None]) for image in (triple.key, triple.current))
+        predicted.append(scheduler(key.low, current.low).item())
     return float(np.median(predicted))
 
 
@@ -134,7 +131,3 @@ def _watch(
     if parts.scheduler is not None:
         point['rank'] = deviation_rank_correlation(backbone, parts.scheduler, watched, range(2, 11), stride=5)
     return point
-
-
-def _input(images: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> Tensor:
-    return normalise(torch.from_numpy(np.stack(images)), IMAGENET)
