@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 import yaml
 from evaluation_parts import clip, config
 
-from vss_ros.evaluation.content import PACKAGE, code_files
+from vss_ros.evaluation.content import PACKAGE, code_digest, code_files
 from vss_ros.evaluation.result import Evaluated, InputResult, InputTiming
 from vss_ros.evaluation.store import ResultStore, evaluate_stored, result_key
 from vss_ros.evaluation.whole_file import write_whole
@@ -119,3 +122,39 @@ def test_the_code_that_decides_is_found_by_its_imports() -> None:
         'engine/pipeline.py', 'engine/propagation/flow_warp.py', 'errors.py',
     } <= names  # fmt: skip
     assert not {'evaluation/summary.py', 'evaluation/verdict.py', 'cli/evaluate.py'} & names
+
+
+def test_the_code_of_a_live_run_is_that_of_node_and_player_too() -> None:
+    replayed, live = code_files(), code_files(live=True)
+    names = {str(path.relative_to(PACKAGE)) for path in live - replayed}
+    assert {
+        'evaluation/live.py', 'evaluation/received.py', 'node/live.py', 'node/live_run.py',
+        'node/observer.py', 'node/segmentation_main.py', 'node/segmentation_node.py', 'node/conversions.py', 'node/bag_player.py',
+        'data/playback.py',
+    } <= names  # fmt: skip
+    assert replayed < live
+    assert code_digest(live=True) != code_digest()
+
+
+@pytest.mark.parametrize('file', ['evaluation/live.py', 'node/segmentation_node.py', 'config/segment.yaml'])
+def test_a_change_of_what_only_live_runs_use_changes_their_keys_alone(
+    file: str, tmp_path: Path, project_root: Path
+) -> None:
+    for name in ('vss_ros', 'config'):
+        shutil.copytree(project_root / name, tmp_path / name, ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copy(project_root / 'package.xml', tmp_path)  # by which a checkout is known
+    before = _digests(tmp_path)
+    changed = tmp_path / ('' if file.startswith('config') else 'vss_ros') / file
+    changed.write_text(changed.read_text() + '\n# changed\n')
+    after = _digests(tmp_path)
+    assert (before[0] == after[0], before[1] == after[1]) == (True, False)
+
+
+def _digests(root: Path) -> list[str]:
+    """Return the digests of the code of a replay and of a live run, as a package elsewhere sees them."""
+    program = 'from vss_ros.evaluation.content import code_digest as d; print(d(), d(live=True))'
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=root, env=os.environ | {'PYTHONPATH': str(root)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout.split()

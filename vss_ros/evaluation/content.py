@@ -14,6 +14,7 @@ from vss_ros.data.classes import load_classes
 from vss_ros.engine.build import part_card_name
 from vss_ros.engine.model_card import has_card, read_card
 from vss_ros.engine.motion import MOTIONS
+from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,8 @@ CHUNK = 1 << 22
 PACKAGE = Path(__file__).resolve().parent.parent
 ENTRY = PACKAGE / 'evaluation' / 'evaluate_bag.py'
 """Whatever this module imports, and all of the engine, whose members are found by name, decides a result."""
+LIVE = tuple(PACKAGE / 'node' / name for name in ('live.py', 'segmentation_main.py', 'bag_player.py'))
+"""Of a live run also what these import: what scores it, and the two processes that it starts."""
 ABOUT_CARDS = ('path', 'recipe', 'scores')
 """Entries of a model card that say where it comes from, not what it does."""
 FileStates = tuple[tuple[str, int, int], ...]
@@ -67,14 +70,20 @@ def weights_digest(config: SegmenterConfig, built: Built) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """Return the SHA-256 over the code that decides a result; reports and the like are not among it."""
-    return content_digest(file_states(sorted(code_files())))
+def code_digest(*, live: bool = False) -> str:
+    """Return the SHA-256 over the code that decides a result; reports and the like are not among it.
+
+    Args:
+        live: Whether the real node gives it, whose file of parameters then counts too.
+
+    """
+    files = sorted(code_files(live=live))
+    return content_digest(file_states([*files, resource('config', 'segment.yaml')] if live else files))
 
 
-def code_files() -> set[Path]:
-    """Return the files that decide a result."""
-    files = {ENTRY, *(PACKAGE / 'engine').rglob('*.py')}
+def code_files(*, live: bool = False) -> set[Path]:
+    """Return the files that decide a result, of a live run those of node and player as well."""
+    files = {ENTRY, *(PACKAGE / 'engine').rglob('*.py'), *(LIVE if live else ())}
     unread = list(files)
     while unread:
         found = _imported(unread.pop()) - files

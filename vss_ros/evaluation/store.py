@@ -78,7 +78,7 @@ def result_key(path: Path, config: EvaluationConfig) -> str:
         open_input(path, config).sha256,
         config.digest(),
         weights_digest(config.segmenter, built),
-        code_digest(),
+        code_digest(live=config.live),
     )
     return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
 
