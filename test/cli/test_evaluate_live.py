@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from argparse import Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from evaluation_parts import config
 
+from vss_ros.cli.live import live_sweep
 from vss_ros.cli.main import main
+from vss_ros.evaluation.sweep import Sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +56,18 @@ def test_combinations_that_make_no_sense(
 ) -> None:
     assert main(['evaluate', 'nothing', *words]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_sweep_made_for_replays_is_played_without_its_curves(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = Sweep((replace(config('curve'), pda=True), config('plain')))
+    live = live_sweep(sweep, Namespace(live=True, rate=2.0))
+    assert [(c.name, c.live, c.rate, c.pda) for c in live.configurations] == [
+        ('curve', True, 2.0, False),
+        ('plain', True, 2.0, False),
+    ]
+    assert capsys.readouterr().err == 'vss: pda: true is left out, as it measures by replaying: curve\n'
+    assert live_sweep(sweep, Namespace(live=False)) is sweep
+    assert capsys.readouterr().err == ''
 
 
 def test_a_rate_that_makes_no_sense(capsys: pytest.CaptureFixture[str]) -> None:

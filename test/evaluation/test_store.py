@@ -129,8 +129,8 @@ def test_the_code_of_a_live_run_is_that_of_node_and_player_too() -> None:
     names = {str(path.relative_to(PACKAGE)) for path in live - replayed}
     assert {
         'evaluation/live.py', 'evaluation/received.py', 'node/live.py', 'node/live_run.py',
-        'node/observer.py', 'node/segmentation_main.py', 'node/segmentation_node.py', 'node/conversions.py', 'node/bag_player.py',
-        'data/playback.py',
+        'node/observer.py', 'node/segmentation_main.py', 'node/segmentation_node.py', 'node/conversions.py',
+        'node/bag_player.py', 'data/playback.py',
     } <= names  # fmt: skip
     assert replayed < live
     assert code_digest(live=True) != code_digest()

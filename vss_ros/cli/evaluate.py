@@ -163,6 +163,7 @@ def _evaluate(
 
     from vss_ros.evaluation.outputs import STORE
     from vss_ros.evaluation.pool import Job, run_jobs
+    from vss_ros.evaluation.progress import expected_frames
 
     run = partial(run_jobs, workers=args.workers)
     if args.live:
@@ -176,11 +177,10 @@ def _evaluate(
     jobs = [Job(str(path), config) for path in inputs for config in sweep.configurations]
     if args.engine == 'ray':
         return _by_configuration(evaluate_on_cluster(jobs, store, args.address), inputs, sweep)
-    expected = _expected(inputs, sweep.configurations[0])
+    expected = expected_frames(jobs, args.workers)
     counted: Counter[Job] = Counter()
     found: dict[Job, Evaluated] = {}
-    total = sum(expected[job.path] for job in jobs)
-    with tqdm(total=total, unit='frame', desc='evaluating', disable=None) as bar:
+    with tqdm(total=sum(expected.values()), unit='frame', desc='evaluating', disable=None) as bar:
 
         def count(job: Job) -> None:
             counted[job] += 1
@@ -190,7 +190,7 @@ def _evaluate(
         for job, evaluated in run(jobs, folder, on_frame=count):
             found[job] = evaluated
             # What was stored, or broke off, takes no time any more.
-            bar.total -= expected[job.path] - counted[job]
+            bar.total -= expected[job] - counted[job]
             bar.set_postfix_str(job.config.name, refresh=True)
     return _by_configuration(found, inputs, sweep)
 
@@ -214,19 +214,6 @@ def _warn_of_too_many(workers: int, sweep: Sweep) -> None:
             f'vss: {workers} workers of {threads} threads share {cores} cores; add --threads {better}',
             file=sys.stderr,
         )
-
-
-def _expected(inputs: list[Path], config: EvaluationConfig) -> dict[str, int]:
-    """Return the frames that each input promises, 0 where it does not say or does not open."""
-    from vss_ros.evaluation.input_frames import open_input
-
-    frames = {}
-    for path in reversed(inputs):  # the first stays open for what comes next
-        try:
-            frames[str(path)] = open_input(path, config).frame_count or 0
-        except (VssError, OSError):
-            frames[str(path)] = 0
-    return frames
 
 
 def _for_machines(evaluation: Evaluation, *, sweep: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -59,13 +60,17 @@ def check_live(args: argparse.Namespace) -> None:
 
 
 def live_sweep(sweep: Sweep, args: argparse.Namespace) -> Sweep:
-    """Return the sweep for the real node where that is asked for.
+    """Return the sweep for the real node where that is asked for, and say what of it is left out.
 
     Raises:
         VssError: The rate makes no sense.
     """
     if not args.live:
         return sweep
+    left_out = [config.name for config in sweep.configurations if config.pda]
+    if left_out:
+        names = ', '.join(left_out)
+        print(f'vss: pda: true is left out, as it measures by replaying: {names}', file=sys.stderr)
     live = tuple(config.as_live(args.rate) for config in sweep.configurations)
     return replace(sweep, configurations=live)
 

@@ -93,13 +93,15 @@ class EvaluationConfig:
     def as_live(self, rate: float) -> EvaluationConfig:
         """Return the same configuration for the real node, whose slow track nobody simulates.
 
+        Accuracy over propagation distance is left out: it is measured by replaying.
+
         Args:
             rate: Speed, 1 being the input's own.
 
         Raises:
             VssError: The rate makes no sense.
         """
-        return replace(self, segmenter=replace(self.segmenter, slow_delay=0), live=True, rate=rate)
+        return replace(self, segmenter=replace(self.segmenter, slow_delay=0), live=True, rate=rate, pda=False)
 
     def as_replay(self) -> EvaluationConfig:
         """Return the same configuration for a replay that waits for every answer."""

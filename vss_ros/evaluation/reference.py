@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def per_frame(config: EvaluationConfig) -> EvaluationConfig:
-    """Return the configuration whose network runs whole on every frame, all else alike."""
+    """Return the configuration whose network runs whole on every frame, all else but ``pda`` alike."""
     segmenter = replace(config.segmenter, propagation=NO_PROPAGATION)
-    return replace(config, segmenter=segmenter).canonical()
+    return replace(config, segmenter=segmenter, pda=False).canonical()
 
 
 def per_frame_labels(
