@@ -30,10 +30,22 @@ def _line(result: Mapping[str, Any], timing: Mapping[str, Any]) -> str:
     streaming = timing['streaming']
     age = None if streaming is None else streaming['mean_staleness_frames']
     stale = '' if age is None else f', {age:.1f} frames old on average'
-    slowest = min((entry['played_rate'] or result['rate'] for entry in timing['inputs']), default=0)
-    behind = f'; played at {slowest:g} only' if slowest < BEHIND * result['rate'] else ''
+    slowest = slowest_rate(timing)
+    behind = f'; played at {slowest:g} only' if is_behind(result, timing) else ''
     return (
         f'live at rate {result["rate"]:g}: {result["name"]}: {result["frames"]} of {images} images answered '
         f'({causes}), at a subscriber p50 {delay["p50"]:.1f}, worst {delay["max"]:.1f} ms after the image'
         f'{stale}{behind}'
     )
+
+
+def slowest_rate(timing: Mapping[str, Any]) -> float | None:
+    """Return the slowest speed at which an input was played, None where nobody knows any."""
+    rates = [entry.get('played_rate') for entry in timing['inputs']]
+    return min((rate for rate in rates if rate is not None), default=None)
+
+
+def is_behind(result: Mapping[str, Any], timing: Mapping[str, Any]) -> bool:
+    """Tell whether the machine was too slow to play an input at the speed that was asked for."""
+    slowest = slowest_rate(timing)
+    return slowest is not None and slowest < BEHIND * result['rate']

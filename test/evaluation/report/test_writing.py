@@ -6,15 +6,19 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import pytest
-from report_parts import configuration, evaluated, three, write_results
+from report_parts import FRAMES, configuration, evaluated, three, write_results
 
 from vss_ros.evaluation.report.findings import read_findings
 from vss_ros.evaluation.report.overview import options, verdict
 from vss_ros.evaluation.report.writing import write_report
+
+if TYPE_CHECKING:
+    from vss_ros.evaluation.configuration import EvaluationConfig
+    from vss_ros.evaluation.result import Evaluated
 
 HOSTILE = '<script>alert("1")</script>'
 WHOLE = configuration('per_frame', 'none')
@@ -233,3 +237,40 @@ def test_again_with_another_closeup(hostile: tuple[str, Page, Path], tmp_path: P
     after = {file.name for file in (folder / 'plots').iterdir()}
     assert {name for name in after if name.startswith('timeline')} == {'timeline_01.png'}
     assert 'A close look at per_frame' in page.headings
+
+
+def played(config: EvaluationConfig, drops: dict[str, int], rate: float) -> Evaluated:
+    """Return what a live run of a configuration gave."""
+    found = evaluated(config, 0.1, 20.0)
+    delays = tuple(float(ms) for ms in range(30, 30 + FRAMES))
+    return replace(
+        found,
+        result=replace(found.result, drops=drops),
+        timing=replace(found.timing, subscriber_ms=delays, played_rate=rate),
+    )
+
+
+def test_a_live_run_tells_drops_by_cause_delays_and_the_speed_that_was_kept(tmp_path: Path) -> None:
+    swift, slow = configuration('swift').as_live(3.0), configuration('slow').as_live(3.0)
+    runs = [(swift, [played(swift, {'overwritten': 66, 'mask_lost': 2}, 2.998)])]
+    runs.append((slow, [played(slow, {'transport': 7, 'overwritten': 1}, 2.5), played(slow, {}, 3.0)]))
+    html = write_report(write_results(tmp_path, runs)).read_text(encoding='utf-8')
+    page = Page(html)
+    assert page.headings[0] == 'Live evaluation: what did the planner see?'
+    assert '<title>Live evaluation</title>' in html
+    heads = ['configuration', 'images', 'answered', 'mask lost', 'overwritten', 'transport']
+    rows = page.cells[page.cells.index([*heads, 'speed asked for', 'speed kept']) + 1 :]
+    assert rows[0] == ['swift', '92', '24', '2', '66', '0', '3.00', '3.00']
+    assert rows[1] == ['slow', '56', '48', '0', '1', '7', '3.00', '2.50']
+    assert 'too slow to play at the speed asked for: slow;' in html
+    heads = next(cells for cells in page.cells if 'worst at subscriberms' in cells)
+    overview = dict(zip(heads, next(cells for cells in page.cells if cells[0].startswith('1 ')), strict=True))
+    assert (overview['worst at subscriberms'], overview['p50 at subscriberms']) == ('53.0', '41.5')
+    assert 'median of' not in html
+    told = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))
+    assert (told['configurations'][0]['subscriber_max'], told['units']['subscriber_max']) == (53.0, 'ms')
+
+
+def test_a_replay_tells_nothing_of_subscribers(hostile: tuple[str, Page, Path]) -> None:
+    assert 'at subscriber' not in hostile[0]
+    assert 'What became of the images' not in hostile[1].headings

@@ -43,9 +43,19 @@ def _nested(values: Mapping[str, Any] | None, *names: str) -> float | None:
     return next((found(name) for name in names if found(name) is not None), None)
 
 
-def columns(score_name: str) -> tuple[Column, ...]:
-    """Return the columns: the score first, and beside it the steadiness, which nobody shall read alone."""
-    return (*_accuracy(score_name), *_latencies(), *_stream(score_name), *_costs(), *_details(score_name))
+def columns(score_name: str, *, live: bool = False) -> tuple[Column, ...]:
+    """Return the columns: the score first, and beside it the steadiness, which nobody shall read alone.
+
+    Args:
+        score_name: ``mIoU`` or ``agreement``.
+        live: Whether to tell of delays at a subscriber too.
+
+    """
+    delays = _delays() if live else ()
+    return (
+        *_accuracy(score_name), *_latencies(), *delays, *_stream(score_name), *_costs(),
+        *_details(score_name),
+    )  # fmt: skip
 
 
 def _accuracy(score_name: str) -> tuple[Column, ...]:
@@ -76,6 +86,15 @@ def _latencies() -> Iterator[Column]:
     ):
         steady = f'{about}; frames at which a stream begins left out.'
         yield Column(f'latency_{figure}', head, 'ms', steady, partial(_latency, figure), False)
+
+
+def _delays() -> Iterator[Column]:
+    for figure, head, about in (
+        ('max', 'worst at subscriber', 'Worst delay'),
+        ('p50', 'p50 at subscriber', 'Median delay'),
+    ):
+        whole = f'{about} from an image to its mask as a subscriber sees both; starts of streams included.'
+        yield Column(f'subscriber_{figure}', head, 'ms', whole, partial(_delay, figure), False)
 
 
 def _stream(score_name: str) -> tuple[Column, ...]:
@@ -133,6 +152,10 @@ def _details(score_name: str) -> tuple[Column, ...]:
 
 def _latency(figure: str, _: Mapping[str, Any], timing: Mapping[str, Any]) -> float | None:
     return _nested(timing.get('latency_steady_ms'), figure)
+
+
+def _delay(figure: str, _: Mapping[str, Any], timing: Mapping[str, Any]) -> float | None:
+    return _nested(timing.get('latency_subscriber_ms'), figure)
 
 
 def _steadiness(result: Mapping[str, Any]) -> float | None:

@@ -109,6 +109,16 @@ class Findings:
         return 'mIoU' if true else 'agreement'
 
     @property
+    def is_live(self) -> bool:
+        """Whether the real node answered rather than a replay."""
+        return any(entry.result.get('live') for entry in self.configurations)
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return 'Live evaluation' if self.is_live else 'Replay evaluation'
+
+    @property
     def reference(self) -> Configuration | None:
         """The per-frame configuration that the verdict compares with."""
         return next((entry for entry in self.configurations if 'reference' in entry.roles), None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.evaluation.latency import replays_note
+from vss_ros.evaluation.live_text import is_behind
 from vss_ros.evaluation.report.columns import columns
 from vss_ros.evaluation.report.markup import NONE, breakable, element, joined, number
 from vss_ros.evaluation.report.page import plot, section, table, wide
@@ -40,14 +41,11 @@ def introduction(findings: Findings) -> Markup:
     count = len(findings.configurations)
     what = f'{count} configuration{"s" if count > 1 else ""} on {frames} frames of '
     rate = findings.configurations[0].result.get('rate', 1.0)
-    live = (
-        f', by the real node at {rate:g} times its speed'
-        if findings.configurations[0].result.get('live')
-        else ''
-    )
+    live = f', by the real node at {rate:g} times its speed' if findings.is_live else ''
+    asked = 'what did the planner see?' if findings.is_live else 'what would the planner have seen?'
     return joined(
         [
-            element('h1', 'Replay evaluation: what would the planner have seen?'),
+            element('h1', f'{findings.title}: {asked}'),
             element(
                 'p',
                 what,
@@ -79,6 +77,12 @@ def _notices(findings: Findings) -> list[str]:
     if bad:
         whole = len({entry['path'] for entry in inputs})
         notices.insert(0, f'{len(bad)} of {whole} inputs could not be read whole; see Inputs below.')
+    late = [entry.name for entry in findings.configurations if is_behind(entry.result, entry.timing)]
+    if late:
+        notices.append(
+            f'This machine was too slow to play at the speed asked for: {", ".join(late)}; see below what '
+            'became of the images.'
+        )
     if findings.verdict is None:
         notices.append(
             'No configuration ran the network on every frame, so there is nothing to compare with; '
@@ -148,7 +152,7 @@ def machine_note(findings: Findings) -> str:
     )
     note += (
         'They are those of the real node, from the receipt of an image to its mask, its slow track beside.'
-        if any(entry.result.get('live') for entry in findings.configurations)
+        if findings.is_live
         else 'The simulated slow track is not in them: on the robot it runs beside.'
     )
     several = len({(machine['cpu'], machine['device']) for machine in machines}) > 1
@@ -162,7 +166,7 @@ def machine_note(findings: Findings) -> str:
 
 def configurations(findings: Findings) -> Markup:
     """Return the table of configurations, and what its columns mean."""
-    shown = columns(findings.score_name)
+    shown = columns(findings.score_name, live=findings.is_live)
     heads = [_head('number', 'configuration', 'click a head to sort'), *map(_column_head, shown)]
     rows = [_row(entry, shown) for entry in findings.configurations]
     body = element('table', element('thead', element('tr', *heads)), element('tbody', *rows))
@@ -217,17 +221,18 @@ def plots(findings: Findings, drawings: dict[str, Drawing | None]) -> Markup:
         f" Broken lines are the limits of the verdict: {100 * LATENCY_SHARE:.0f} % of the reference's usual "
         f'latency (its median), and {100 * ACCURACY_LOSS:.0f} {score} below it.'
     )  # fmt: skip
+    pda = 'A replay with --pda' if findings.is_live else '--pda'
     distance = (
         'Accuracy over propagation distance (PDA): the same labelled frames at every distance; 0 is the '
         'whole network.'
         if findings.is_pda
-        else 'Accuracy by distance as it happened in this replay: at each distance other frames, few at the '
-        'far ones; 0 is the key frame as it was answered. --pda measures the same frames at every distance.'
+        else 'Accuracy by distance as it happened here: at each distance other frames, few at the far ones; '
+        f'0 is the key frame as it was answered. {pda} measures the same frames at every distance.'
     )
     cost = (
         'Cost and accuracy (CCA), Eq. 8: a key frame every D + 1 frames, for every distance D.'
         if findings.is_pda
-        else 'Cost and accuracy (CCA), what each configuration cost in this replay. --pda gives the curves.'
+        else f'Cost and accuracy (CCA), what each configuration cost here. {pda} gives the curves.'
     )
     return section(
         'Accuracy, latency and cost',

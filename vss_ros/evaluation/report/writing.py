@@ -9,6 +9,7 @@ from vss_ros.evaluation.report import close_plots, overview_plots
 from vss_ros.evaluation.report.closeup import closeup
 from vss_ros.evaluation.report.columns import columns
 from vss_ros.evaluation.report.findings import read_findings
+from vss_ros.evaluation.report.live_section import became_of_images
 from vss_ros.evaluation.report.overview import (
     configurations,
     inputs,
@@ -63,6 +64,7 @@ def write_report(folder: Path, look_at: Sequence[str] = ()) -> Path:
     sections = [
         introduction(findings),
         configurations(findings),
+        became_of_images(findings),
         plots(findings, over),
         *(closeup(entry, findings, drawings) for entry, drawings in zip(findings.shown, close, strict=True)),
         inputs(findings),
@@ -70,7 +72,7 @@ def write_report(folder: Path, look_at: Sequence[str] = ()) -> Path:
     _write_plots(folder / PLOTS, [drawing for drawings in (over, *close) for drawing in drawings.values()])
     text = json.dumps(for_machines(findings), indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / MACHINES, f'{text}\n'.encode())
-    write_whole(folder / PAGE, page('Replay evaluation', sections).encode())
+    write_whole(folder / PAGE, page(findings.title, sections).encode())
     return folder / PAGE
 
 
@@ -85,7 +87,7 @@ def _write_plots(folder: Path, drawings: Sequence[Drawing | None]) -> None:
 
 def for_machines(findings: Findings) -> dict[str, Any]:
     """Return the verdict and the table's figures, in the table's units."""
-    verdict, shown = findings.verdict, columns(findings.score_name)
+    verdict, shown = findings.verdict, columns(findings.score_name, live=findings.is_live)
     return {
         'verdict': None if verdict is None else verdict.to_dict(),
         'sentences': [] if verdict is None else sentences(verdict, findings.evaluation.candidates),
