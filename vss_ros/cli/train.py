@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '-o', '--output', type=Path, default=Path('models'), help='cards and weights (default: models)'
     )
+    parser.add_argument(
+        '--device', default='auto', metavar='DEVICE', help='auto, cpu, cuda or cuda:N (default: auto)'
+    )
     parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 for all (default: 0)')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
     parser.add_argument(
@@ -59,7 +62,13 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     folders = dict(named_data(text) for text in args.data)
     cards = run_recipe(
-        args.recipe, folders, args.runs, args.output, resume=args.resume, compiled=args.compile
+        args.recipe,
+        folders,
+        args.runs,
+        args.output,
+        resume=args.resume,
+        compiled=args.compile,
+        device=args.device,
     )
     write_json(args.json, {card.name: card.scores for card in cards})
     return 0

@@ -58,7 +58,7 @@ def read_ablation(path: Path) -> Recipes:
 
 
 def run_ablation(
-    recipes: Recipes, folders: dict[str, Path], models: Path, output: Path
+    recipes: Recipes, folders: dict[str, Path], models: Path, output: Path, device: str = 'auto'
 ) -> list[dict[str, Any]]:
     """Train and score every recipe, going on where a former run stopped; return one row for each part.
 
@@ -70,6 +70,7 @@ def run_ablation(
         folders: Where the data sets lie, by name.
         models: Holds the card and weights the recipes build on.
         output: Where the results go.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         VssError: A bad recipe, or one that is no longer what was trained under its name.
@@ -82,7 +83,7 @@ def run_ablation(
     rows = []
     for name, path in paths.items():
         print(f'--- {name}', file=sys.stderr)
-        rows += [_row(name, card) for card in _trained(path, folders, models, output)]
+        rows += [_row(name, card) for card in _trained(path, folders, models, output, device)]
         write_text(output / 'table.md', table(rows))
         write_json(output / 'table.json', rows)
     return rows
@@ -118,7 +119,9 @@ def _write_recipe(recipe: dict[str, Any], path: Path) -> Path:
     return path
 
 
-def _trained(path: Path, folders: dict[str, Path], models: Path, output: Path) -> list[ModelCard]:
+def _trained(
+    path: Path, folders: dict[str, Path], models: Path, output: Path, device: str
+) -> list[ModelCard]:
     """Return the cards of a recipe's parts, trained now where they have not been."""
     recipe, folder = read_recipe(path), output / path.stem
     parts = [folder / f'{recipe.model}.{name}.yaml' for name in recipe.propagations]
@@ -126,7 +129,7 @@ def _trained(path: Path, folders: dict[str, Path], models: Path, output: Path) -
         folder.mkdir(exist_ok=True)
         for suffix in ('.yaml', '.safetensors'):
             copyfile(models / f'{recipe.model}{suffix}', folder / f'{recipe.model}{suffix}')
-        run_recipe(path, folders, output, folder, resume=True)
+        run_recipe(path, folders, output, folder, resume=True, device=device)
     return [read_card(part) for part in parts]
 
 
@@ -159,6 +162,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('-o', '--output', type=Path, required=True, help='tables and everything trained')
     parser.add_argument('--only', nargs='+', metavar='NAME', help='these configurations alone')
     parser.add_argument('--steps', type=int, help='one epoch of so many steps, to see whether it runs')
+    parser.add_argument('--device', default='auto', help='as for vss train (default: auto)')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 for all (default: 0)')
     return parser.parse_args(argv)
 
@@ -181,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for name, recipe in chosen.items()
             }
         folders = dict(named_data(text) for text in options.data)
-        print(table(run_ablation(chosen, folders, options.models, options.output)), end='')
+        print(table(run_ablation(chosen, folders, options.models, options.output, options.device)), end='')
     except VssError as error:
         sys.stderr.write(f'{error}\n')
         return 1

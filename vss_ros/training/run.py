@@ -13,6 +13,7 @@ import torch
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.build import build_motion
+from vss_ros.engine.device import choose_device, device_of
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.preprocess import IMAGENET
@@ -30,6 +31,7 @@ from vss_ros.evaluation.card_scores import (
 )
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.checkpoint import trained_minutes
+from vss_ros.training.computing import Computing
 from vss_ros.training.data_sets import DataSets, open_data
 from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import PairParts, recommended_threshold, train_pairs
@@ -56,11 +58,19 @@ class Job:
     """Cards and weights."""
     resume: bool
     compiled: bool
+    device: torch.device
     provenance: dict[str, Any]
 
 
 def run_recipe(
-    path: Path, folders: dict[str, Path], runs: Path, output: Path, *, resume: bool, compiled: bool = False
+    path: Path,
+    folders: dict[str, Path],
+    runs: Path,
+    output: Path,
+    *,
+    resume: bool,
+    compiled: bool = False,
+    device: str = 'auto',
 ) -> list[ModelCard]:
     """Train what a recipe says and write cards with measured scores.
 
@@ -71,29 +81,33 @@ def run_recipe(
         output: Cards and weights go here.
         resume: Continue from the last checkpoint.
         compiled: Fuse the backbone's operations with ``torch.compile``; the other stages do not look at it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        VssError: A bad recipe, missing data, or no card to build on.
+        VssError: A bad recipe, missing data, no such device, or no card to build on.
 
     """
+    where = choose_device(device)
     recipe = read_recipe(path)
     sets = open_data(recipe, folders)
     folder = runs / path.stem
     folder.mkdir(parents=True, exist_ok=True)
     stages = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}
-    names = ' '.join(f'--data {name}=DIR' for name in folders)
+    options = ' '.join(f'--data {name}=DIR' for name in folders)
+    options += ' --compile' if compiled else ''
+    options += f' --device {device}' if device != 'auto' else ''
     provenance = {
-        'command': f'vss train config/experiments/{path.name} {names}{" --compile" if compiled else ""}',
+        'command': f'vss train config/experiments/{path.name} {options}',
         'seed': recipe.seed,
         'epochs': recipe.epochs,
         'crop': list(recipe.crop),
         'data': recipe.data,
         'images': {name: len(images) for name, images in sets.trained.items()},
         'commit': _commit(),
-        'hardware': f'{platform.machine()} CPU, {torch.get_num_threads()} threads',
+        'hardware': _hardware(where),
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
-    job = Job(recipe, sets, folders, folder, output, resume, compiled, provenance)
+    job = Job(recipe, sets, folders, folder, output, resume, compiled, where, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
     return [save_card(replace(card, recipe=provenance), module, output) for card, module in cards]
@@ -101,7 +115,10 @@ def run_recipe(
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
-    teacher = _trained_backbone(read_card(recipe.teacher)) if recipe.teacher else None
+    teacher = _trained_backbone(read_card(recipe.teacher), job.device) if recipe.teacher else None
+    computing = Computing.on(job.device)
+    if computing.amp:
+        job.provenance['precision'] = 'bfloat16 autocast'
     model = train_backbone(
         recipe,
         job.sets.classes,
@@ -111,6 +128,7 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         resume=job.resume,
         teacher=teacher,
         compiled=job.compiled,
+        computing=computing,
     )
     table = job.sets.classes
     scores: Scores = {}
@@ -141,16 +159,17 @@ def _table_of_card(job: Job) -> str:
     return str(copyfile(classes, job.output / f'{job.recipe.model}.classes.yml'))
 
 
-def _trained_backbone(card: ModelCard) -> Backbone:
+def _trained_backbone(card: ModelCard, device: torch.device) -> Backbone:
+    """Return a backbone with its weights; one without, a network from a file, stays on the CPU."""
     backbone = BACKBONES.get(card.builder)(len(card.class_names))
     load_weights(card, backbone)
-    return backbone
+    return backbone.to(device)
 
 
 def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
     base = _base_card(job)
-    backbone = _trained_backbone(base)
+    backbone = _trained_backbone(base, job.device)
     torch.manual_seed(recipe.seed)
     propagations = {}
     for name in recipe.propagations:
@@ -158,12 +177,13 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         propagations[name] = cls(Shapes.of(backbone, cls.space))
     scheduler = PredictedDeviation(backbone.low_channels) if recipe.scheduler else None
     moving = any(moves.motion for moves in propagations.values())
-    motion = build_motion(recipe.motion) if moving else None
+    device = device_of(backbone)
+    motion = build_motion(recipe.motion, device) if moving else None
     backbone.eval()
     sources = triple_sources(
         recipe, job.sets.trained, job.folders, backbone, base.input_size, job.sets.watched
     )
-    parts = PairParts(propagations, scheduler)
+    parts = PairParts(propagations, scheduler).to(device)
     parts = train_pairs(
         recipe, backbone, parts, sources, job.sets.watched, job.folder, resume=job.resume, motion=motion
     )
@@ -186,10 +206,11 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
 def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
     base = _base_card(job)
-    backbone = _trained_backbone(base)
+    backbone = _trained_backbone(base, job.device)
     backbone.eval().requires_grad_(False)
     torch.manual_seed(recipe.seed)
     estimators = Estimators({name: MOTIONS.get(name)() for name in recipe.motions})
+    estimators.to(device_of(backbone))
     watched = job.sets.watched
 
     def scores(average: Estimators, distances: tuple[int, ...], stride: int) -> dict[str, Scores]:
@@ -255,6 +276,11 @@ def _part_card(
         settings=settings or {},
         scores=scores,
     )
+
+
+def _hardware(device: torch.device) -> str:
+    cpu = f'{platform.machine()} CPU, {torch.get_num_threads()} threads'
+    return f'{torch.cuda.get_device_name(device)}, {cpu}' if device.type == 'cuda' else cpu
 
 
 def _commit() -> str:
