@@ -15,6 +15,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from vss_ros.cli.main import main
 from vss_ros.data.bags import IMAGE, BagWriter, is_bag, message_types, open_bag
+from vss_ros.data.camera_topic import find_camera
 from vss_ros.data.messages import raw_image
 from vss_ros.data.playback import open_playback
 from vss_ros.data.salvage.checked_bag import open_checked
@@ -186,6 +187,9 @@ def test_a_partial_source_says_so(bag: Path, tmp_path: Path, capsys: pytest.Capt
         assert source.frame_count == sum(mask is not None for _, mask in source) == 8
     with pytest.raises(VssError, match='vss bag make'), open_playback(bag):
         pass
+    camera = find_camera(bag, salvage=True).name
+    with open_playback(bag, topics=[camera], salvage=True) as playback:
+        assert [message.topic for message in playback] == [camera] * 8
     out = tmp_path / 'out'
     assert main(['segment', str(bag), '-o', str(out), '--no-video']) == 1
     assert 'is damaged' in capsys.readouterr().err

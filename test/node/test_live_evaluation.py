@@ -148,6 +148,22 @@ def test_a_run_that_fails_says_so_and_ends_none_of_the_others(
     assert not (tmp_path / 'out' / 'live' / 'nowhere').exists()
 
 
+def test_of_a_damaged_bag_what_can_be_had_is_played(
+    ros_domain: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    played = bag(images, tmp_path / 'street')
+    (file,) = played.glob('*.mcap')
+    file.write_bytes(file.read_bytes()[:-100])
+    (tmp_path / 'nothing.mcap').write_bytes(b'no bag at all')
+    status, result = evaluate(tmp_path / 'out', str(played), str(tmp_path / 'nothing.mcap'), *PER_FRAME)
+    assert status == 1
+    whole, nothing = result['inputs']
+    assert (whole['partial'], whole['failed'], nothing['failed']) == (True, False, True)
+    assert file.name in whole['reason']
+    assert 'no readable message' in nothing['reason']
+    assert result['frames'] + sum(result['drops'].values()) == FRAMES
+
+
 def test_a_node_that_cannot_start_is_a_reason(
     ros_domain: dict[str, str], images: Path, tmp_path: Path
 ) -> None:

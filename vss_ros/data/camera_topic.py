@@ -33,20 +33,21 @@ class CameraTopic:
     """How many there are; 0 where unknown."""
 
 
-def find_camera(path: Path, wanted: str = '', *, but: str = '') -> CameraTopic:
+def find_camera(path: Path, wanted: str = '', *, but: str = '', salvage: bool = False) -> CameraTopic:
     """Return the camera topic of a bag, or the one under which a video or folder is played.
 
     Args:
         path: What shall be played.
         wanted: The topic's name, needed where there are several.
         but: A topic that is none, such as masks under an unusual name.
+        salvage: Look into a damaged bag too; see :func:`~vss_ros.data.playback.open_playback`.
 
     Raises:
         VssError: It cannot be read, or the choice is unclear.
     """
-    with open_playback(path) as playback:
+    with open_playback(path, salvage=salvage) as playback:
         topic = _choose(path, playback.topics, wanted, but)
-    return CameraTopic(topic.name, topic.msgtype, _transport(path, topic), topic.messages)
+    return CameraTopic(topic.name, topic.msgtype, _transport(path, topic, salvage), topic.messages)
 
 
 def _choose(path: Path, topics: Sequence[Topic], wanted: str, but: str) -> Topic:
@@ -60,11 +61,11 @@ def _choose(path: Path, topics: Sequence[Topic], wanted: str, but: str) -> Topic
     raise VssError(f'{path}: expected {what}, got {names}; name the topic')
 
 
-def _transport(path: Path, topic: Topic) -> str:
+def _transport(path: Path, topic: Topic, salvage: bool) -> str:
     """Return how the images travel; a CompressedImage says in its format whether it is one of a video."""
     if topic.msgtype != COMPRESSED_IMAGE:
         return {COMPRESSED_VIDEO: 'foxglove', FFMPEG_PACKET: 'ffmpeg'}.get(topic.msgtype, 'raw')
-    with open_playback(path, topics=[topic.name]) as playback:
+    with open_playback(path, topics=[topic.name], salvage=salvage) as playback:
         for message in playback:
             return 'video' if codec_of(deserialise(message.data, topic.msgtype).format) else 'compressed'
     return 'compressed'

@@ -17,6 +17,7 @@ from vss_ros.data.bags import (
     read_messages,
 )
 from vss_ros.data.messages import camera_info, raw_image
+from vss_ros.data.salvage.checked_bag import open_checked
 from vss_ros.data.sources import is_mask_topic, open_source
 from vss_ros.errors import VssError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rosbags.rosbag2 import Reader
+    from vss_ros.data.bags import BagReader
 
 # A stamp of 0 means "no stamp" in ROS, and a clock at 0 means "no clock yet".
 START_NS = 10**9
@@ -69,13 +70,16 @@ class Playback(Protocol):
 
 
 @contextmanager
-def open_playback(path: Path, *, topics: Sequence[str] = (), fps: float = 15.0) -> Iterator[Playback]:
+def open_playback(
+    path: Path, *, topics: Sequence[str] = (), fps: float = 15.0, salvage: bool = False
+) -> Iterator[Playback]:
     """Open a bag, video or image folder for playing.
 
     Args:
         path: See :func:`vss_ros.data.sources.open_source`.
         topics: Send only these; all by default.
         fps: Rate of an image folder.
+        salvage: Read all of a bag first and, where it is damaged, give every complete message.
 
     Yields:
         The playback. Videos and folders become ``/camera/image_raw`` (rgb8), ``/camera/camera_info`` and,
@@ -85,7 +89,7 @@ def open_playback(path: Path, *, topics: Sequence[str] = (), fps: float = 15.0) 
         VssError: It can't be read, or lacks one of the topics.
     """
     if is_bag(path):
-        with open_bag(path) as reader:
+        with open_checked(path) if salvage else open_bag(path) as reader:
             yield _BagPlayback(reader, topics)
     else:
         yield _SourcePlayback(path, topics, fps)
@@ -94,7 +98,7 @@ def open_playback(path: Path, *, topics: Sequence[str] = (), fps: float = 15.0) 
 class _BagPlayback:
     """A bag's messages, unchanged."""
 
-    def __init__(self, reader: Reader, wanted: Sequence[str]) -> None:
+    def __init__(self, reader: BagReader, wanted: Sequence[str]) -> None:
         """Choose the topics."""
         self._reader = reader
         _check_topics(wanted, [connection.topic for connection in reader.connections])

@@ -49,6 +49,8 @@ class InputFrames:
             self.frame_count = source.frame_count
             self.truth = self._kind_of_truth(source)
             """``masks``, ``folder`` or ``per_frame``."""
+            self.damaged = source.partial is not None
+            """Whether it is known from the start that not all of it can be had."""
             files = [*source.files, *([self._folder] if self._folder else [])]
         self.drops: Counter[str] = Counter()
         """Damaged frames and masks that the last iteration left out, by cause."""

@@ -179,7 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         options = _parse(rclpy.utilities.remove_ros_args(arguments)[1:])
-        with open_playback(options.source, topics=options.topics, fps=options.fps) as playback:
+        with open_playback(
+            options.source, topics=options.topics, fps=options.fps, salvage=options.salvage
+        ) as playback:
             player = BagPlayer(playback, stop, clock=options.clock, restamp=options.restamp)
             player.wait_for_subscribers(options.wait_subscribers)
             stop.sleep_until(time.monotonic_ns() + round(options.delay * 1e9))
@@ -220,6 +222,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument('--topics', nargs='+', default=[], help='play only these topics')
     parser.add_argument(
         '--fps', type=float, default=15.0, help='rate of an image folder (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--salvage', action='store_true', help='read a bag first, and of a damaged one play what can be had'
     )
     parser.add_argument('--progress', action='store_true', help='show a progress bar')
     options = parser.parse_args(arguments)

@@ -18,6 +18,7 @@ from rclpy.parameter import parameter_value_to_python
 
 from vss_ros.data.camera_topic import find_camera
 from vss_ros.errors import VssError
+from vss_ros.evaluation.input_frames import open_input
 from vss_ros.evaluation.live import score_live
 from vss_ros.evaluation.result import Evaluated, InputResult
 from vss_ros.evaluation.store import evaluate_stored
@@ -78,7 +79,8 @@ def evaluate_live(
 ) -> Evaluated:
     """Play one input to the node and score every mask that arrived.
 
-    How many arrive, and when, is the machine's affair: overload shows in the figures and is no error.
+    How many arrive, and when, is the machine's affair: overload shows in the figures and is no error. Of a
+    damaged bag every complete image is played, and the result is partial.
 
     Args:
         path: A bag, video or folder of images.
@@ -91,16 +93,19 @@ def evaluate_live(
         The result; where the input or the run is at fault, one that says so (``failed`` and ``reason``).
     """
     try:
+        salvage = open_input(Path(path), config).damaged
+        camera = find_camera(Path(path), config.image_topic, but=config.mask_topic, salvage=salvage)
         with _kept(folder) as place:
             run = LiveRun(
                 Path(path),
-                find_camera(Path(path), config.image_topic, but=config.mask_topic),
+                camera,
                 rate=config.rate,
                 fps=config.fps,
                 namespace='' if node else f'/live_{os.getpid()}_{next(_runs)}',
                 # Diagnostics twice a second, for the run ends when they say that all is done.
                 parameters=[*assignments(config.segmenter), 'diagnostics_period:=0.5'],
                 attach=node,
+                salvage=salvage,
             )
             return score_live(Path(path), config, play(run, place, on_image))
     except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others

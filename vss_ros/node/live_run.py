@@ -54,6 +54,8 @@ class LiveRun:
     """Full name of a node that runs already; empty to start one."""
     only_camera: bool = True
     """Play nothing but the camera and keep no pixels of it; else everything, and everything is recorded."""
+    salvage: bool = False
+    """Play what can be had of a damaged bag."""
     more: Sequence[str] = ()
     """Further topics to record."""
 
@@ -125,6 +127,7 @@ def _play(run: LiveRun, observer: Observer, alive: Callable[[], None], folder: P
     """Run the player; returns the number of messages sent."""
     words = [str(run.source), '--wait-subscribers', '2', '--rate', str(run.rate), '--fps', str(run.fps)]
     words += ['--topics', run.camera.name] if run.only_camera else []
+    words += ['--salvage'] if run.salvage else []
     words += ['--ros-args', '-r', f'{run.camera.name}:={run.topic}'] if run.namespace else []
     with Child('bag_player', words, folder) as player:
         while player.poll() is None:
