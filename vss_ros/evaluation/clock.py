@@ -102,7 +102,16 @@ class Clock:
             streaming=streaming(latencies),
             machine=describe_machine(self._built.device),
             replays=len(self._replays),
+            spread=_spread(frames),
         )
+
+
+def _spread(frames: Sequence[Sequence[_Step]]) -> float | None:
+    """Return the usual ratio of a frame's longest time to its shortest; None for one replay."""
+    if len(frames[0]) < 2:
+        return None
+    times = [[step.latency for step in steps] for steps in frames]
+    return round(median(max(each) / min(each) for each in times), 3)
 
 
 def _parts(frames: Sequence[Sequence[_Step]]) -> dict[str, tuple[float, ...]]:

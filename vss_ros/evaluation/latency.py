@@ -9,6 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+BUSY = 1.5
+"""Spread from which on a machine does something else besides."""
+
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     """Return p50, p95, p99 and max in milliseconds, empty without samples."""
@@ -23,17 +26,15 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def replays_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> str:
-    """Return of how many replays times are, and what to do where it is one; nothing for live runs.
+    """Return of how many replays times are, and how far to trust them; nothing for live runs.
 
     Args:
         results: Of ``summarise``, one a configuration.
         timings: Of ``summarise_timing``, in the same order.
     """
-    counts = {
-        timing.get('replays', 1)
-        for result, timing in zip(results, timings, strict=True)
-        if not result.get('live') and timing['latency_ms']
-    }
+    pairs = zip(results, timings, strict=True)
+    timed = [timing for result, timing in pairs if not result.get('live') and timing['latency_ms']]
+    counts = {timing.get('replays', 1) for timing in timed}
     if not counts:
         return ''
     if counts == {1}:
@@ -42,4 +43,11 @@ def replays_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping
             '--repeats 3 takes medians'
         )
     number = ' or '.join(map(str, sorted(counts)))
-    return f"each frame's time is the median of {number} replays, streaming accuracy is with these"
+    text = f"each frame's time is the median of {number} replays, streaming accuracy is with these"
+    spread = max(timing.get('spread') or 1 for timing in timed)
+    if spread >= BUSY:
+        text += (
+            f'; one and the same frame took up to {spread:.1f} times as long in one replay as in another: '
+            'this machine was busy, compare with care'
+        )
+    return text

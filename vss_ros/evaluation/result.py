@@ -169,6 +169,8 @@ class InputTiming:
     """Of a live run, the speed that the player kept; a slow machine may fall behind."""
     replays: int = 1
     """Of so many every time above is the median, frame by frame."""
+    spread: float | None = None
+    """Ratio of a frame's longest time to its shortest in these, the median of all frames; None for one."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -186,6 +188,7 @@ class InputTiming:
             tuple(values.get('subscriber_ms', ())),
             values.get('played_rate'),
             values.get('replays', 1),
+            values.get('spread'),
         )
 
 

@@ -177,7 +177,8 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
 
     ``latency_steady_ms`` leaves out the frames at which a stream begins: no track can answer these without
     the whole network. ``latency_subscriber_ms``, of live runs, is from image to mask at a subscriber.
-    ``replays`` says of how many runs each frame's time is the median, at least.
+    ``replays`` says of how many runs each frame's time is the median, at least, and ``spread`` by which
+    factor these usually differ for one frame, at most: 1 on a machine that does nothing else.
 
     Args:
         name: The configuration's.
@@ -202,6 +203,7 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
         'parts_ms': _parts([entry.timing for entry in good]),
         'streaming': _streaming(good),
         'replays': min((entry.timing.replays for entry in good), default=0),
+        'spread': max((e.timing.spread for e in good if e.timing.spread is not None), default=None),
         'machine': machines[0] if machines else {},
         'machines': len({str(machine) for machine in machines}),
         'inputs': [

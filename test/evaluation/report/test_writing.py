@@ -204,10 +204,15 @@ def test_times_are_said_to_be_of_this_machine(hostile: tuple[str, Page, Path]) -
 
 def test_of_how_many_replays_times_are_the_medians_is_said(tmp_path: Path) -> None:
     found = [(c, evaluated(c, 0.1, 100.0)) for c in (WHOLE, configuration('swift'))]
-    thrice = [(c, [replace(e, timing=replace(e.timing, replays=3))]) for c, e in found]
+    thrice = [(c, [replace(e, timing=replace(e.timing, replays=3, spread=1.2))]) for c, e in found]
     html = write_report(write_results(tmp_path, thrice)).read_text(encoding='utf-8')
     assert 'time is the median of 3 replays, streaming accuracy is with these.' in html
+    assert 'this machine was busy' not in html
     assert [entry['replays'] for entry in read_findings(tmp_path).evaluation.timings] == [3, 3]
+    swift = thrice[1][1][0]
+    thrice[1] = (thrice[1][0], [swift, replace(swift, timing=replace(swift.timing, spread=2.44))])
+    html = write_report(write_results(tmp_path, thrice)).read_text(encoding='utf-8')
+    assert 'took up to 2.4 times as long in one replay as in another: this machine was busy' in html
 
 
 def results_of(folder: Path, **settings: Any) -> Path:
