@@ -63,7 +63,8 @@ def start(context: LaunchContext) -> list[Action]:
     def text(name: str) -> str:
         return str(LaunchConfiguration(name).perform(context))
 
-    camera = find_camera(Path(text('bag')), text('image_topic'))
+    # A damaged bag plays what it still has, as with vss evaluate --live.
+    camera = find_camera(Path(text('bag')), text('image_topic'), salvage=True)
     name = '/'.join(['', *filter(None, text('namespace').split('/')), NODE])
     overrides = {key: text(key) for key in ('model', 'device') if text(key)}
     node = Node(
