@@ -71,27 +71,41 @@ def adaptive_schedule(scores: NDArray[np.float64], first: int, threshold: float)
     return keys
 
 
-def threshold_for(scores: NDArray[np.float64], starts: Iterable[int], wanted: int) -> float:
-    """Return the threshold that makes the most key frames, but at most ``wanted``, over all starts together.
+def thresholds_for(
+    scores: NDArray[np.float64], starts: Iterable[int], wanted: int, tolerance: float = 0.05
+) -> list[float]:
+    """Return all thresholds that make about ``wanted`` key frames over all starts together.
 
-    Every score is tried: key frames do not always become fewer as the threshold rises.
+    Every score is tried: key frames do not always become fewer as the threshold rises, and thresholds that
+    make equally many place them differently (on ``val`` worth up to 0.5 mIoU), so that one says little.
+
+    Args:
+        scores: As for `adaptive_schedule`.
+        starts: First frames.
+        wanted: Number of key frames.
+        tolerance: Share of ``wanted`` by which the number may differ.
+
+    Returns:
+        At least one: the closest where none is within the tolerance.
+
     """
     starts = list(starts)
-
-    def made(threshold: float) -> int:
-        return sum(len(adaptive_schedule(scores, first, threshold)) for first in starts)
-
     candidates = np.unique(scores[~np.isnan(scores)]).tolist()
-    counted = [(made(threshold), threshold) for threshold in candidates]
-    return float(max((pair for pair in counted if pair[0] <= wanted), default=(0, candidates[-1]))[1])
+    missed = [
+        abs(sum(len(adaptive_schedule(scores, first, threshold)) for first in starts) - wanted)
+        for threshold in candidates
+    ]
+    most = max(min(missed), tolerance * wanted)
+    return [threshold for threshold, off in zip(candidates, missed, strict=True) if off <= most]
 
 
-def compare(table: PairTable, intervals: Iterable[int], starts: int = 5) -> Iterator[dict[str, float | str]]:
+def compare(table: PairTable, intervals: Iterable[int], starts: int = 10) -> Iterator[dict[str, float | str]]:
     """Yield mIoU of every scheduler at the key-frame rates of the given fixed intervals.
 
-    Each schedule runs from each of the first frames, since a fixed one depends much on where it starts; the
-    mIoU is the mean over these runs. Thresholds are chosen on the very sequence, to meet the rate: this
-    compares how well key frames are placed, not how well a threshold carries over.
+    Each schedule runs from each of the first frames, since a fixed one depends much on where it starts; rate
+    and mIoU are means over these runs, and over all thresholds that meet the rate (`thresholds_for`).
+    Thresholds are chosen on the very sequence: this compares how well key frames are placed, not how well a
+    threshold carries over.
 
     Args:
         table: Pairs up to a distance well above the intervals.
@@ -99,14 +113,17 @@ def compare(table: PairTable, intervals: Iterable[int], starts: int = 5) -> Iter
         starts: How many first frames to run from.
 
     """
-    frames = len(table.counts)
+    frames, first_frames = len(table.counts), range(starts)
     for interval in intervals:
-        fixed = [fixed_schedule(frames, first, interval) for first in range(starts)]
+        fixed = [fixed_schedule(frames, first, interval) for first in first_frames]
         schedules = {'fixed_interval': fixed}
         wanted = sum(len(keys) for keys in fixed)
         for name, scores in table.scores.items():
-            threshold = threshold_for(scores, range(starts), wanted)
-            schedules[name] = [adaptive_schedule(scores, first, threshold) for first in range(starts)]
+            schedules[name] = [
+                adaptive_schedule(scores, first, threshold)
+                for threshold in thresholds_for(scores, first_frames, wanted)
+                for first in first_frames
+            ]
         for name, runs in schedules.items():
             yield {
                 'interval': interval,
