@@ -32,7 +32,8 @@ def tables_text(tables: Mapping[str, PaperTable], evaluation: Evaluation, folder
     if not tables:
         return ''
     runs = runs_by_name(evaluation)
-    refused = {entry['name']: str(entry['reason']) for entry in evaluation.refused}
+    # The fault alone: the text table before says what was expected and the remedy.
+    refused = {entry['name']: str(entry['reason']).partition(': expected')[0] for entry in evaluation.refused}
     text = '\n\n'.join([_here(runs), *(_table(table, runs, refused) for table in tables.values())]) + '\n'
     if folder is not None:
         write_whole(folder / FILE, text.encode())
