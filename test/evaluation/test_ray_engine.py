@@ -217,7 +217,7 @@ def test_what_no_machine_can_do_ends_the_run(
 
 @pytest.mark.slow
 def test_ctrl_c_cancels_the_tasks(cluster: Any, tmp_path: Path, project_root: Path) -> None:
-    images = clip(tmp_path / 'clip', 40)
+    images = clip(tmp_path / 'clip', 600)  # seconds of work, which the signal is to meet
     command = [sys.executable, '-m', 'vss_ros.cli.main', 'evaluate', str(images), '-o', str(tmp_path / 'out')]
     process = subprocess.Popen(
         [*command, '--engine', 'ray', '--address', cluster.address, *options()],
