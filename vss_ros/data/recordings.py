@@ -52,10 +52,7 @@ def read_recording(
         for frame, mask in source:
             frames.append(scaled(frame.image, options.size, cv2.INTER_AREA))
             if len(frames) * frames[0].nbytes > room:
-                raise VssError(
-                    f'{path}: expected frames that fit into a quarter of the free memory, got more after '
-                    f'{len(frames)}; state a smaller size, or divide the recording'
-                )
+                raise _too_long(path, len(frames))
             masked += mask is not None
             if mask is None or (masked - 1) % options.every:
                 continue
@@ -71,3 +68,10 @@ def read_recording(
     earlier = [min(place, FURTHEST) for place in places]
     names = [f'{path.stem}_{place:06d}' for place in places]
     return LabelledVideo([frames[place] for place in places], labels, names, frames, places, earlier)
+
+
+def _too_long(path: Path, frames: int) -> VssError:
+    return VssError(
+        f'{path}: expected frames that fit into a quarter of the free memory, got more after '
+        f'{frames}; state a smaller size, or divide the recording'
+    )
