@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from vss_ros.data.layouts import DataOptions
+from vss_ros.engine.model_card import shipped_cards
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
 from vss_ros.training.recipe import read_recipe
@@ -172,3 +173,11 @@ def test_what_is_no_recipe(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(VssError, match=r'recipe.yaml: (expected a mapping|not a readable recipe)'):
         read_recipe(path)
+
+
+def test_shipped_cards_name_the_commands_of_training_and_score() -> None:
+    scored = [card for card in shipped_cards() if card.scores]
+    assert scored
+    for card in scored:
+        assert card.recipe['command'].startswith('vss train config/experiments/'), card.name
+        assert card.recipe['score_command'].startswith(f'vss models verify {card.name} --data '), card.name

@@ -110,7 +110,16 @@ def run_recipe(
     job = Job(recipe, sets, folders, folder, output, resume, compiled, where, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
-    return [save_card(replace(card, recipe=provenance), module, output) for card, module in cards]
+    scored = next(iter(recipe.evaluate), '')
+    return [
+        save_card(replace(card, recipe=provenance | _score_command(card, scored)), module, output)
+        for card, module in cards
+    ]
+
+
+def _score_command(card: ModelCard, data: str) -> dict[str, str]:
+    """Return what measures a card's scores again, nothing where none were measured."""
+    return {'score_command': f'vss models verify {card.name} --data {data}=DIR'} if data else {}
 
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
