@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.functional import interpolate, kl_div
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
@@ -14,6 +15,7 @@ from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
+from vss_ros.training.hints import Hints
 from vss_ros.training.imagenet import load_imagenet_encoder
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
@@ -65,26 +67,40 @@ def train_backbone(
     if teacher is not None:
         teacher.eval().requires_grad_(False)
         teacher.to(device=computing.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pupil = _Pupil(model, Hints(model, teacher) if teacher is not None and recipe.hints else None)
+    pupil.to(computing.device)
     weights = class_weights(_counts(next(iter(data.values())), len(table))).to(computing.device)
     network = torch.compile(model) if compiled else model
-    objective = _Objective(network, teacher, weights, len(table), computing)
+    objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
     views = StillViews(data, recipe.crop, len(table), computing)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
         loss = objective.loss(*views.batch(chosen, rng))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
         return {'loss': loss.item()}
 
-    def watch(average: Backbone) -> dict[str, Any]:
+    def watch(average: _Pupil) -> dict[str, Any]:
         assert watched is not None
-        return {'miou': per_frame_confusion(average, watched).miou}
+        return {'miou': per_frame_confusion(average.network, watched).miou}
 
     def batches(epoch: int, rng: np.random.Generator) -> list[list[Choice]]:
         return list(choices(recipe, data, epoch, rng))
 
     watching = watch if watched is not None else None
-    return run_epochs(recipe, model, _groups(model, recipe), batches, step, watching, folder, resume=resume)
+    average = run_epochs(
+        recipe, pupil, _groups(pupil, recipe), batches, step, watching, folder, resume=resume
+    )
+    return average.network
+
+
+class _Pupil(nn.Module):
+    """The network with what is trained beside it and thrown away."""
+
+    def __init__(self, network: Backbone, hints: Hints | None) -> None:
+        super().__init__()
+        self.network = network
+        self.hints = hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,9 @@ class _Objective:
     """Of the classes, ``(C,)``."""
     void: int
     computing: Computing
+    hints: Hints | None
+    hinted: float
+    """Weight of the hints."""
 
     def loss(self, image: Tensor, labels: Tensor) -> Tensor:
         """Return the loss on images ``(N, 3, H, W)`` with ids ``(N, H, W)``, at half their resolution."""
@@ -111,7 +130,8 @@ class _Objective:
             soft = self.teacher(image).float().softmax(1)
         # At the teacher's resolution.
         likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
-        return loss + DISTILLATION * likeness
+        loss = loss + DISTILLATION * likeness
+        return loss if self.hints is None else loss + self.hinted * self.hints()
 
 
 def _new_network(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
@@ -123,10 +143,11 @@ def _new_network(recipe: Recipe, classes: int, device: torch.device) -> Backbone
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def _groups(model: Backbone, recipe: Recipe) -> list[dict[str, Any]]:
+def _groups(pupil: _Pupil, recipe: Recipe) -> list[dict[str, Any]]:
     """Split parameters into the pretrained encoder and the rest."""
-    encoder = [p for n, p in model.named_parameters() if n.startswith(('stem', 'stages'))]
-    rest = [p for n, p in model.named_parameters() if not n.startswith(('stem', 'stages'))]
+    pretrained = ('network.stem', 'network.stages')
+    encoder = [p for n, p in pupil.named_parameters() if n.startswith(pretrained)]
+    rest = [p for n, p in pupil.named_parameters() if not n.startswith(pretrained)]
     return [{'params': encoder, 'lr': recipe.encoder_rate}, {'params': rest, 'lr': recipe.rate}]
 
 

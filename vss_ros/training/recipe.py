@@ -40,6 +40,9 @@ class Recipe:
     ema_decay: float = 0.998
     teacher: str = ''
     """Backbone card whose soft labels are learned beside the true ones, empty for none."""
+    hints: float = 0.0
+    """Weight of the teacher's encoder features as targets of the network's own, for networks from random
+    weights (:mod:`vss_ros.training.hints`); 0 for none."""
     propagations: tuple[str, ...] = ()
     """Stage ``pairs``: trained side by side on the same frames; they share nothing else."""
     scheduler: str = ''

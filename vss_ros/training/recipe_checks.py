@@ -30,6 +30,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'encoder_rate': (0.0, 1.0),
     'weight_decay': (0.0, 1.0),
     'ema_decay': (0.0, 0.99999),
+    'hints': (0.0, 100.0),
     'evaluate_every': (1, 10_000),
     'images_per_epoch': (0, 10_000_000),
 }
@@ -39,6 +40,7 @@ STRIDE = 32
 """The largest stride of a backbone: other crops would be padded, and learned with the padding."""
 ONLY_IN = {
     'teacher': ('backbone',),
+    'hints': ('backbone',),
     'propagations': ('pairs',),
     'scheduler': ('pairs',),
     'motion': ('pairs',),
@@ -115,6 +117,8 @@ def _stage(raw: dict[str, Any]) -> list[str]:
     ]
     if stage == 'backbone' and not raw.get('backbone'):
         faults.append("missing key 'backbone': the network to train")
+    if raw.get('hints') and not raw.get('teacher'):
+        faults.append("hints need a teacher: missing key 'teacher'")
     if stage == 'pairs' and not (raw.get('propagations') or raw.get('scheduler')):
         faults.append('missing propagations or scheduler: nothing to train')
     if stage == 'motion' and not raw.get('motions'):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
@@ -48,6 +50,7 @@ class EfficientNetLite0FPN(Backbone):
     high_stride = 8
     logits_stride = 4
     size_multiple = 8
+    encoder_stages: ClassVar = {4: 'stages.1', 8: 'stages.2', 16: 'stages.4', 32: 'stages.6'}
 
     def __init__(self, classes: int) -> None:
         """Build the network with random weights."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from vss_ros.engine.backbones.base import BACKBONES
@@ -66,6 +68,8 @@ class MobileNetFPN(InteriorBackbone):
     widths = Widths(
         encoder4=128, detail4=AT4, encoder8=256, encoder16=512, decoder16=AT16, decoder8=AT8, decoder4=AT4
     )
+
+    encoder_stages: ClassVar = {4: 'head1', 8: 'head2', 16: 'head3.5', 32: 'top'}
 
     def __init__(self, classes: int, interior: int = 2) -> None:
         """Build the network with random weights."""

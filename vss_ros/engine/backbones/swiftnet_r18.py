@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from vss_ros.engine.backbones.base import BACKBONES
@@ -53,6 +55,8 @@ class SwiftNetR18(InteriorBackbone):
         decoder8=WIDTH,
         decoder4=WIDTH,
     )
+
+    encoder_stages: ClassVar = {4: 'conv2', 8: 'conv3', 16: 'conv4.1', 32: 'conv5'}
 
     def __init__(self, classes: int, interior: int = 2) -> None:
         """Build the network with random weights."""
