@@ -12,6 +12,8 @@ from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vss_ros.engine.backbones import Backbone
 
 PROBE = 64
@@ -34,15 +36,7 @@ class FeatureTap:
         self.features: dict[int, Tensor] = {}
         for stride in strides:
             stage = network.get_submodule(network.encoder_stages[stride])
-            stage.register_forward_hook(self._keeper(stride))
-
-    def _keeper(self, stride: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - torch's hook type
-        features = self.features
-
-        def keep(_stage: nn.Module, _inputs: object, output: Tensor) -> None:
-            features[stride] = output
-
-        return keep
+            stage.register_forward_hook(_keeper(self.features, stride))
 
 
 class Hints(nn.Module):
@@ -85,6 +79,15 @@ class Hints(nn.Module):
         spread, mean = torch.std_mean(target, (0, 2, 3), keepdim=True)
         answer: Tensor = project(self._pupil.features[stride].float())
         return mse_loss(resize_like(answer, target), (target - mean) / (spread + STEADY))
+
+
+def _keeper(features: dict[int, Tensor], stride: int) -> Callable[[nn.Module, object, Tensor], None]:
+    """Return a hook that keeps a stage's output."""
+
+    def keep(_stage: nn.Module, _inputs: object, output: Tensor) -> None:
+        features[stride] = output
+
+    return keep
 
 
 @torch.no_grad()

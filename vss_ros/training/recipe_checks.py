@@ -145,6 +145,9 @@ def _members(raw: dict[str, Any]) -> list[str]:
                 registry.get(name)
             except VssError as error:
                 faults.append(str(error))
+    pupil = raw.get('backbone') if raw.get('hints') and not faults else None
+    if pupil and not BACKBONES.get(pupil).encoder_stages:
+        faults.append(f'hints have no meaning for {pupil}: it names no encoder_stages')
     if raw.get('scheduler', '') not in SCHEDULERS:
         faults.append(f'scheduler is {raw["scheduler"]!r}, expected {SCHEDULERS[1]}: others need no training')
     try:

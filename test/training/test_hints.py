@@ -1,0 +1,116 @@
+"""A network from random weights learns the encoder features of a trained one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from motion_parts import smooth
+from torch import nn
+
+from vss_ros.data.classes import load_classes
+from vss_ros.data.labelled import LabelledImages
+from vss_ros.engine.backbones import BACKBONES
+from vss_ros.errors import VssError
+from vss_ros.training.backbone_stage import train_backbone
+from vss_ros.training.hints import FeatureTap, Hints
+from vss_ros.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vss_ros.engine.backbones import Backbone
+
+TEACHER, PUPIL = 'efficientnet_lite0_fpn', 'mobilenet_fpn'
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+def network(name: str, seed: int = 0) -> Backbone:
+    """Return a network with random weights."""
+    torch.manual_seed(seed)
+    return BACKBONES.get(name)(11)
+
+
+def train(folder: Path, epochs: int, *, resume: bool = False, **own: Any) -> Backbone:
+    """Train a pupil on two images, a step an epoch."""
+    folder.mkdir(exist_ok=True)
+    recipe = Recipe(
+        stage='backbone', model='x', backbone=PUPIL, epochs=epochs, batch=2, crop=(64, 96), data={'main': {}},
+        **own,
+    )  # fmt: skip
+    ids = np.repeat([[2, 5]], 60, 1).astype(np.uint8).repeat(90, 0)
+    images = [smooth(i).astype(np.uint8) for i in range(2)]
+    data = {'main': LabelledImages(images, [ids] * 2, ['a', 'b'])}
+    table = load_classes('camvid11')
+    teacher = network(TEACHER, 7)
+    return train_backbone(recipe, table, data, None, folder, resume=resume, teacher=teacher)
+
+
+@pytest.mark.parametrize('name', [TEACHER, PUPIL, 'swiftnet_r18', 'bisenet_r18'])
+def test_encoder_stages_have_the_strides_they_are_named_by(name: str) -> None:
+    net = network(name).eval()
+    tap = FeatureTap(net, [*net.encoder_stages])
+    with torch.no_grad():
+        net(torch.rand(1, 3, 64, 128))
+    assert len(tap.features) >= 4
+    for stride, features in tap.features.items():
+        assert features.shape[-2:] == (64 // stride, 128 // stride)
+
+
+def test_the_distance_shrinks_and_the_teacher_stays() -> None:
+    pupil, teacher = network(PUPIL).train(), network(TEACHER, 1).eval().requires_grad_(False)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    hints = Hints(pupil, teacher)
+    assert pupil.training
+    optimiser = torch.optim.AdamW([*pupil.parameters(), *hints.parameters()], 3e-3)
+    images = torch.rand(2, 3, 64, 96)
+    distances = []
+    for _ in range(12):
+        pupil(images), teacher(images)
+        distance = hints()
+        optimiser.zero_grad()
+        distance.backward()
+        optimiser.step()
+        distances.append(float(distance.detach()))
+    assert distances[-1] < 0.8 * distances[0]
+    reached = [p.grad for n, p in pupil.named_parameters() if n.startswith('head1')]
+    assert all(
+        grad is not None and bool(grad.any()) for grad in reached if grad is not None and grad.ndim > 1
+    )
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_a_teacher_who_says_nothing_at_a_channel_breaks_nothing() -> None:
+    pupil, teacher = network(PUPIL), network(TEACHER).eval().requires_grad_(False)
+    for layer in teacher.get_submodule('stages.1').modules():
+        if isinstance(layer, nn.Conv2d | nn.BatchNorm2d):
+            nn.init.zeros_(layer.weight)
+    hints = Hints(pupil, teacher)
+    images = torch.rand(2, 3, 64, 96)
+    pupil(images), teacher(images)
+    assert bool(torch.isfinite(hints()))
+
+
+def test_networks_without_a_stage_in_common_are_told() -> None:
+    with pytest.raises(VssError, match=r'LERNet and its teacher EfficientNetLite0FPN have no encoder stage'):
+        Hints(network('lernet'), network(TEACHER))
+
+
+def test_hints_change_what_is_learned_and_resume(tmp_path: Path) -> None:
+    plain = train(tmp_path / 'plain', 2).state_dict()
+    whole = train(tmp_path / 'whole', 2, hints=2.0).state_dict()
+    assert whole.keys() == network(PUPIL).state_dict().keys()  # nothing of the hints is shipped
+    assert any(not torch.equal(value, plain[name]) for name, value in whole.items())
+
+    train(tmp_path / 'parts', 1, hints=2.0)
+    state = torch.load(tmp_path / 'parts/checkpoint.pt', weights_only=True)
+    assert any(name.startswith('hints.project') for name in state['model'])
+    assert any(name.startswith('hints.project') for name in state['average'])
+    train(tmp_path / 'parts', 2, resume=True, hints=2.0)
+
+
+def test_hints_are_the_same_to_the_bit(tmp_path: Path) -> None:
+    one, two = (train(tmp_path / name, 3, hints=2.0).state_dict() for name in 'ab')
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
