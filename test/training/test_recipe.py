@@ -114,6 +114,7 @@ def test_nonsense_is_refused_all_at_once(tmp_path: Path) -> None:
             {'hints': 1.0, 'teacher': 'x', 'backbone': 'lernet'},
             'lernet: it names no encoder_stages',
         ),
+        ('backbone', {'logit_adjustment': 2}, 'logit_adjustment is 2, expected a number from 0 to 1'),
         ('pairs', {'motion': 'guess'}, "'guess'.*dis"),
         ('motion', {'motions': []}, "missing key 'motions'"),
         ('motion', {'evaluate': {'camvid': 'val', 'b': 'val'}}, 'expected one data set at most'),

@@ -17,6 +17,7 @@ from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.hints import Hints
 from vss_ros.training.imagenet import load_imagenet_encoder
+from vss_ros.training.logit_adjustment import without_class_weights
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
 from vss_ros.training.still_batches import Choice, StillViews, choices
@@ -70,6 +71,7 @@ def train_backbone(
     pupil = _Pupil(model, Hints(model, teacher) if teacher is not None and recipe.hints else None)
     pupil.to(computing.device)
     weights = class_weights(_counts(next(iter(data.values())), len(table))).to(computing.device)
+    without_class_weights(model, weights, recipe.logit_adjustment)  # an hour before it is needed
     network = torch.compile(model) if compiled else model
     objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
     views = StillViews(data, recipe.crop, len(table), computing)
@@ -80,9 +82,12 @@ def train_backbone(
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
         return {'loss': loss.item()}
 
+    def adjusted(average: _Pupil) -> Backbone:
+        return without_class_weights(average.network, weights, recipe.logit_adjustment)
+
     def watch(average: _Pupil) -> dict[str, Any]:
         assert watched is not None
-        return {'miou': per_frame_confusion(average.network, watched).miou}
+        return {'miou': per_frame_confusion(adjusted(average), watched).miou}
 
     def batches(epoch: int, rng: np.random.Generator) -> list[list[Choice]]:
         return list(choices(recipe, data, epoch, rng))
@@ -91,7 +96,7 @@ def train_backbone(
     average = run_epochs(
         recipe, pupil, _groups(pupil, recipe), batches, step, watching, folder, resume=resume
     )
-    return average.network
+    return adjusted(average)
 
 
 class _Pupil(nn.Module):

@@ -43,6 +43,9 @@ class Recipe:
     hints: float = 0.0
     """Weight of the teacher's encoder features as targets of the network's own, for networks from random
     weights (:mod:`vss_ros.training.hints`); 0 for none."""
+    logit_adjustment: float = 0.0
+    """Stage ``backbone``: share of the loss's class weights that is taken back from the trained network's
+    answers (:mod:`vss_ros.training.logit_adjustment`)."""
     propagations: tuple[str, ...] = ()
     """Stage ``pairs``: trained side by side on the same frames; they share nothing else."""
     scheduler: str = ''

@@ -31,6 +31,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'weight_decay': (0.0, 1.0),
     'ema_decay': (0.0, 0.99999),
     'hints': (0.0, 100.0),
+    'logit_adjustment': (0.0, 1.0),
     'evaluate_every': (1, 10_000),
     'images_per_epoch': (0, 10_000_000),
 }
@@ -41,6 +42,7 @@ STRIDE = 32
 ONLY_IN = {
     'teacher': ('backbone',),
     'hints': ('backbone',),
+    'logit_adjustment': ('backbone',),
     'propagations': ('pairs',),
     'scheduler': ('pairs',),
     'motion': ('pairs',),
