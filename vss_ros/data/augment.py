@@ -39,13 +39,26 @@ class Framing:
     light: Light
 
 
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How far views stray from their stills."""
+
+    scales: tuple[float, float] = (0.7, 1.7)
+    """Bounds of the random zoom."""
+    light: float = 1.0
+    """Factor on how much the light varies."""
+
+
+USUAL = Variety()
+
+
 def random_view(
     image: NDArray[np.uint8],
     labels: NDArray[np.uint8],
     crop: tuple[int, int],
     rng: np.random.Generator,
     void: int,
-    scales: tuple[float, float] = (0.7, 1.7),
+    variety: Variety = USUAL,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Scale, rotate a little, flip, crop and re-light one labelled image.
 
@@ -55,13 +68,13 @@ def random_view(
         crop: Height and width of the result.
         rng: Source of randomness.
         void: Id given to pixels outside the image.
-        scales: Bounds of the random zoom.
+        variety: How far the view may stray from the still.
 
     Returns:
         Image ``(*crop, 3)`` and labels ``crop``.
 
     """
-    framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, scales)
+    framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, variety)
     size = (crop[1], crop[0])
     view = cv2.warpAffine(
         image, framing.matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -78,10 +91,7 @@ def random_view(
 
 
 def draw_framing(
-    size: tuple[int, int],
-    crop: tuple[int, int],
-    rng: np.random.Generator,
-    scales: tuple[float, float] = (0.7, 1.7),
+    size: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator, variety: Variety = USUAL
 ) -> Framing:
     """Draw what `random_view` makes of an image.
 
@@ -89,11 +99,11 @@ def draw_framing(
         size: Height and width of the image.
         crop: Height and width of the view.
         rng: Source of randomness.
-        scales: Bounds of the random zoom.
+        variety: How far the view may stray from the still.
 
     """
     height, width = size
-    scale = np.exp(rng.uniform(*np.log(scales)))
+    scale = np.exp(rng.uniform(*np.log(variety.scales)))
     turned = cv2.getRotationMatrix2D((width / 2, height / 2), rng.normal(0, 2.5), scale)
     matrix = np.asarray(turned, np.float64)
     slack = np.array([width * scale - crop[1], height * scale - crop[0]])
@@ -102,7 +112,7 @@ def draw_framing(
     if rng.random() < 0.5:
         matrix[0] *= -1
         matrix[0, 2] += crop[1] - 1
-    return Framing(matrix, draw_light(rng))
+    return Framing(matrix, draw_light(rng, variety.light))
 
 
 def relight(image: NDArray[np.uint8], rng: np.random.Generator, strength: float = 1.0) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, kl_div
 
+from vss_ros.data.augment import Variety
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
@@ -74,7 +75,8 @@ def train_backbone(
     without_class_weights(model, weights, recipe.logit_adjustment)  # an hour before it is needed
     network = torch.compile(model) if compiled else model
     objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
-    views = StillViews(data, recipe.crop, len(table), computing)
+    variety = Variety(recipe.scales, recipe.light)
+    views = StillViews(data, recipe.crop, len(table), computing, variety, recipe.mixed)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
         loss = objective.loss(*views.batch(chosen, rng))

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch.nn.functional import conv2d, grid_sample, pad
 
-from vss_ros.data.augment import draw_framing
+from vss_ros.data.augment import USUAL, draw_framing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vss_ros.data.augment import Framing, Light
+    from vss_ros.data.augment import Framing, Light, Variety
     from vss_ros.data.labelled import LabelledImages
 
 LARGEST = 2 << 30
@@ -42,7 +42,12 @@ class HeldImages:
         self._labels = [torch.from_numpy(labels).to(device) for labels in data.labels]
 
     def random_view(
-        self, place: int, crop: tuple[int, int], rng: np.random.Generator, void: int
+        self,
+        place: int,
+        crop: tuple[int, int],
+        rng: np.random.Generator,
+        void: int,
+        variety: Variety = USUAL,
     ) -> tuple[Tensor, Tensor]:
         """Return what `augment.random_view` would make of still ``place``, but for rounding and noise.
 
@@ -51,13 +56,14 @@ class HeldImages:
             crop: Height and width of the view.
             rng: Source of randomness.
             void: Id given to pixels outside the image.
+            variety: How far the view may stray from the still.
 
         Returns:
             Image ``(*crop, 3)`` and labels ``crop``, both uint8 on the device.
 
         """
         image, labels = self._images[place], self._labels[place]
-        framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng)
+        framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, variety)
         view, seen = framed(image, labels, framing, crop, void)
         return lit(view, framing.light, rng), seen
 

@@ -14,7 +14,7 @@ from vss_ros.training.recipe_checks import faults_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-LISTS = ('crop', 'distances', 'propagations', 'motions')
+LISTS = ('crop', 'scales', 'distances', 'propagations', 'motions')
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,13 @@ class Recipe:
     logit_adjustment: float = 0.0
     """Stage ``backbone``: share of the loss's class weights that is taken back from the trained network's
     answers (:mod:`vss_ros.training.logit_adjustment`)."""
+    scales: tuple[float, float] = (0.7, 1.7)
+    """Stage ``backbone``: bounds of the views' random zoom."""
+    light: float = 1.0
+    """Stage ``backbone``: factor on how much the views' light varies."""
+    mixed: float = 0.0
+    """Stage ``backbone``: share of the views onto which parts of another are pasted
+    (:mod:`vss_ros.training.class_mix`)."""
     propagations: tuple[str, ...] = ()
     """Stage ``pairs``: trained side by side on the same frames; they share nothing else."""
     scheduler: str = ''

@@ -32,9 +32,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
     'ema_decay': (0.0, 0.99999),
     'hints': (0.0, 100.0),
     'logit_adjustment': (0.0, 1.0),
+    'light': (0.0, 5.0),
+    'mixed': (0.0, 1.0),
     'evaluate_every': (1, 10_000),
     'images_per_epoch': (0, 10_000_000),
 }
+ZOOMS = (0.1, 10.0)
+"""Bounds of bounds of the random zoom."""
 LARGEST_SIDE = 4096
 """Pixels; larger crops do not fit into any memory with their activations."""
 STRIDE = 32
@@ -43,6 +47,9 @@ ONLY_IN = {
     'teacher': ('backbone',),
     'hints': ('backbone',),
     'logit_adjustment': ('backbone',),
+    'scales': ('backbone',),
+    'light': ('backbone',),
+    'mixed': ('backbone',),
     'propagations': ('pairs',),
     'scheduler': ('pairs',),
     'motion': ('pairs',),
@@ -82,6 +89,8 @@ def _type_fault(key: str, value: Any, kind: str) -> str:
         word = 'an integer' if kind == 'int' else 'a number'
         fits = _is_number(value, whole=kind == 'int') and low <= value <= high
         return '' if fits else f'{key} is {value!r}, expected {word} from {low:g} to {high:g}'
+    if kind == 'tuple[float, float]':
+        return _range_fault(key, value)
     if kind == 'tuple[int, int]':
         return '' if _is_pair(value) else f'{key} is {value!r}, expected two positive integers'
     if kind == 'tuple[str, ...]':
@@ -91,9 +100,16 @@ def _type_fault(key: str, value: Any, kind: str) -> str:
     if kind.startswith('dict'):
         fits = isinstance(value, dict) and all(isinstance(v, dict) for v in value.values())
         return '' if fits else f'{key} is {value!r}, expected a mapping from data sets to their options'
-    if kind == 'str':
-        return '' if isinstance(value, str) else f'{key} is {value!r}, expected a name'
-    return ''
+    fits = kind != 'str' or isinstance(value, str)
+    return '' if fits else f'{key} is {value!r}, expected a name'
+
+
+def _range_fault(key: str, value: Any) -> str:
+    """Return what is wrong with the bounds of a zoom, empty if nothing."""
+    low, high = ZOOMS
+    fits = isinstance(value, list) and len(value) == 2 and all(_is_number(v) for v in value)
+    fits = fits and low <= value[0] <= value[1] <= high
+    return '' if fits else f'{key} is {value!r}, expected least and most, from {low:g} to {high:g}'
 
 
 def _geometry(raw: dict[str, Any]) -> list[str]:

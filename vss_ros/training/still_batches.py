@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from vss_ros.data.augment import random_view
+from vss_ros.data.augment import USUAL, random_view
 from vss_ros.data.labelled import read_together
 from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.training.class_mix import class_mix
 from vss_ros.training.device_views import HeldImages, can_be_held
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from vss_ros.data.augment import Variety
     from vss_ros.data.labelled import LabelledImages, Pixels
     from vss_ros.training.computing import Computing
     from vss_ros.training.recipe import Recipe
@@ -70,13 +72,22 @@ class StillViews:
         crop: Height and width of the views.
         void: Id of pixels outside the image.
         computing: The device, and whether what fits is held there; other views are made on the CPU.
+        variety: How far views stray from their stills.
+        mixed: Share of the views onto which parts of another are pasted.
 
     """
 
     def __init__(
-        self, data: dict[str, LabelledImages], crop: tuple[int, int], void: int, computing: Computing
+        self,
+        data: dict[str, LabelledImages],
+        crop: tuple[int, int],
+        void: int,
+        computing: Computing,
+        variety: Variety = USUAL,
+        mixed: float = 0.0,
     ) -> None:
         """Bring to the device what is held there."""
+        self._variety, self._mixed = variety, mixed
         self._data, self._crop, self._void, self._device = data, crop, void, computing.device
         held = {name: images for name, images in data.items() if computing.held and can_be_held(images)}
         self._held = {name: HeldImages(images, self._device) for name, images in held.items()}
@@ -85,13 +96,13 @@ class StillViews:
         """Return normalised images ``(N, 3, *crop)`` float32 and ids ``(N, *crop)`` int64 on the device."""
         stills = self._read([choice for choice in chosen if choice.data not in self._held])
         views = [
-            self._held[choice.data].random_view(choice.position, self._crop, rng, self._void)
+            self._held[choice.data].random_view(choice.position, self._crop, rng, self._void, self._variety)
             if choice.data in self._held
-            else self._moved(random_view(*next(stills), self._crop, rng, self._void))
+            else self._moved(random_view(*next(stills), self._crop, rng, self._void, self._variety))
             for choice in chosen
         ]
         images, labels = (torch.stack(parts) for parts in zip(*views, strict=True))
-        return normalise(images, IMAGENET), labels.long()
+        return class_mix(normalise(images, IMAGENET), labels.long(), self._mixed, rng, self._void)
 
     def _read(self, chosen: list[Choice]) -> Iterator[tuple[Pixels, Pixels]]:
         """Return images and labels of stills that are not held, read together."""
