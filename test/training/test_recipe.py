@@ -124,6 +124,7 @@ def test_nonsense_is_refused_all_at_once(tmp_path: Path) -> None:
         ('backbone', {'mixed': 1.5}, 'mixed is 1.5, expected a number from 0 to 1'),
         ('backbone', {'light': -1}, 'light is -1'),
         ('pairs', {'light': 2.0}, 'light has no meaning in stage pairs'),
+        ('pairs', {'interior': 4}, 'interior is 4, expected an integer from 0 to 3'),
         ('pairs', {'motion': 'guess'}, "'guess'.*dis"),
         ('motion', {'motions': []}, "missing key 'motions'"),
         ('motion', {'evaluate': {'camvid': 'val', 'b': 'val'}}, 'expected one data set at most'),

@@ -57,6 +57,8 @@ class Recipe:
     """Stage ``pairs``: trained side by side on the same frames; they share nothing else."""
     scheduler: str = ''
     """Stage ``pairs``: ``predicted_deviation`` or empty."""
+    interior: int = 0
+    """Stage ``pairs``: TWNet's interior layer at which the backbone is cut, 0 for its own."""
     motion: str = 'dis'
     """Stage ``pairs``: estimates the motion that propagations look at."""
     motions: tuple[str, ...] = ()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vss_ros.engine.backbones import BACKBONES, Backbone
-from vss_ros.engine.build import build_motion
+from vss_ros.engine.build import build_motion, new_backbone, part_card_name
 from vss_ros.engine.device import choose_device, device_of
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
 from vss_ros.engine.motion import MOTIONS
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+
+    from vss_ros.engine.backbones import Backbone
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +169,9 @@ def _table_of_card(job: Job) -> str:
     return str(copyfile(classes, job.output / f'{job.recipe.model}.classes.yml'))
 
 
-def _trained_backbone(card: ModelCard, device: torch.device) -> Backbone:
+def _trained_backbone(card: ModelCard, device: torch.device, interior: int = 0) -> Backbone:
     """Return a backbone with its weights; one without, a network from a file, stays on the CPU."""
-    backbone = BACKBONES.get(card.builder)(len(card.class_names))
+    backbone = new_backbone(card, interior)
     load_weights(card, backbone)
     return backbone.to(device)
 
@@ -178,7 +179,7 @@ def _trained_backbone(card: ModelCard, device: torch.device) -> Backbone:
 def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
     base = _base_card(job)
-    backbone = _trained_backbone(base, job.device)
+    backbone = _trained_backbone(base, job.device, recipe.interior)
     torch.manual_seed(recipe.seed)
     propagations = {}
     for name in recipe.propagations:
@@ -201,14 +202,15 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         scores: Scores = {}
         if job.sets.watched is not None:
             scores = propagation_scores(backbone, moves, job.sets.watched, job.sets.watched_name, motion)
-        cards.append((_part_card(base, 'propagation', name, scores), moves))
+        cards.append((_part_card(base, backbone, 'propagation', name, scores), moves))
     if parts.scheduler is not None:
         scores = {}
         if job.sets.watched is not None:
             scores = scheduler_scores(backbone, parts.scheduler, job.sets.watched, job.sets.watched_name)
         threshold = recommended_threshold(backbone, parts.scheduler, next(iter(sources.values())), recipe)
         settings = {'threshold': round(threshold, 4)}
-        cards.append((_part_card(base, 'scheduler', recipe.scheduler, scores, settings), parts.scheduler))
+        card = _part_card(base, backbone, 'scheduler', recipe.scheduler, scores, settings)
+        cards.append((card, parts.scheduler))
     return cards
 
 
@@ -269,13 +271,14 @@ def _base_card(job: Job) -> ModelCard:
 
 def _part_card(
     base: ModelCard,
+    backbone: Backbone,
     kind: str,
     member: str,
     scores: dict[str, Any],
     settings: dict[str, float] | None = None,
 ) -> ModelCard:
     return ModelCard(
-        name=f'{base.name}.{member}',
+        name=part_card_name(replace(base, path=''), member, backbone),
         kind=kind,
         builder=member,
         sha256='',
