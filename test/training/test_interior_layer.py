@@ -16,6 +16,7 @@ from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.build import SegmenterConfig, build_segmenter
 from vss_ros.engine.frames import Frame
 from vss_ros.engine.model_card import ModelCard, read_card, save_card
+from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import differences, measure, scored_on
 from vss_ros.training.run import run_recipe
@@ -37,8 +38,9 @@ def train(folder: Path, network: str, interior: int) -> list[ModelCard]:
             write_png(folder / f'camvid/{split}annot/drive_{i:06d}.png', labels)
     names = tuple(load_classes('camvid11').names)
     card = ModelCard(
-        'net', 'backbone', network, '', 0, input_size=SIZE, classes='camvid11', class_names=names
-    )
+        'net', 'backbone', network, '', 0, input_size=SIZE, mean=IMAGENET.mean, std=IMAGENET.std,
+        classes='camvid11', class_names=names,
+    )  # fmt: skip
     torch.manual_seed(0)
     save_card(card, BACKBONES.get(network)(11), folder / 'models')
     path = folder / 'pairs.yaml'
