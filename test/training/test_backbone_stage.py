@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from vss_ros.data.labelled import FileSequence, LabelledImages
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.computing import Computing
+from vss_ros.training.losses import class_weights
 from vss_ros.training.recipe import Recipe
 from vss_ros.training.still_batches import Choice, StillViews
+from vss_ros.training.teacher import Teacher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,15 +50,16 @@ def train(
     *,
     data: dict[str, LabelledImages] | None = None,
     teacher: bool = False,
+    **own: Any,
 ) -> tuple[Backbone, list[float]]:
     """Train for some steps; return the network and the losses of the epochs."""
     folder.mkdir(exist_ok=True)
     recipe = Recipe(
         stage='backbone', model='x', backbone=NETWORK, epochs=3, batch=2, images_per_epoch=4, crop=(32, 64),
-        rate=3e-3, encoder_rate=3e-3, data={'main': {}},
+        rate=3e-3, encoder_rate=3e-3, data={'main': {}}, **own,
     )  # fmt: skip
     torch.manual_seed(1)
-    knows = BACKBONES.get(NETWORK)(11) if teacher else None
+    knows = Teacher.frozen(BACKBONES.get(NETWORK)(11), 0.0, computing.device) if teacher else None
     table = load_classes('camvid11')
     model = train_backbone(
         recipe, table, {'main': stills()}, stills(5), folder, resume=False, teacher=knows, computing=computing
@@ -98,6 +101,27 @@ def test_stills_that_are_held_stand_beside_those_on_disk() -> None:
             assert (ids == true).float().mean() > 0.99
             compared += 1
     assert compared >= 2
+
+
+@pytest.mark.parametrize('held', [False, True])
+@pytest.mark.parametrize('setting', [{'scales': (0.3, 0.4)}, {'light': 4.0}, {'mixed': 1.0}])
+def test_settings_reach_the_views(setting: dict[str, Any], held: bool, tmp_path: Path) -> None:
+    computing = Computing(CPU, held=held)
+    usual, own = (train(tmp_path / name, computing, **some)[1] for name, some in (('a', {}), ('b', setting)))
+    again = train(tmp_path / 'c', computing, **setting)[1]
+    assert own == again
+    assert own != usual
+
+
+def test_the_class_weights_are_taken_back_from_the_average_alone(tmp_path: Path) -> None:
+    usual, losses = train(tmp_path / 'a', Computing(CPU))
+    adjusted, same = train(tmp_path / 'b', Computing(CPU), logit_adjustment=1.0)
+    assert same == losses  # training knows nothing of it
+    there, here = usual.state_dict(), adjusted.state_dict()
+    assert [name for name in there if not torch.equal(there[name], here[name])] == ['classify.bias']
+    change = there['classify.bias'] - here['classify.bias']
+    counts = torch.zeros(11).index_fill_(0, torch.tensor([2, 5]), 1.0)
+    assert torch.allclose(change, class_weights(counts).log(), atol=1e-5)
 
 
 def test_a_gpu_takes_bfloat16_and_holds_what_fits_and_a_cpu_neither() -> None:

@@ -67,14 +67,14 @@ def trained(folder: Path, *, resume: bool = False, device: str = 'auto', **own: 
     return run.run_recipe(path, *places, resume=resume, device=device)
 
 
-def write_backbone(folder: Path) -> None:
+def write_backbone(folder: Path, network: str = NETWORK) -> None:
     """Write card and weights of an untrained network."""
     names = tuple(load_classes('camvid11').names)
     card = ModelCard(
-        'net', 'backbone', NETWORK, '', 0, input_size=SIZE, classes='camvid11', class_names=names
+        'net', 'backbone', network, '', 0, input_size=SIZE, classes='camvid11', class_names=names
     )
     torch.manual_seed(0)
-    save_card(card, BACKBONES.get(NETWORK)(11), folder)
+    save_card(card, BACKBONES.get(network)(11), folder)
 
 
 def test_mixing_devices_is_noticed(elsewhere: torch.device) -> None:
@@ -89,18 +89,21 @@ def test_the_backbone_stage_with_a_teacher_goes_on_on_another_device(
     tmp_path: Path, elsewhere: torch.device
 ) -> None:
     write_data(tmp_path)
-    write_backbone(tmp_path / 'models')
+    network = 'mobilenet_fpn'
+    write_backbone(tmp_path / 'models', network)
     own: dict[str, Any] = {
-        'stage': 'backbone',
-        'backbone': NETWORK,
-        'teacher': str(tmp_path / 'models/net.yaml'),
-    }
+        'stage': 'backbone', 'backbone': network, 'teacher': str(tmp_path / 'models/net.yaml'),
+        'hints': 1.0, 'logit_adjustment': 1.0, 'mixed': 0.5,
+    }  # fmt: skip
     trained(tmp_path, **own, model='pupil', evaluate_every=1)
     (card,) = trained(tmp_path, **own, model='pupil', epochs=2, resume=True)
     assert card.recipe['command'].endswith('--data camvid=DIR')
     (card,) = trained(tmp_path, **own, model='pupil', epochs=3, resume=True, device='cpu')  # it may move
     assert card.recipe['command'].endswith('--data camvid=DIR --device cpu')
-    weights = BACKBONES.get(NETWORK)(11)
+    assert {name: card.recipe[name] for name in ('hints', 'logit_adjustment', 'mixed')} == {
+        'hints': 1.0, 'logit_adjustment': 1.0, 'mixed': 0.5,
+    }  # fmt: skip
+    weights = BACKBONES.get(network)(11)
     load_weights(read_card(tmp_path / 'models/pupil.yaml'), weights)  # finite, and on the CPU
     assert 0 <= card.scores['camvid_val_miou'] <= 1
 

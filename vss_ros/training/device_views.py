@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vss_ros.data.augment import Framing, Light, Variety
+    from vss_ros.data.augment import Framing, Light, ViewRange
     from vss_ros.data.labelled import LabelledImages
 
 LARGEST = 2 << 30
@@ -47,7 +47,7 @@ class HeldImages:
         crop: tuple[int, int],
         rng: np.random.Generator,
         void: int,
-        variety: Variety = USUAL,
+        view_range: ViewRange = USUAL,
     ) -> tuple[Tensor, Tensor]:
         """Return what `augment.random_view` would make of still ``place``, but for rounding and noise.
 
@@ -56,14 +56,14 @@ class HeldImages:
             crop: Height and width of the view.
             rng: Source of randomness.
             void: Id given to pixels outside the image.
-            variety: How far the view may stray from the still.
+            view_range: How far the view may stray from the still.
 
         Returns:
             Image ``(*crop, 3)`` and labels ``crop``, both uint8 on the device.
 
         """
         image, labels = self._images[place], self._labels[place]
-        framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, variety)
+        framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, view_range)
         view, seen = framed(image, labels, framing, crop, void)
         return lit(view, framing.light, rng), seen
 

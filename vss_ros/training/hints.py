@@ -47,24 +47,18 @@ class Hints(nn.Module):
     which are standardised over the batch, so that all of them and all stages weigh the same.
 
     Args:
-        pupil: The network that is trained.
-        teacher: A trained network, frozen, in evaluation mode.
+        pupil: The network that is trained; it stays hooked.
+        teacher: A trained network, frozen, in evaluation mode; likewise.
 
     Raises:
-        VssError: The two have no encoder stage of one stride in common.
+        VssError: The two have no encoder stage of one stride in common, or name one that returns no tensor.
 
     """
 
     def __init__(self, pupil: Backbone, teacher: Backbone) -> None:
         """Hook into both networks and build a convolution for each stage."""
         super().__init__()
-        self.strides = sorted({*pupil.encoder_stages} & {*teacher.encoder_stages})
-        if not self.strides:
-            msg = (
-                f'hints: {type(pupil).__name__} and its teacher {type(teacher).__name__} have no encoder '
-                'stage of the same stride; leave hints out of the recipe'
-            )
-            raise VssError(msg)
+        self.strides = common_strides(type(pupil), type(teacher))
         self._pupil, self._teacher = FeatureTap(pupil, self.strides), FeatureTap(teacher, self.strides)
         mine, theirs = _channels(pupil, self._pupil), _channels(teacher, self._teacher)
         self.project = nn.ModuleList(nn.Conv2d(mine[s], theirs[s], 1) for s in self.strides)
@@ -81,6 +75,23 @@ class Hints(nn.Module):
         return mse_loss(resize_like(answer, target), (target - mean) / (spread + STEADY))
 
 
+def common_strides(pupil: type[Backbone], teacher: type[Backbone]) -> list[int]:
+    """Return the strides at which both name an encoder stage.
+
+    Raises:
+        VssError: There are none.
+
+    """
+    strides = sorted({*pupil.encoder_stages} & {*teacher.encoder_stages})
+    if not strides:
+        msg = (
+            f'hints: {pupil.__name__} and its teacher {teacher.__name__} have no encoder stage of the same '
+            'stride; leave hints out of the recipe'
+        )
+        raise VssError(msg)
+    return strides
+
+
 def _keeper(features: dict[int, Tensor], stride: int) -> Callable[[nn.Module, object, Tensor], None]:
     """Return a hook that keeps a stage's output."""
 
@@ -92,9 +103,18 @@ def _keeper(features: dict[int, Tensor], stride: int) -> Callable[[nn.Module, ob
 
 @torch.no_grad()
 def _channels(network: Backbone, tap: FeatureTap) -> dict[int, int]:
-    """Return channels by stride, leaving the network as it was."""
+    """Return channels by stride; the network is in the mode it was in."""
     training = network.training
     probe = next(network.parameters()).new_zeros(1, 3, PROBE, PROBE)
     network.eval()(probe)
     network.train(training)
+    for stride, name in network.encoder_stages.items():
+        if stride in tap.features and not isinstance(tap.features[stride], Tensor):
+            tap.features.pop(stride)
+        if stride not in tap.features:
+            msg = (
+                f'{type(network).__name__}: expected its encoder stage {name} (stride {stride}) to be called '
+                'and return a tensor; name another in encoder_stages'
+            )
+            raise VssError(msg)
     return {stride: features.shape[1] for stride, features in tap.features.items()}

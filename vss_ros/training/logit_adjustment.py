@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,15 +15,16 @@ if TYPE_CHECKING:
     from vss_ros.engine.backbones import Backbone
 
 
-def without_class_weights(network: Backbone, weights: Tensor, share: float = 1.0) -> Backbone:
-    """Return a copy whose logits are lower by ``share * log(weights)`` (Menon et al. 2021, Eq. 9).
+def take_back(network: Backbone, weights: Tensor, share: float = 1.0) -> None:
+    """Lower a network's logits by ``share * log(weights)``, after Menon et al. 2021 (section 4.1).
 
     Cross entropy weighted by class w_c learns posteriors in proportion to ``w_c p(c | x)``: rare classes are
     not overlooked, and then too often answered. Taking log w_c from the classifier's bias gives p(c | x)
-    again. It costs nothing at run time and has nothing to be tuned.
+    again. That paper shifts the logits the other way, for errors that are balanced over classes; mIoU
+    counts what is wrongly answered as much as what is missed. It costs nothing at run time.
 
     Args:
-        network: Trained; ``classify`` is or ends in the convolution that makes its logits.
+        network: Trained; changed in place. ``classify`` is or ends in the convolution that makes its logits.
         weights: ``(C,)``, of the classes, above 0.
         share: 0 for the network as it is, 1 for the weights wholly undone.
 
@@ -32,9 +32,8 @@ def without_class_weights(network: Backbone, weights: Tensor, share: float = 1.0
         VssError: The network has no such convolution with a bias.
 
     """
-    network = deepcopy(network)
     if not share:
-        return network
+        return
     *_, last = getattr(network, 'classify', nn.Identity()).modules()
     if not isinstance(last, nn.Conv2d) or last.bias is None or len(last.bias) % len(weights):
         msg = (
@@ -46,4 +45,3 @@ def without_class_weights(network: Backbone, weights: Tensor, share: float = 1.0
     offset = share * weights.log().repeat_interleave(len(last.bias) // len(weights))
     with torch.no_grad():
         last.bias -= offset.to(last.bias)
-    return network

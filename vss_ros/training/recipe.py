@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 LISTS = ('crop', 'scales', 'distances', 'propagations', 'motions')
 
+TOLD = ('teacher', 'hints', 'logit_adjustment', 'scales', 'light', 'mixed', 'interior')
+"""Keys that a card repeats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -75,6 +78,12 @@ class Recipe:
     """One data set to score on, with its ``split`` (``{camvid: val}``) or options; what is not said here but
     in ``data`` under the same name holds as well."""
     evaluate_every: int = 4
+
+    def chosen(self) -> dict[str, Any]:
+        """Return what a card shall say of how its weights came to be: such settings as are not the usual."""
+        usual = {f.name: f.default for f in fields(self)}
+        values = {name: getattr(self, name) for name in TOLD if getattr(self, name) != usual[name]}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def reads(self, name: str) -> DataOptions:
         """Return how a data set of ``data`` is read."""

@@ -79,6 +79,15 @@ def faults_of(raw: dict[str, Any], known: Iterable[Field[Any]]) -> list[str]:
     wrong = {key: fault for key in types if key in raw and (fault := _type_fault(key, raw[key], types[key]))}
     faults += wrong.values()
     sound = {key: value for key, value in raw.items() if key in types and key not in wrong}
+    stage = raw.get('stage')
+    usual = {f.name: f.default for f in known}
+    faults += [
+        f'{key} has no meaning in stage {stage}'
+        for key, stages in ONLY_IN.items()
+        if stage in STAGES
+        and stage not in stages
+        and (sound.get(key) or sound.get(key, usual[key]) == 0 != usual[key])
+    ]
     for check in (_geometry, _stage, _members, _data, _evaluation):
         faults += check(sound)
     return faults
@@ -130,13 +139,13 @@ def _stage(raw: dict[str, Any]) -> list[str]:
     stage = raw.get('stage', '')
     if stage not in STAGES:
         return [f'stage is {stage!r}, expected one of: {", ".join(STAGES)}'] if 'stage' in raw else []
-    faults = [
-        f'{key} has no meaning in stage {stage}'
-        for key, stages in ONLY_IN.items()
-        if raw.get(key) and stage not in stages
-    ]
+    faults = []
     if stage == 'backbone' and not raw.get('backbone'):
         faults.append("missing key 'backbone': the network to train")
+    if stage == 'backbone' and raw.get('backbone') == 'external':
+        faults.append(
+            'backbone is external, which is trained where it comes from; see: vss models add --help'
+        )
     if raw.get('hints') and not raw.get('teacher'):
         faults.append("hints need a teacher: missing key 'teacher'")
     if stage == 'pairs' and not (raw.get('propagations') or raw.get('scheduler')):
@@ -144,6 +153,8 @@ def _stage(raw: dict[str, Any]) -> list[str]:
     if stage == 'motion' and not raw.get('motions'):
         faults.append("missing key 'motions': nothing to train")
     least = raw.get('batch', 8)
+    if raw.get('mixed') and least < 2:
+        faults.append(f'batch is {least}, expected at least 2 views for mixed to paste from one onto another')
     if raw.get('images_per_epoch', 0) < least and (stage != 'backbone' or raw.get('images_per_epoch')):
         faults.append(
             f'images_per_epoch is {raw.get("images_per_epoch", 0)}, expected at least a batch of {least}'

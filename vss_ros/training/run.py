@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from vss_ros.data.classes import load_classes
 from vss_ros.engine.build import build_motion, new_backbone, part_card_name
 from vss_ros.engine.device import choose_device, device_of
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
@@ -36,6 +37,7 @@ from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.sources import triple_sources
+from vss_ros.training.teacher import Teacher, teacher_card
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +62,7 @@ class Job:
     resume: bool
     compiled: bool
     device: torch.device
+    teacher: ModelCard | None
     provenance: dict[str, Any]
 
 
@@ -90,6 +93,7 @@ def run_recipe(
     """
     where = choose_device(device)
     recipe = read_recipe(path)
+    teacher = teacher_card(recipe, load_classes(recipe.classes))  # before data that may take minutes to open
     sets = open_data(recipe, folders)
     folder = runs / path.stem
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,13 +106,14 @@ def run_recipe(
         'seed': recipe.seed,
         'epochs': recipe.epochs,
         'crop': list(recipe.crop),
+        **recipe.chosen(),
         'data': recipe.data,
         'images': {name: len(images) for name, images in sets.trained.items()},
         'commit': _commit(),
         'hardware': _hardware(where),
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
-    job = Job(recipe, sets, folders, folder, output, resume, compiled, where, provenance)
+    job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
     scored = next(iter(recipe.evaluate), '')
@@ -125,7 +130,10 @@ def _score_command(card: ModelCard, data: str) -> dict[str, str]:
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     recipe = job.recipe
-    teacher = _trained_backbone(read_card(recipe.teacher), job.device) if recipe.teacher else None
+    teacher = None
+    if job.teacher is not None:
+        taken_back = float(job.teacher.recipe.get('logit_adjustment', 0.0))
+        teacher = Teacher.frozen(_trained_backbone(job.teacher, job.device), taken_back, job.device)
     computing = Computing.on(job.device)
     if computing.amp:
         job.provenance['precision'] = 'bfloat16 autocast'

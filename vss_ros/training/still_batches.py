@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from vss_ros.data.augment import Variety
+    from vss_ros.data.augment import ViewRange
     from vss_ros.data.labelled import LabelledImages, Pixels
     from vss_ros.training.computing import Computing
     from vss_ros.training.recipe import Recipe
@@ -72,7 +72,7 @@ class StillViews:
         crop: Height and width of the views.
         void: Id of pixels outside the image.
         computing: The device, and whether what fits is held there; other views are made on the CPU.
-        variety: How far views stray from their stills.
+        view_range: How far views stray from their stills.
         mixed: Share of the views onto which parts of another are pasted.
 
     """
@@ -83,11 +83,11 @@ class StillViews:
         crop: tuple[int, int],
         void: int,
         computing: Computing,
-        variety: Variety = USUAL,
+        view_range: ViewRange = USUAL,
         mixed: float = 0.0,
     ) -> None:
         """Bring to the device what is held there."""
-        self._variety, self._mixed = variety, mixed
+        self._view_range, self._mixed = view_range, mixed
         self._data, self._crop, self._void, self._device = data, crop, void, computing.device
         held = {name: images for name, images in data.items() if computing.held and can_be_held(images)}
         self._held = {name: HeldImages(images, self._device) for name, images in held.items()}
@@ -96,9 +96,11 @@ class StillViews:
         """Return normalised images ``(N, 3, *crop)`` float32 and ids ``(N, *crop)`` int64 on the device."""
         stills = self._read([choice for choice in chosen if choice.data not in self._held])
         views = [
-            self._held[choice.data].random_view(choice.position, self._crop, rng, self._void, self._variety)
+            self._held[choice.data].random_view(
+                choice.position, self._crop, rng, self._void, self._view_range
+            )
             if choice.data in self._held
-            else self._moved(random_view(*next(stills), self._crop, rng, self._void, self._variety))
+            else self._moved(random_view(*next(stills), self._crop, rng, self._void, self._view_range))
             for choice in chosen
         ]
         images, labels = (torch.stack(parts) for parts in zip(*views, strict=True))
