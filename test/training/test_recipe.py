@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,10 +13,7 @@ from vss_ros.data.layouts import DataOptions
 from vss_ros.engine.model_card import shipped_cards
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
-from vss_ros.training.recipe import read_recipe
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from vss_ros.training.recipe import Recipe, read_recipe
 
 SOUND: dict[str, dict[str, Any]] = {
     'backbone': {
@@ -203,3 +202,8 @@ def test_shipped_cards_name_the_commands_of_training_and_score() -> None:
     for card in scored:
         assert card.recipe['command'].startswith('vss train config/experiments/'), card.name
         assert card.recipe['score_command'].startswith(f'vss models verify {card.name} --data '), card.name
+
+
+def test_every_key_is_described() -> None:
+    page = (Path(__file__).parents[2] / 'docs/recipes.md').read_text()
+    assert [field.name for field in fields(Recipe) if f'`{field.name}`' not in page] == []

@@ -16,6 +16,7 @@ EPILOG = """examples:
   vss train config/experiments/efficientnet_lite0_fpn.yaml --data camvid=data/camvid --data street=data/street
   vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
   vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
+all keys of a recipe: docs/recipes.md
 """
 
 
