@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,37 +73,27 @@ def train_backbone(
     pupil = _Pupil(model, Hints(model, teacher.network) if teacher is not None and recipe.hints else None)
     pupil.to(device)
     weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
-    take_back(shipped, weights, recipe.logit_adjustment)  # tells an hour before if it cannot
+    answer = _Answer(shipped, weights, recipe.logit_adjustment)
     network = torch.compile(model) if compiled else model
     objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
-    views = StillViews(
-        data, recipe.crop, len(table), computing, ViewRange(recipe.scales, recipe.light), recipe.mixed
-    )
+    view_range = ViewRange(recipe.scales, recipe.light)
+    views = StillViews(data, recipe.crop, len(table), computing, view_range, recipe.mixed)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
+        """Compute the gradients of one batch; return its losses."""
         losses = objective.losses(*views.batch(chosen, rng))
         losses['loss'].backward()
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
         return {name: loss.item() for name, loss in losses.items()}
 
-    def adjusted(average: _Pupil) -> Backbone:
-        # A network of its own, which the pupil's hooks are not in.
-        shipped.load_state_dict(average.network.state_dict())
-        take_back(shipped, weights, recipe.logit_adjustment)
-        return shipped.eval()
-
-    def watch(average: _Pupil) -> dict[str, Any]:
-        assert watched is not None
-        return {'miou': per_frame_confusion(adjusted(average), watched).miou}
-
     def batches(epoch: int, rng: np.random.Generator) -> list[list[Choice]]:
+        """Choose what an epoch shows."""
         return list(choices(recipe, data, epoch, rng))
 
-    watching = watch if watched is not None else None
-    average = run_epochs(
-        recipe, pupil, _groups(pupil, recipe), batches, step, watching, folder, resume=resume
+    watch = None if watched is None else partial(answer.figures, watched)
+    return answer.of(
+        run_epochs(recipe, pupil, _groups(pupil, recipe), batches, step, watch, folder, resume=resume)
     )
-    return adjusted(average)
 
 
 class _Pupil(nn.Module):
@@ -112,6 +103,24 @@ class _Pupil(nn.Module):
         super().__init__()
         self.network = network
         self.hints = hints
+
+
+class _Answer:
+    """What is shipped of an average: a network of its own, which no hooks are in, as it is to answer."""
+
+    def __init__(self, network: Backbone, weights: Tensor, share: float) -> None:
+        take_back(network, weights, share)  # tells an hour before it is needed if it cannot
+        self._network, self._weights, self._share = network.eval(), weights, share
+
+    def of(self, average: _Pupil) -> Backbone:
+        """Return the network with an average's weights, the class weights taken back."""
+        self._network.load_state_dict(average.network.state_dict())
+        take_back(self._network, self._weights, self._share)
+        return self._network
+
+    def figures(self, watched: LabelledImages, average: _Pupil) -> dict[str, Any]:
+        """Return what the curve file says of an average."""
+        return {'miou': per_frame_confusion(self.of(average), watched).miou}
 
 
 @dataclass(frozen=True, slots=True)

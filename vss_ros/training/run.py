@@ -101,18 +101,8 @@ def run_recipe(
     options = ' '.join(f'--data {name}=DIR' for name in folders)
     options += ' --compile' if compiled else ''
     options += f' --device {device}' if device != 'auto' else ''
-    provenance = {
-        'command': f'vss train config/experiments/{path.name} {options}',
-        'seed': recipe.seed,
-        'epochs': recipe.epochs,
-        'crop': list(recipe.crop),
-        **recipe.chosen(),
-        'data': recipe.data,
-        'images': {name: len(images) for name, images in sets.trained.items()},
-        'commit': _commit(),
-        'hardware': _hardware(where),
-        'versions': {name: version(name) for name in ('torch', 'numpy')},
-    }
+    command = f'vss train config/experiments/{path.name} {options}'
+    provenance = _provenance(recipe, sets, where, command)
     job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
@@ -121,6 +111,22 @@ def run_recipe(
         save_card(replace(card, recipe=provenance | _score_command(card, scored)), module, output)
         for card, module in cards
     ]
+
+
+def _provenance(recipe: Recipe, sets: DataSets, device: torch.device, command: str) -> dict[str, Any]:
+    """Return what a card says of how its weights came to be, as far as it is known before training."""
+    return {
+        'command': command,
+        'seed': recipe.seed,
+        'epochs': recipe.epochs,
+        'crop': list(recipe.crop),
+        **recipe.chosen(),
+        'data': recipe.data,
+        'images': {name: len(images) for name, images in sets.trained.items()},
+        'commit': _commit(),
+        'hardware': _hardware(device),
+        'versions': {name: version(name) for name in ('torch', 'numpy')},
+    }
 
 
 def _score_command(card: ModelCard, data: str) -> dict[str, str]:
