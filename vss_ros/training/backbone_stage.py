@@ -70,8 +70,8 @@ def train_backbone(
     device = computing.device
     shipped = _untrained(recipe, len(table), device)
     model = _new_network(recipe, len(table), device)
-    pupil = _Pupil(model, Hints(model, teacher.network) if teacher is not None and recipe.hints else None)
-    pupil.to(device)
+    hints = Hints(model, teacher.network) if teacher is not None and recipe.hints else None
+    pupil = _Pupil(model, hints).to(device)
     weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
     answer = _Answer(shipped, weights, recipe.logit_adjustment)
     network = torch.compile(model) if compiled else model
@@ -86,14 +86,10 @@ def train_backbone(
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
         return {name: loss.item() for name, loss in losses.items()}
 
-    def batches(epoch: int, rng: np.random.Generator) -> list[list[Choice]]:
-        """Choose what an epoch shows."""
-        return list(choices(recipe, data, epoch, rng))
-
+    batches = partial(_batches, recipe, data)
     watch = None if watched is None else partial(answer.figures, watched)
-    return answer.of(
-        run_epochs(recipe, pupil, _groups(pupil, recipe), batches, step, watch, folder, resume=resume)
-    )
+    average = run_epochs(recipe, pupil, _groups(pupil, recipe), batches, step, watch, folder, resume=resume)
+    return answer.of(average)
 
 
 class _Pupil(nn.Module):
@@ -172,6 +168,13 @@ def _new_network(recipe: Recipe, classes: int, device: torch.device) -> Backbone
 def _untrained(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
     model = BACKBONES.get(recipe.backbone)(classes)
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _batches(
+    recipe: Recipe, data: dict[str, LabelledImages], epoch: int, rng: np.random.Generator
+) -> list[list[Choice]]:
+    """Choose what an epoch shows."""
+    return list(choices(recipe, data, epoch, rng))
 
 
 def _groups(pupil: _Pupil, recipe: Recipe) -> list[dict[str, Any]]:
