@@ -93,3 +93,26 @@ def test_a_worker_that_cannot_start_is_no_input_s_fault(
     with pytest.raises(VssError, match='could not start'):
         list(run_jobs([Job(str(images), config())], None, workers=2))
     assert 'vss_ros.nowhere' in capfd.readouterr().err
+
+
+def test_a_worker_killed_while_it_starts_is_replaced(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'killed_at_first.py').write_text(
+        'import os, signal, sys\n'
+        'from multiprocessing.connection import Connection\n'
+        'from pathlib import Path\n'
+        'from vss_ros.evaluation.worker import work\n'
+        'try:\n'
+        "    Path(__file__).with_suffix('.killed').touch(exist_ok=False)\n"
+        'except FileExistsError:\n'
+        '    work(Connection(int(sys.argv[1])), None)\n'
+        'else:\n'
+        '    os.kill(os.getpid(), signal.SIGKILL)\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr('vss_ros.evaluation.pool.PROGRAM', 'killed_at_first')
+    jobs = [Job(str(images), config(interval=i)) for i in (1, 2)]
+    results = [found.result for _, found in run_jobs(jobs, None, workers=2)]
+    assert (tmp_path / 'killed_at_first.killed').is_file()
+    assert [result.failed for result in results] == [False, False]

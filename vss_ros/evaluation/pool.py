@@ -169,10 +169,11 @@ class _Pool:
         self._workers.remove(worker)
         worker.job = None
         worker.close()
-        if not worker.started:
-            raise VssError(
-                f'a worker process could not start (exit code {worker.process.returncode}), see above'
-            )
+        code = worker.process.returncode
+        # One that ends by itself would do so again; one that was killed while it started may have been
+        # unlucky, when memory was short.
+        if not worker.started and code >= 0:
+            raise VssError(f'a worker process could not start (exit code {code}), see above')
         if job is None:
             return None
         self._deaths[job] += 1
@@ -183,7 +184,6 @@ class _Pool:
             self._hire()
         if not given_up:
             return None
-        code = worker.process.returncode
         reason = (
             f'the worker died {ATTEMPTS} times at this input (exit code {code}); '
             'is memory short? Use fewer --workers'
