@@ -11,9 +11,10 @@ from vss_ros.errors import VssError
 if TYPE_CHECKING:
     import argparse
 
-DESCRIPTION = 'Train what a recipe describes; a stopped run continues with --resume.'
+DESCRIPTION = 'Train what recipes describe, one after the other; a stopped run continues with --resume.'
 EPILOG = """examples:
-  vss train config/experiments/efficientnet_lite0_fpn.yaml --data camvid=data/camvid --data street=data/street
+  vss train config/experiments/lernet.yaml --data camvid=data/camvid --data street=data/street
+  vss train config/experiments/efficientnet_lite0_fpn.{first.yaml,yaml} --data camvid=DIR --data street=DIR
   vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
   vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
 all keys of a recipe: docs/recipes.md
@@ -22,7 +23,13 @@ all keys of a recipe: docs/recipes.md
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('recipe', type=Path, help='a YAML file of config/experiments')
+    parser.add_argument(
+        'recipes',
+        type=Path,
+        nargs='+',
+        metavar='RECIPE',
+        help='a YAML file of config/experiments; of several, each may build on what those before it wrote',
+    )
     parser.add_argument(
         '--data',
         action='append',
@@ -57,20 +64,27 @@ def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     import torch
 
+    from vss_ros.training.recipe import read_recipe
     from vss_ros.training.run import run_recipe
 
     if args.threads:
         torch.set_num_threads(args.threads)
     folders = dict(named_data(text) for text in args.data)
-    cards = run_recipe(
-        args.recipe,
-        folders,
-        args.runs,
-        args.output,
-        resume=args.resume,
-        compiled=args.compile,
-        device=args.device,
-    )
+    for path in args.recipes:  # an hour before the last one's turn
+        read_recipe(path)
+    cards = [
+        card
+        for path in args.recipes
+        for card in run_recipe(
+            path,
+            folders,
+            args.runs,
+            args.output,
+            resume=args.resume,
+            compiled=args.compile,
+            device=args.device,
+        )
+    ]
     write_json(args.json, {card.name: card.scores for card in cards})
     return 0
 

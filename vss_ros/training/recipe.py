@@ -41,6 +41,8 @@ class Recipe:
     encoder_rate: float = 6e-4
     weight_decay: float = 0.02
     ema_decay: float = 0.998
+    start: str = ''
+    """Stage ``backbone``: card whose weights training begins with, empty for random or ImageNet weights."""
     teacher: str = ''
     """Backbone card whose soft labels are learned beside the true ones, empty for none."""
     hints: float = 0.0

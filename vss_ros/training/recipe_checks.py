@@ -45,6 +45,7 @@ LARGEST_SIDE = 4096
 STRIDE = 32
 """The largest stride of a backbone: other crops would be padded, and learned with the padding."""
 ONLY_IN = {
+    'start': ('backbone',),
     'teacher': ('backbone',),
     'hints': ('backbone',),
     'logit_adjustment': ('backbone',),

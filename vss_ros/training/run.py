@@ -37,6 +37,7 @@ from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.sources import triple_sources
+from vss_ros.training.start import start_card
 from vss_ros.training.teacher import Teacher, teacher_card
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Job:
     compiled: bool
     device: torch.device
     teacher: ModelCard | None
+    start: ModelCard | None
     provenance: dict[str, Any]
 
 
@@ -94,16 +96,20 @@ def run_recipe(
     where = choose_device(device)
     recipe = read_recipe(path)
     teacher = teacher_card(recipe, load_classes(recipe.classes))  # before data that may take minutes to open
+    start = start_card(recipe, output)
     sets = open_data(recipe, folders)
     folder = runs / path.stem
     folder.mkdir(parents=True, exist_ok=True)
     stages = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}
-    options = ' '.join(f'--data {name}=DIR' for name in folders)
+    named = (name for name in folders if name in recipe.data or name in recipe.evaluate)
+    options = ' '.join(f'--data {name}=DIR' for name in named)
     options += ' --compile' if compiled else ''
     options += f' --device {device}' if device != 'auto' else ''
     command = f'vss train config/experiments/{path.name} {options}'
     provenance = _provenance(recipe, sets, where, command)
-    job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, provenance)
+    if start is not None:
+        provenance['start'] = {'name': start.name, 'sha256': start.sha256, 'recipe': start.recipe}
+    job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
     scored = next(iter(recipe.evaluate), '')
@@ -151,6 +157,7 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         job.folder,
         resume=job.resume,
         teacher=teacher,
+        start=job.start,
         compiled=job.compiled,
         computing=computing,
     )

@@ -1,0 +1,68 @@
+"""The trained network that another training begins with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vss_ros.engine.build import new_backbone
+from vss_ros.engine.model_card import load_weights, read_card
+from vss_ros.errors import VssError
+from vss_ros.training.logit_adjustment import take_back
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from vss_ros.engine.backbones import Backbone
+    from vss_ros.engine.model_card import ModelCard
+    from vss_ros.training.recipe import Recipe
+
+
+def start_card(recipe: Recipe, output: Path) -> ModelCard | None:
+    """Return the card whose weights a recipe starts with, None without one.
+
+    Args:
+        recipe: Its ``start`` is a card in ``output``, else one in ``models/`` or a path.
+        output: Where the cards of former recipes were written.
+
+    Raises:
+        VssError: No such card, or one of another network.
+
+    """
+    if not recipe.start:
+        return None
+    written = output / f'{recipe.start}.yaml'
+    card = read_card(written if written.is_file() else recipe.start)
+    if (card.kind, card.builder) != ('backbone', recipe.backbone):
+        msg = (
+            f'start {card.name}: expected the card of a backbone {recipe.backbone}, got one of a {card.kind} '
+            f'{card.builder}; name another, or leave start out'
+        )
+        raise VssError(msg)
+    return card
+
+
+def start_with(network: Backbone, card: ModelCard, classes: tuple[str, ...], weights: Tensor) -> None:
+    """Copy a card's weights into a network.
+
+    What was taken back from its answers is given again, because class weights are what it goes on learning
+    with. A classifier of other classes stays as it is.
+
+    Args:
+        network: Of the card's kind, with random weights; changed in place.
+        card: Of a trained one.
+        classes: The network's, in the order of its logits.
+        weights: Of the classes in its loss, ``(C,)``.
+
+    """
+    trained = new_backbone(card)
+    load_weights(card, trained)
+    state = trained.state_dict()
+    if card.class_names == classes:
+        network.load_state_dict(state)
+        take_back(network, weights, -float(card.recipe.get('logit_adjustment', 0.0)))
+        return
+    mine = network.state_dict()
+    kept = {k: v for k, v in state.items() if not k.startswith('classify.') and v.shape == mine[k].shape}
+    network.load_state_dict(mine | kept)
