@@ -69,3 +69,12 @@ def triple_sources(
             variety = Variety.parse(options.get('motion', {}), f'data {name}')
             sources[name] = StillPairs(images, table, variety, with_flow=with_flow)
     return sources
+
+
+def typical_drive(sources: Mapping[str, Drawable]) -> Drawable:
+    """Return the first source of consecutive frames, the main one where none is.
+
+    Stills are set in motion more violently than a vehicle is, so that propagations learn from it.
+    """
+    videos = (source for source in sources.values() if isinstance(source, VideoPairs))
+    return next(videos, next(iter(sources.values())))
