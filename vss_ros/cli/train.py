@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     import torch
 
+    from vss_ros.training.data_sets import check_named
     from vss_ros.training.recipe import read_recipe
     from vss_ros.training.run import run_recipe
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     folders = dict(named_data(text) for text in args.data)
     for path in args.recipes:  # an hour before the last one's turn
-        read_recipe(path)
+        check_named(read_recipe(path), folders)
     cards = [
         card
         for path in args.recipes

@@ -88,8 +88,9 @@ class _Worker:
         self.job: Job | None = None
 
     def take(self, job: Job) -> None:
+        """Send a job; one that a dead worker takes is heard of by whoever waits for it."""
         self.job = job
-        with suppress(OSError):  # it is dead; whoever waits for it will see
+        with suppress(OSError):
             self.connection.send(job)
 
     def close(self) -> None:
@@ -116,6 +117,7 @@ class _Pool:
         self._workers: list[_Worker] = []
 
     def run(self, workers: int) -> Iterator[tuple[Job, Evaluated]]:
+        """Start workers and yield each job with its result as it is done."""
         for _ in range(workers):
             self._hire()
         while self._workers:
@@ -126,6 +128,7 @@ class _Pool:
                     yield done
 
     def close(self) -> None:
+        """End all workers."""
         for worker in self._workers:
             worker.close()
         self._workers.clear()

@@ -72,12 +72,11 @@ def train_backbone(
 
     """
     device = computing.device
-    shipped = _untrained(recipe, len(table), device)
     weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
+    answer = _Answer(_untrained(recipe, len(table), device), weights, recipe.logit_adjustment)
     model = _new_network(recipe, table, device, start, weights)
     hints = Hints(model, teacher.network) if teacher is not None and recipe.hints else None
     pupil = _Pupil(model, hints).to(device)
-    answer = _Answer(shipped, weights, recipe.logit_adjustment)
     network = torch.compile(model) if compiled else model
     objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
     view_range = ViewRange(recipe.scales, recipe.light)

@@ -35,6 +35,20 @@ class DataSets:
     """Height and width of the main data set's first image, pixels."""
 
 
+def check_named(recipe: Recipe, folders: Mapping[str, Path]) -> None:
+    """Check that all of a recipe's data sets lie somewhere.
+
+    Raises:
+        VssError: Some do not; names them.
+
+    """
+    absent = sorted({name for name in (*recipe.data, *recipe.evaluate) if name not in folders})
+    if absent:
+        raise VssError(
+            f'expected --data NAME=DIR for {", ".join(absent)}, got {", ".join(folders) or "none"}'
+        )
+
+
 def open_data(recipe: Recipe, folders: Mapping[str, Path]) -> DataSets:
     """Open a recipe's data sets.
 
@@ -45,11 +59,7 @@ def open_data(recipe: Recipe, folders: Mapping[str, Path]) -> DataSets:
     Raises:
         VssError: A data set lies nowhere, or is not what the recipe says.
     """
-    absent = sorted({name for name in (*recipe.data, *recipe.evaluate) if name not in folders})
-    if absent:
-        raise VssError(
-            f'expected --data NAME=DIR for {", ".join(absent)}, got {", ".join(folders) or "none"}'
-        )
+    check_named(recipe, folders)
     table = load_classes(recipe.classes)
     moving = recipe.stage != 'backbone'
     trained = {

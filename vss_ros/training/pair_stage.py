@@ -94,7 +94,7 @@ def train_pairs(
 
 @torch.inference_mode()
 def recommended_threshold(
-    backbone: Backbone, scheduler: PredictedDeviation, stills: Drawable, recipe: Recipe
+    backbone: Backbone, scheduler: PredictedDeviation, drive: Drawable, recipe: Recipe
 ) -> float:
     """Return the deviation that a typical drive of the training data reaches at the wanted interval.
 
@@ -103,8 +103,8 @@ def recommended_threshold(
     """
     rng = np.random.default_rng(recipe.seed)
     predicted = []
-    for index in rng.permutation(len(stills))[:THRESHOLD_PAIRS]:
-        triple = stills.draw(int(index), (TYPICAL_INTERVAL, TYPICAL_INTERVAL), recipe.crop, rng)
+    for index in rng.permutation(len(drive))[:THRESHOLD_PAIRS]:
+        triple = drive.draw(int(index), (TYPICAL_INTERVAL, TYPICAL_INTERVAL), recipe.crop, rng)
         key, current = (look(backbone, image[None]) for image in (triple.key, triple.current))
         predicted.append(scheduler(key.low, current.low).item())
     return float(np.median(predicted))

@@ -246,6 +246,7 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     watched = job.sets.watched
 
     def scores(average: Estimators, distances: tuple[int, ...], stride: int) -> dict[str, Scores]:
+        """Return the PDA curves of plain warping along each estimator's motion."""
         if watched is None:
             return {}
         return {
