@@ -47,7 +47,7 @@ REFUSED = {
     'only schedulers that look at none fit': {
         ('external', propagation, scheduler)
         for propagation in ('distortion_aware', 'flow_warp', 'guided_filter', 'reuse')
-        for scheduler in ('feature_threshold', 'predicted_deviation')
+        for scheduler in ('accumulated_deviation', 'feature_threshold', 'predicted_deviation')
     },
 }
 """All that cannot work, by reason; whatever is not listed here has to run."""

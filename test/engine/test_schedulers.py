@@ -13,10 +13,12 @@ from engine_parts import backbone, propagation, segmenter
 from video_parts import panned, write_video
 
 from vss_ros.data.sources import open_source
+from vss_ros.engine.build import SegmenterConfig, build_segmenter
 from vss_ros.engine.frames import CodecFrame, Reason
 from vss_ros.engine.motion import MotionField
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.schedulers import SCHEDULERS
+from vss_ros.engine.schedulers.accumulated_deviation import AccumulatedDeviation
 from vss_ros.engine.schedulers.codec_keyframe import CodecKeyFrame
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
@@ -59,6 +61,33 @@ def test_threshold_zero_and_nan_mean_the_schedulers_own() -> None:
     for value in (0.0, nan):
         scheduler.adjust(threshold=value)
         assert scheduler.threshold == scheduler.default_threshold
+
+
+def test_an_accumulated_threshold_falls_with_the_distance() -> None:
+    torch.manual_seed(0)
+    accumulated, predicted = AccumulatedDeviation(16).eval(), PredictedDeviation(16).eval()
+    accumulated.load_state_dict(predicted.state_dict())
+    views = [_view(torch.randn(1, 16, 6, 8)) for _ in range(2)]
+    key, current = (predicted.prepare(view) for view in views)
+    share = predicted.score(key, current, views[1])
+    for scheduler in (accumulated, predicted):
+        scheduler.adjust(threshold=1.01 * share)
+    verdicts = {distance: accumulated.decide(distance, key, current, views[1]) for distance in (1, 5, 10)}
+    assert {verdict.score for verdict in verdicts.values()} == {share}
+    assert [verdict.is_key_frame for verdict in verdicts.values()] == [False, False, True]
+    assert [v.threshold / share for v in verdicts.values()] == pytest.approx([5.05, 1.01, 0.505])
+    assert verdicts[5] == predicted.decide(5, key, current, views[1])  # the usual distance
+    assert not predicted.decide(10, key, current, views[1]).is_key_frame
+
+
+def test_accumulated_deviation_has_the_predictors_weights() -> None:
+    schedulers = [
+        build_segmenter(SegmenterConfig(scheduler=name, device='cpu')).segmenter.parts.scheduler
+        for name in ('accumulated_deviation', 'predicted_deviation')
+    ]
+    mine, theirs = (scheduler.state_dict() for scheduler in schedulers)
+    assert all(torch.equal(mine[name], value) for name, value in theirs.items())
+    assert schedulers[0].threshold == schedulers[1].threshold != PredictedDeviation.default_threshold
 
 
 def test_equal_features_give_the_lowest_prediction() -> None:

@@ -12,6 +12,7 @@ from engine_parts import SIZE, backbone, propagation
 from vss_ros.data.labelled import LabelledImages, LabelledVideo
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.errors import VssError
+from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
 
 if TYPE_CHECKING:
@@ -46,6 +47,21 @@ def test_a_snippet_counts_as_the_frame_of_a_drive_where_it_ends() -> None:
     expected = propagation_distance_accuracy(net, moves, last, DISTANCES)
     assert propagation_distance_accuracy(net, moves, snippets([whole], 12), DISTANCES) == expected
     assert all(0 < value < 1 for value in expected.values())
+
+
+def test_frames_of_a_size_that_the_network_does_not_take_are_scaled() -> None:
+    net = backbone()
+    assert all(side % net.size_multiple for side in (45, 61))
+    whole = drive(1, 12)
+    images = [np.ascontiguousarray(image[:45, :61]) for image in whole.images]
+    labels = [np.ascontiguousarray(mask[:45, :61]) for mask in whole.labels]
+    odd = LabelledImages(images, labels, whole.names)
+    curve = propagation_distance_accuracy(net, propagation(net), odd, DISTANCES)
+    assert curve.keys() == set(DISTANCES)
+    assert (
+        curve[0] == per_frame_confusion(net, LabelledImages(images[10:], labels[10:], whole.names[10:])).miou
+    )
+    assert 0 < curve[0] < 1
 
 
 def test_no_hop_leads_from_clip_to_clip() -> None:

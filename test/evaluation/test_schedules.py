@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from engine_parts import backbone
+from engine_parts import backbone, propagation
 
-from vss_ros.engine.view import look
-from vss_ros.evaluation.schedules import TrueDeviation, adaptive_schedule, fixed_schedule, thresholds_for
+from vss_ros.data.labelled import LabelledImages
+from vss_ros.engine.schedulers import Scheduler
+from vss_ros.engine.view import View, look
+from vss_ros.evaluation.confusion import ConfusionMatrix
+from vss_ros.evaluation.pair_table import PairTable
+from vss_ros.evaluation.schedules import (
+    TrueDeviation,
+    adaptive_schedule,
+    compare,
+    fixed_schedule,
+    thresholds_for,
+)
 
 
 def scores(frames: int = 40, furthest: int = 12) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -37,7 +47,7 @@ def test_all_thresholds_that_meet_the_rate_are_found(interval: int) -> None:
     def made(threshold: float) -> int:
         return sum(len(adaptive_schedule(table, first, threshold)) for first in starts)
 
-    chosen = thresholds_for(table, starts, wanted)
+    chosen = thresholds_for([table], starts, wanted)
     assert all(abs(made(threshold) - wanted) <= 0.05 * wanted for threshold in chosen)
     meeting = [t for t in np.linspace(0, 12, 500) if abs(made(t) - wanted) <= 0.05 * wanted]
     assert meeting
@@ -48,7 +58,50 @@ def test_all_thresholds_that_meet_the_rate_are_found(interval: int) -> None:
 def test_where_no_threshold_meets_the_rate_the_closest_does() -> None:
     table = scores()
     fewest = len(fixed_schedule(len(table), 0, table.shape[1] - 1))
-    assert {len(adaptive_schedule(table, 0, t)) for t in thresholds_for(table, [0], 1)} == {fewest}
+    assert {len(adaptive_schedule(table, 0, t)) for t in thresholds_for([table], [0], 1)} == {fewest}
+
+
+class Told(Scheduler):
+    """Scores as told by key frame and distance."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__(1)
+        self.rate = rate
+
+    def prepare(self, view: View) -> torch.Tensor:
+        return torch.tensor(view.pixels.mean())
+
+    def score(self, key: torch.Tensor | None, current: torch.Tensor | None, view: View) -> float:
+        assert key is not None
+        assert current is not None
+        return self.rate * abs(float(current - key))
+
+
+def test_schedulers_are_compared_at_one_rate_over_all_drives() -> None:
+    net, rng = backbone(), np.random.default_rng(0)
+    labels = [rng.integers(0, 11, (64, 96), np.uint8) for _ in range(24)]
+
+    def table(step: int) -> PairTable:
+        """Return a drive that brightens by ``step`` a frame."""
+        images = [np.full((64, 96, 3), 20 + step * i, np.uint8) for i in range(24)]
+        video = LabelledImages(images, labels, [str(i) for i in range(24)])
+        return PairTable(net, propagation(net, 'reuse'), {'told': Told(0.01)}, video, 12)
+
+    slow, fast = table(1), table(8)
+    rows = list(compare([slow, fast], [4], starts=3))
+    assert [row['scheduler'] for row in rows] == ['fixed_interval', 'told']
+    fixed, told = (float(row['key_frame_rate']) for row in rows)
+    assert told == pytest.approx(fixed, rel=0.15)  # the nearest there is
+    (threshold, *_) = thresholds_for([slow.scores['told'], fast.scores['told']], range(3), 36)
+    keys = [len(adaptive_schedule(drive.scores['told'], 0, threshold)) for drive in (slow, fast)]
+    assert keys[0] < 6 < keys[1]  # the budget goes where things change
+    alone = [next(compare([drive], [4], starts=1))['miou'] for drive in (slow, fast)]
+    both = next(compare([slow, fast], [4], starts=1))['miou']
+    matrix = ConfusionMatrix(11, 11)
+    for drive in (slow, fast):
+        matrix.counts[...] += drive.confusion(fixed_schedule(24, 0, 4)).counts
+    assert both == matrix.miou
+    assert len({*alone, both}) == 3
 
 
 def test_the_true_deviation_is_the_share_of_labels_that_changed() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OPTIONS: tuple[tuple[str, type, Any, str, str], ...] = (
     ('--model', str, 'efficientnet_lite0_fpn', 'CARD', 'model card: name or path (default: %(default)s)'),
     ('--propagation', str, 'refined_warping', 'P', "propagation, or 'none' (default: %(default)s)"),
-    ('--scheduler', str, 'predicted_deviation', 'S', 'scheduler (default: %(default)s)'),
+    ('--scheduler', str, 'accumulated_deviation', 'S', 'scheduler (default: %(default)s)'),
     ('--interval', int, 0, 'N', "most frames between key frames (default: the scheduler's)"),
     ('--min-interval', int, 1, 'N', 'fewest frames between key frames (default: 1)'),
     ('--threshold', float, nan, 'X', "score that makes a key frame (default: the model's)"),

@@ -41,7 +41,7 @@ class SegmenterConfig:
     model: str = 'efficientnet_lite0_fpn'
     """Backbone card: name or path."""
     propagation: str = 'refined_warping'
-    scheduler: str = 'predicted_deviation'
+    scheduler: str = 'accumulated_deviation'
     threshold: float = nan
     """NaN: what the scheduler's card or class recommends."""
     min_interval: int = 1
@@ -218,7 +218,8 @@ def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = Non
             the name is then ``MODEL.MEMBER@LAYER``.
 
     """
-    name = f'{_stem(card)}.{member}'
+    trained = (member in SCHEDULERS and SCHEDULERS.get(member).weights_of) or member
+    name = f'{_stem(card)}.{trained}'
     if backbone is None or backbone.interior == type(backbone).interior:
         return name
     return f'{name}{LAYER_MARK}{backbone.interior}'

@@ -56,6 +56,21 @@ def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) 
     return height, width
 
 
+def fitted(image: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
+    """Return an RGB image ``(H, W, 3)`` at the nearest size that a network takes, itself where it is that."""
+    camera = (image.shape[0], image.shape[1])
+    size = network_size(camera, camera, multiple)
+    return image if size == camera else scaled(image, size)
+
+
+def scaled(
+    image: NDArray[np.uint8], size: tuple[int, int], out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """Return an RGB image ``(H, W, 3)`` at another height and width, in ``out`` where it is given."""
+    mode = cv2.INTER_AREA if image.shape[0] > size[0] else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], dst=out, interpolation=mode)  # type: ignore[return-value]
+
+
 def checked_size(
     wanted: tuple[int, int] | None, multiple: int, only: tuple[int, int] | None
 ) -> tuple[int, int] | None:
@@ -124,9 +139,7 @@ class Preprocessor:
             self._resized = np.empty((height, width, 3), np.uint8)
             self._input = torch.empty((height, width, 3), device=self._input.device)
         if image.shape[:2] != (height, width):
-            mode = cv2.INTER_AREA if image.shape[0] > height else cv2.INTER_LINEAR
-            cv2.resize(image, (width, height), dst=self._resized, interpolation=mode)
-            image = self._resized
+            image = scaled(image, (height, width), self._resized)
         self.pixels = image
         self._input.copy_(torch.from_numpy(image)).sub_(self._mean).mul_(self._scale)
         return self._input.unsqueeze(0).movedim(-1, 1)

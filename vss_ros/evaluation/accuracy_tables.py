@@ -4,6 +4,8 @@ Examples:
   python -m vss_ros.evaluation.accuracy_tables camvid/                  all tables, as Markdown
   python -m vss_ros.evaluation.accuracy_tables camvid/ -o docs/accuracy.md --json accuracy.json
   python -m vss_ros.evaluation.accuracy_tables camvid/ --only per_frame schedulers
+  python -m vss_ros.data.street --seed 900 --drives 8 --frames 80 --varied -o varied
+  python -m vss_ros.evaluation.accuracy_tables camvid/ --drives varied --only varied_schedulers
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from tqdm import tqdm
 
 from vss_ros.cli.output import write_json, write_text
 from vss_ros.data.folders import load_labelled_folder
+from vss_ros.data.labelled import LabelledImages
 from vss_ros.engine.build import build_module, build_motion, part_card_name
-from vss_ros.engine.model_card import ModelCard, has_card, read_card, shipped_cards
+from vss_ros.engine.model_card import ModelCard, has_card, load_weights, read_card, shipped_cards
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
@@ -35,7 +38,6 @@ from vss_ros.evaluation.switches import SWITCHES, switched_off
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vss_ros.data.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
 
@@ -56,13 +58,15 @@ class Measure:
     Args:
         video: Consecutive labelled frames.
         stride: Take every ``stride``-th frame as the current one of a pair.
+        drives: Simulated ones of other speeds, each of consecutive labelled frames.
 
     """
 
-    def __init__(self, video: LabelledImages, stride: int = 1) -> None:
+    def __init__(self, video: LabelledImages, stride: int = 1, drives: Sequence[LabelledImages] = ()) -> None:
         """Remember them; backbones are loaded when they are asked for."""
         self.video = video
         self.stride = stride
+        self.drives = drives
         self._backbones: dict[str, Backbone] = {}
 
     def backbone(self, card: ModelCard) -> Backbone:
@@ -132,12 +136,22 @@ def corrections(measure: Measure) -> Iterator[Row]:
 
 def schedulers(measure: Measure) -> Iterator[Row]:
     """Yield every scheduler's mIoU at the key-frame rates of fixed intervals."""
+    yield from _compared(measure, [measure.video])
+
+
+def varied_schedulers(measure: Measure) -> Iterator[Row]:
+    """Yield the same over simulated drives of varied speed, haze and traffic, one threshold for all."""
+    if measure.drives:
+        yield from _compared(measure, measure.drives)
+
+
+def _compared(measure: Measure, drives: Sequence[LabelledImages]) -> Iterator[Row]:
     card = read_card(DEFAULT)
     moves = next(moves for moves, name in measure.propagations(card) if name == SCHEDULED)
     backbone = measure.backbone(card)
     members = _schedulers(backbone, card) | {'true deviation': TrueDeviation(backbone)}
-    table = PairTable(backbone, moves, members, measure.video, FURTHEST, _motion('dis'))
-    for row in compare(table, INTERVALS):
+    tables = [PairTable(backbone, moves, members, drive, FURTHEST, _motion('dis')) for drive in drives]
+    for row in compare(tables, INTERVALS):
         yield {
             'as often as every': row['interval'],
             'scheduler': row['scheduler'],
@@ -151,13 +165,18 @@ def deviation(measure: Measure) -> Iterator[Row]:
     card = read_card(DEFAULT)
     backbone = measure.backbone(card)
     for name, member in tqdm(_schedulers(backbone, card).items(), desc='deviation', leave=False):
+        if member.weights_of:  # says what that scheduler says
+            continue
         correlation = deviation_rank_correlation(
             backbone, member, measure.video, range(1, 11), stride=measure.stride, motion=_motion('dis')
         )
         yield {'scheduler': name, 'rank correlation': correlation}
 
 
-TABLES = {table.__name__: table for table in (per_frame, propagation, corrections, schedulers, deviation)}
+TABLES = {
+    table.__name__: table
+    for table in (per_frame, propagation, corrections, schedulers, varied_schedulers, deviation)
+}
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -171,7 +190,7 @@ def markdown(rows: Sequence[Row]) -> str:
 def page(tables: dict[str, list[Row]], command: str) -> str:
     """Return the Markdown page of all tables."""
     parts = ['# Accuracy of the shipped weights', f'Made by `{command}` ({_machine()}). Do not edit.']
-    for name, rows in tables.items():
+    for name, rows in ((name, rows) for name, rows in tables.items() if rows):
         heading = (TABLES[name].__doc__ or '').removeprefix('Yield ').split('.')[0]
         parts += [f'## {heading[0].upper()}{heading[1:]}', markdown(rows)]
     return '\n\n'.join(parts) + '\n'
@@ -186,19 +205,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--split', default='val', help='folder with consecutive frames (default: val)')
     parser.add_argument('--only', nargs='+', choices=TABLES, default=list(TABLES), metavar='TABLE')
     parser.add_argument('--stride', type=int, default=1, help='every n-th current frame only (default: 1)')
+    parser.add_argument(
+        '--drives',
+        type=Path,
+        metavar='DIR',
+        help='simulated drives, named DRIVE_FRAME.png, for varied_schedulers',
+    )
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='Markdown page (default: stdout)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures as JSON')
     args = parser.parse_args(argv)
     try:
-        measure = Measure(load_labelled_folder(args.data, args.split), args.stride)
+        measure = Measure(
+            load_labelled_folder(args.data, args.split),
+            args.stride,
+            _by_drive(load_labelled_folder(args.drives, 'images')) if args.drives else (),
+        )
         tables = {name: list(TABLES[name](measure)) for name in args.only}
     except VssError as error:
         sys.exit(f'accuracy_tables: {error}')
-    options = '' if args.stride == 1 else f' --stride {args.stride}'
+    options = ('' if args.stride == 1 else f' --stride {args.stride}') + (
+        ' --drives DIR' if args.drives else ''
+    )
     command = f'python -m vss_ros.evaluation.accuracy_tables DIR --split {args.split}{options}'
     write_text(args.output or Path('-'), page(tables, f'{command} -o docs/accuracy.md'))
     write_json(args.json, tables)
     return 0
+
+
+def _by_drive(frames: LabelledImages) -> list[LabelledImages]:
+    """Return a folder's drives, frames in the order they have there."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(frames.names):
+        places.setdefault(name.rpartition('_')[0], []).append(place)
+    return [
+        LabelledImages(
+            [frames.images[i] for i in taken],
+            [frames.labels[i] for i in taken],
+            [frames.names[i] for i in taken],
+        )
+        for taken in places.values()
+    ]
 
 
 def _backbone_cards() -> list[ModelCard]:
@@ -208,10 +254,10 @@ def _backbone_cards() -> list[ModelCard]:
 def _schedulers(backbone: Backbone, card: ModelCard) -> dict[str, Scheduler]:
     """Return the schedulers that judge frames by a score, those that learn with their weights."""
     found: dict[str, Scheduler] = {}
-    for name in ('feature_threshold', 'flow_residual', 'predicted_deviation'):
+    for name in ('feature_threshold', 'flow_residual', 'predicted_deviation', 'accumulated_deviation'):
         member: Scheduler = SCHEDULERS.get(name)(backbone.low_channels)
         if any(True for _ in member.parameters()):
-            member = build_module(read_card(part_card_name(card, name)))  # type: ignore[assignment]
+            load_weights(read_card(part_card_name(card, name)), member)
         found[name] = member.eval().requires_grad_(False)
     return found
 

@@ -37,7 +37,8 @@ class PairTable:
     Attributes:
         counts: Confusion counts by key frame and distance, ``(T, D + 1, C, C + 1)``; distance 0 is the key
             frame itself.
-        scores: By scheduler, ``(T, D + 1)`` float64, NaN at distance 0 and beyond the end.
+        scores: By scheduler, as much as they count at that distance, ``(T, D + 1)`` float64; NaN at distance
+            0 and beyond the end.
 
     """
 
@@ -82,16 +83,17 @@ class PairTable:
                     self.counts[key, distance] = _counts(network.logits(answer), video.labels[key + distance])
                     for name, member in schedulers.items() if distance else ():
                         of_key, of_current = (prepared[name][key + d] for d in (0, distance))
-                        self.scores[name][key, distance] = member.score(of_key, of_current, view)
+                        score = member.score(of_key, of_current, view) * member.weight(distance)
+                        self.scores[name][key, distance] = score
 
-    def miou(self, key_frames: Sequence[int]) -> float:
-        """Return the mIoU of a schedule over the frames from its first key frame on."""
+    def confusion(self, key_frames: Sequence[int]) -> ConfusionMatrix:
+        """Return a schedule's confusion matrix over the frames from its first key frame on."""
         classes = self.counts.shape[2]
         matrix = ConfusionMatrix(classes, classes)
         ends = [*key_frames[1:], len(self.counts)]
         for key, end in zip(key_frames, ends, strict=True):
             matrix.counts[...] += self.counts[key, : end - key].sum(0)
-        return matrix.miou
+        return matrix
 
 
 def _counts(logits: Tensor, truth: NDArray[np.uint8]) -> NDArray[np.int64]:

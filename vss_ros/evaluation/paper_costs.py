@@ -300,7 +300,7 @@ def default_system() -> System:
         Row('key frame', MACS, INPUT, giga['key']),
         Row('non-key frame', MACS, INPUT, giga['between'] + decision(scheduler, bench)),
     )
-    parts = '`efficientnet_lite0_fpn`, `refined_warping`, `predicted_deviation`'
+    parts = '`efficientnet_lite0_fpn`, `refined_warping`, `accumulated_deviation`'
     return System('The default, 11 classes', parts, rows)
 
 

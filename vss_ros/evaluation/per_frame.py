@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from vss_ros.engine.device import device_of
-from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.engine.preprocess import IMAGENET, fitted, normalise
 from vss_ros.evaluation.confusion import ConfusionMatrix
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def per_frame_confusion(model: Backbone, images: LabelledImages) -> ConfusionMat
     device = device_of(model)
     matrix = ConfusionMatrix(model.classes, model.classes)
     for image, labels in zip(images.images, images.labels, strict=True):
-        logits = model(normalise(torch.from_numpy(image).unsqueeze(0).to(device), IMAGENET))
+        pixels = torch.from_numpy(fitted(image, model.size_multiple))
+        logits = model(normalise(pixels.unsqueeze(0).to(device), IMAGENET))
         logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
         matrix.add(labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())
     return matrix

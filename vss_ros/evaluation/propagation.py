@@ -10,6 +10,7 @@ import torch
 
 from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.motion.trail import MotionTrail
+from vss_ros.engine.preprocess import fitted
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.view import look
 from vss_ros.engine.whole_network import WholeNetwork
@@ -117,7 +118,7 @@ def views_of(
     """Yield the frames as propagations see them, each with its motion to the frame before."""
     trail = MotionTrail(motion)
     for image in video.images:
-        yield trail.follow(look(backbone, image[None]))
+        yield trail.follow(look(backbone, fitted(image, backbone.size_multiple)[None]))
 
 
 def since_first(views: list[View]) -> Iterator[View]:

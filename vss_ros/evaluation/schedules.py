@@ -9,7 +9,7 @@ import numpy as np
 from vss_ros.engine.schedulers import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.view import View
     from vss_ros.evaluation.pair_table import PairTable
+
+TRIED = 500
+"""Most thresholds that are tried for a rate."""
 
 
 class TrueDeviation(Scheduler):
@@ -72,15 +75,16 @@ def adaptive_schedule(scores: NDArray[np.float64], first: int, threshold: float)
 
 
 def thresholds_for(
-    scores: NDArray[np.float64], starts: Iterable[int], wanted: int, tolerance: float = 0.05
+    scores: Sequence[NDArray[np.float64]], starts: Iterable[int], wanted: int, tolerance: float = 0.05
 ) -> list[float]:
-    """Return all thresholds that make about ``wanted`` key frames over all starts together.
+    """Return thresholds that make about ``wanted`` key frames over all drives and starts together.
 
-    Every score is tried: key frames do not always become fewer as the threshold rises, and thresholds that
-    make equally many place them differently (on ``val`` worth up to 0.5 mIoU), so that one says little.
+    Scores over the whole range are tried: key frames do not always become fewer as the threshold rises, and
+    thresholds that make equally many place them differently (on ``val`` worth up to 0.5 mIoU), so that one
+    says little.
 
     Args:
-        scores: As for `adaptive_schedule`.
+        scores: Of every drive, as for `adaptive_schedule`.
         starts: First frames.
         wanted: Number of key frames.
         tolerance: Share of ``wanted`` by which the number may differ.
@@ -90,44 +94,57 @@ def thresholds_for(
 
     """
     starts = list(starts)
-    candidates = np.unique(scores[~np.isnan(scores)]).tolist()
+    found = np.unique(np.concatenate([table[~np.isnan(table)] for table in scores]))
+    candidates = found[np.linspace(0, len(found) - 1, min(len(found), TRIED)).astype(int)].tolist()
     missed = [
-        abs(sum(len(adaptive_schedule(scores, first, threshold)) for first in starts) - wanted)
-        for threshold in candidates
+        abs(sum(len(adaptive_schedule(table, first, t)) for table in scores for first in starts) - wanted)
+        for t in candidates
     ]
     most = max(min(missed), tolerance * wanted)
     return [threshold for threshold, off in zip(candidates, missed, strict=True) if off <= most]
 
 
-def compare(table: PairTable, intervals: Iterable[int], starts: int = 10) -> Iterator[dict[str, float | str]]:
+def compare(
+    tables: Sequence[PairTable], intervals: Iterable[int], starts: int = 10
+) -> Iterator[dict[str, float | str]]:
     """Yield mIoU of every scheduler at the key-frame rates of the given fixed intervals.
 
     Each schedule runs from each of the first frames, since a fixed one depends much on where it starts; rate
-    and mIoU are means over these runs, and over all thresholds that meet the rate (`thresholds_for`).
-    Thresholds are chosen on the very sequence: this compares how well key frames are placed, not how well a
-    threshold carries over.
+    and mIoU, over all drives together, are means over these runs, and over thresholds that meet the rate
+    (`thresholds_for`). Thresholds are chosen on the very drives, one for all of them: this compares how well
+    key frames are placed, not how well a threshold carries over.
 
     Args:
-        table: Pairs up to a distance well above the intervals.
+        tables: Of one or more drives, pairs up to a distance well above the intervals.
         intervals: Frames from key frame to key frame.
         starts: How many first frames to run from.
 
     """
-    frames, first_frames = len(table.counts), range(starts)
+    lengths, first_frames = [len(table.counts) for table in tables], range(starts)
     for interval in intervals:
-        fixed = [fixed_schedule(frames, first, interval) for first in first_frames]
+        fixed = [[fixed_schedule(frames, first, interval) for frames in lengths] for first in first_frames]
         schedules = {'fixed_interval': fixed}
-        wanted = sum(len(keys) for keys in fixed)
-        for name, scores in table.scores.items():
+        wanted = sum(len(keys) for run in fixed for keys in run)
+        for name in tables[0].scores:
+            scores = [table.scores[name] for table in tables]
             schedules[name] = [
-                adaptive_schedule(scores, first, threshold)
+                [adaptive_schedule(drive, first, threshold) for drive in scores]
                 for threshold in thresholds_for(scores, first_frames, wanted)
                 for first in first_frames
             ]
         for name, runs in schedules.items():
+            shown = sum(frames - keys[0] for run in runs for frames, keys in zip(lengths, run, strict=True))
             yield {
                 'interval': interval,
                 'scheduler': name,
-                'key_frame_rate': sum(len(keys) for keys in runs) / sum(frames - keys[0] for keys in runs),
-                'miou': float(np.mean([table.miou(keys) for keys in runs])),
+                'key_frame_rate': sum(len(keys) for run in runs for keys in run) / shown,
+                'miou': float(np.mean([_miou(tables, run) for run in runs])),
             }
+
+
+def _miou(tables: Sequence[PairTable], run: Sequence[Sequence[int]]) -> float:
+    """Return the mIoU over all drives together, each with its key frames."""
+    first, *others = (table.confusion(keys) for table, keys in zip(tables, run, strict=True))
+    for matrix in others:
+        first.counts[...] += matrix.counts
+    return first.miou

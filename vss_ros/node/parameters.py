@@ -46,7 +46,7 @@ class NodeConfig:
         'refined_warping',
         "How a non-key frame gets its result; 'none' runs the whole network on every frame.",
     )
-    scheduler: str = _parameter('predicted_deviation', 'What decides which frames are key frames.')
+    scheduler: str = _parameter('accumulated_deviation', 'What decides which frames are key frames.')
     threshold: float = _parameter(
         0.0,
         "Score above which a frame becomes a key frame; 0 takes the model's own.",

@@ -47,6 +47,8 @@ class Scheduler(nn.Module, ABC):
     """Whether ``view.low`` is looked at; where nobody looks at it, it is computed for key frames only."""
     needs_motion: ClassVar[bool] = False
     """Whether ``view.since_key`` is looked at."""
+    weights_of: ClassVar[str] = ''
+    """Scheduler whose trained weights this one uses, empty for its own."""
     default_threshold: float = nan
     default_max_interval: int = 30
 
@@ -97,6 +99,10 @@ class Scheduler(nn.Module, ABC):
 
         """
 
+    def weight(self, distance: int) -> float:  # noqa: ARG002 (to most all frames are alike)
+        """Return how much a score counts ``distance`` frames after the key frame."""
+        return 1.0
+
     def decide(self, distance: int, key: Tensor | None, current: Tensor | None, view: View) -> Verdict:
         """Judge a frame ``distance`` frames after the last key frame.
 
@@ -108,12 +114,12 @@ class Scheduler(nn.Module, ABC):
 
         """
         score = self.score(key, current, view)
-        threshold = nan if isnan(score) else self.threshold
+        threshold = nan if isnan(score) else self.threshold / self.weight(distance)
         if distance < self.min_interval:
             return Verdict(False, Reason.INTERVAL, score, threshold)
         if distance >= self.max_interval or isnan(score):
             return Verdict(distance >= self.max_interval, Reason.INTERVAL, score, threshold)
-        return Verdict(score > self.threshold, Reason.DEVIATION, score, self.threshold)
+        return Verdict(score > threshold, Reason.DEVIATION, score, threshold)
 
 
 SCHEDULERS: Registry[Scheduler] = Registry('scheduler')
