@@ -160,7 +160,8 @@ def test_a_file_that_takes_any_size_needs_one_in_the_card(folder: Path) -> None:
     config = SegmenterConfig(str(folder / 'cards' / 'pt2.yaml'), 'none', device='cpu')
     with pytest.raises(VssError, match='multiples of 16'):
         build_segmenter(replace(config, size=(50, 64)))
-    assert build_segmenter(replace(config, size=(96, 96))).segmenter.step(frame(0)).labels.shape == (96, 96)
+    built = build_segmenter(replace(config, size=(96, 96)))
+    assert built.segmenter.step(frame(0, size=(120, 120))).labels.shape == (96, 96)
 
 
 @pytest.mark.parametrize('damage', ['other bytes', 'no file', 'elsewhere', 'not a network', 'wrong suffix'])

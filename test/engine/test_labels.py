@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from engine_parts import frame
 from torch.nn.functional import interpolate
 
-from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, resize_labels
+from vss_ros.engine.build import SegmenterConfig, build_segmenter
+from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size, resize_labels
 
 
 def test_agrees_with_interpolate_and_argmax() -> None:
@@ -28,3 +31,23 @@ def test_resize_writes_into_the_given_array() -> None:
     out = np.empty((4, 6), np.uint8)
     assert resize_labels(labels, (4, 6), out) is out
     assert np.array_equal(out, labels.repeat(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize(
+    ('camera', 'expected'),
+    [((360, 480), (360, 480)), ((240, 320), (240, 320)), ((720, 1280), (352, 480))],
+)
+def test_labels_of_an_image_not_much_larger_than_the_networks_come_at_its_size(
+    camera: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert label_size(camera, (352, 480)) == expected
+
+
+def test_the_default_network_answers_at_the_cameras_size_from_cells_that_halve_evenly() -> None:
+    stream = build_segmenter(SegmenterConfig(propagation='none', device='cpu')).segmenter
+    assert stream.network_size((360, 480)) == (352, 480)
+    assert stream.step(frame(0, size=(360, 480))).labels.shape == (360, 480)
+    for camera in ((720, 1280), (375, 1242)):
+        assert not any(side % 32 for side in stream.network_size(camera))
+    asked = build_segmenter(SegmenterConfig(propagation='none', device='cpu', size=(360, 480))).segmenter
+    assert asked.network_size((720, 1280)) == (360, 480)

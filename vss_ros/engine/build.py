@@ -89,8 +89,7 @@ def build_segmenter(
     use_threads(config.threads, background=_in_background(config))  # before a network opens that keeps them
     backbone = new_backbone(card, config.interior)
     _load(backbone, card, device)
-    multiple = backbone.size_multiple
-    size = checked_size(config.size, multiple, backbone.fixed_size)
+    size = checked_size(config.size, backbone.size_multiple, backbone.fixed_size)
     propagation = _propagation(config, card, backbone, device)
     scheduler = _scheduler(config, card, backbone, device)
     parts = Parts(
@@ -101,7 +100,7 @@ def build_segmenter(
         _motion(config, propagation, scheduler, device),
     )
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
-    preprocess = Preprocessor(statistics, card.input_size, multiple, device, size)
+    preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, device, size)
     segmenter = StreamSegmenter(
         parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
     )

@@ -109,7 +109,7 @@ class FrameResult:
     size: tuple[int, int]
     """Height and width of the camera image in pixels."""
     labels: NDArray[np.uint8]
-    """Class ids at the network's label resolution, shape ``(h, w)``."""
+    """Class ids ``(h, w)``: at the camera's size or, where that is far larger, at the network's."""
     confidence: NDArray[np.uint8] | None
     """0..255 at the same resolution, or None where nobody asked for it."""
     decision: Decision

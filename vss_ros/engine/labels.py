@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+ENLARGED = 1.25
+"""Most camera pixels per network pixel at which labels come straight at the camera's size."""
+
+
+def label_size(camera: tuple[int, int], network: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width that logits are brought to.
+
+    The camera's where it has about the network's pixels or fewer, so that labels are scaled once; of a larger
+    one the network's, since ten times the pixels would cost ten times as long and show no more.
+    """
+    return camera if camera[0] * camera[1] <= ENLARGED * network[0] * network[1] else network
+
+
 def argmax_upsampled(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return the most likely class per pixel after bilinear upsampling.
 

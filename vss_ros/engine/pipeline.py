@@ -14,7 +14,7 @@ import torch
 from vss_ros.engine.frames import Decision, Frame, FrameResult, Reason
 from vss_ros.engine.frames import Track as AnsweredBy
 from vss_ros.engine.key_frame_cache import KeyFrameCache
-from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled
+from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.schedulers.base import Verdict
 from vss_ros.engine.view import View
@@ -96,6 +96,10 @@ class StreamSegmenter:
     def request_reset(self) -> None:
         """Forget the stream before the next frame; callable from any thread."""
         self._reset_requested.set()
+
+    def network_size(self, camera: tuple[int, int]) -> tuple[int, int]:
+        """Return height and width that a camera's images are brought to."""
+        return self._preprocess.size(camera)
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run a few black frames and forget them, so that the first image does not pay for first calls.
@@ -269,7 +273,7 @@ class StreamSegmenter:
         confidence: bool,
     ) -> FrameResult:
         camera = (frame.image.shape[0], frame.image.shape[1])
-        size = self._preprocess.size(camera)
+        size = label_size(camera, self.network_size(camera))
         with self._timed('head'):
             logits = self._network.logits(high)
             if not _finite(logits):

@@ -92,7 +92,7 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
     pda = _pda(frames, config, built, scorer, on_frame) if config.pda else {}
     result = replace(result_of(path, frames, scorer, table), pictures=worst.pictures, pda=pda)
     with torch.inference_mode():
-        size = (answer.labels.shape[0], answer.labels.shape[1])
+        size = built.segmenter.network_size(answer.size)
         operations = frame_operations(built.segmenter.parts, size, built.device)
     return Evaluated(with_operations(result, operations), clock.timing(scorer.streaming))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -13,7 +13,7 @@ from vss_ros.data.classes import load_classes
 from vss_ros.data.playback import START_NS
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import Decision, FrameResult, Reason, Track
-from vss_ros.engine.labels import resize_labels
+from vss_ros.engine.labels import label_size, resize_labels
 from vss_ros.errors import VssError
 from vss_ros.evaluation.clock import describe_machine
 from vss_ros.evaluation.evaluate_bag import result_of, with_operations, with_truth
@@ -64,7 +64,7 @@ def score_live(path: Path, config: EvaluationConfig, received: Received) -> Eval
         table = load_classes(built.card.classes)
         judge: _Judge | None = None
         for frame, truth in truths:
-            judge = judge or _Judge(frames, config, received, table, _network_size(built, frame))
+            judge = judge or _Judge(frames, config, received, table, _sizes(built, frame))
             judge.add(frame, truth)
         if judge is None or not judge.scorer.scored:
             raise _nothing(path, received, judge)
@@ -87,10 +87,18 @@ def _nothing(path: Path, received: Received, judge: _Judge | None) -> VssError:
     return VssError(f'expected at least one mask, got none for {received.sent} images of {path}: {drops}')
 
 
-def _network_size(built: Built, frame: Frame) -> tuple[int, int]:
-    """Return the size of the network's labels, at which a replay measures steadiness."""
-    labels = built.segmenter.step(frame).labels
-    return labels.shape[0], labels.shape[1]
+class _Sizes(NamedTuple):
+    """Heights and widths in pixels."""
+
+    network: tuple[int, int]
+    labels: tuple[int, int]
+    """Of the engine's labels, at which a replay measures steadiness."""
+
+
+def _sizes(built: Built, frame: Frame) -> _Sizes:
+    camera = (frame.image.shape[0], frame.image.shape[1])
+    network = built.segmenter.network_size(camera)
+    return _Sizes(network, label_size(camera, network))
 
 
 class _Judge:
@@ -102,13 +110,13 @@ class _Judge:
         config: EvaluationConfig,
         received: Received,
         table: ClassTable,
-        network_size: tuple[int, int],
+        sizes: _Sizes,
     ) -> None:
         self._agreement = frames.truth == 'per_frame'
         # Bags are played with their own stamps; time of all else starts a little later, as 0 is no stamp.
         self._offset = 0 if is_bag(frames.path) else START_NS
-        self.network_size = network_size
-        self.scorer = Scorer(len(table), table.void_id, at_camera=True, steady_at=network_size)
+        self.network_size = sizes.network
+        self.scorer = Scorer(len(table), table.void_id, at_camera=True, steady_at=sizes.labels)
         self.worst = WorstFrames(table)
         self._index = received.index()
         accuracy = StreamingAccuracy(len(table), table.void_id)

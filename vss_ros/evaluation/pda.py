@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vss_ros.engine.labels import argmax_upsampled, resize_labels
+from vss_ros.engine.labels import argmax_upsampled, label_size, resize_labels
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
 from vss_ros.engine.view import View
@@ -61,9 +61,7 @@ class PropagationAccuracy:
         self._network = WholeNetwork(backbone, self._parts.propagation, self._parts.scheduler)
         statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
         size = checked_size(size, backbone.size_multiple, backbone.fixed_size)
-        self._preprocess = Preprocessor(
-            statistics, card.input_size, backbone.size_multiple, built.device, size
-        )
+        self._preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, built.device, size)
         self._trail = MotionTrail(self._parts.motion)
         self._window: deque[_Seen] = deque()
         self._position = 0
@@ -119,7 +117,9 @@ class PropagationAccuracy:
 
     def _add(self, entry: _Seen, distance: int, answer: torch.Tensor) -> None:
         """Score logits or features as the engine's own answers are scored."""
-        labels = argmax_upsampled(self._network.logits(answer), self._preprocess.size(entry.camera))
+        labels = argmax_upsampled(
+            self._network.logits(answer), label_size(entry.camera, self._preprocess.size(entry.camera))
+        )
         if entry.truth is not None:
             size = (entry.truth.shape[0], entry.truth.shape[1])
             self._accuracy.add(distance, entry.truth, resize_labels(labels, size))

@@ -109,7 +109,7 @@ def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _fitting(backbone: Backbone, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return an image at the size that the network would be given on the robot."""
     camera = (image.shape[0], image.shape[1])
-    height, width = backbone.fixed_size or network_size(camera, size, backbone.size_multiple)
+    height, width = backbone.fixed_size or network_size(camera, size, backbone.size_step)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -67,6 +67,7 @@ class BiSeNetR18(Backbone):
     high_stride = 8
     logits_stride = 8
     size_multiple = 8
+    coarsest_stride = 32
     encoder_stages: ClassVar = {4: 'shallow.1', 8: 'shallow.2', 16: 'conv4', 32: 'conv5'}
 
     def __init__(self, classes: int) -> None:

@@ -61,6 +61,7 @@ class DeepLabV3Plus(Backbone):
     high_stride = 4
     logits_stride = 4
     size_multiple = 8
+    coarsest_stride = 16
 
     def __init__(self, classes: int) -> None:
         """Build the network with random weights."""

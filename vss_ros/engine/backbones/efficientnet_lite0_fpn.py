@@ -50,6 +50,7 @@ class EfficientNetLite0FPN(Backbone):
     high_stride = 8
     logits_stride = 4
     size_multiple = 8
+    coarsest_stride = 32
     encoder_stages: ClassVar = {4: 'stages.1', 8: 'stages.2', 16: 'stages.4', 32: 'stages.6'}
 
     def __init__(self, classes: int) -> None:

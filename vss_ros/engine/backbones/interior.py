@@ -57,6 +57,7 @@ class InteriorBackbone(Backbone):
 
     interior_layers: ClassVar[tuple[int, ...]] = (1, 2, 3)
     interior = 2
+    coarsest_stride = 32
     logits_stride = 4
     widths: ClassVar[Widths]
 
