@@ -30,7 +30,7 @@ class FlowResidual(Scheduler):
     motion is unknown, or where it leads out of the image. The median difference is taken off first, so that
     a change of exposure alone counts nothing. The score is a share of the image, as a deviation is.
 
-    Measured with the shipped default model and ``dis`` over all pairs 1 to 10 frames apart at 15 Hz
+    Measured with the default model's first weights and ``dis`` over all pairs 1 to 10 frames apart, 15 Hz
     (``deviation_rank_correlation``): Spearman's rank correlation with the true deviation is 0.915 on the
     embedded clip and 0.920 on CamVid's validation drive (``predicted_deviation``: 0.848 and 0.872; distance
     alone: 0.701 and 0.674); with the share of labels that warping gets wrong it is 0.902 and 0.905. The clip
