@@ -85,7 +85,7 @@ def test_an_existing_folder_is_kept(folder: Path, tmp_path: Path, capsys: pytest
     ('options', 'message'),
     [
         (['--propagation', 'magic'], 'expected one of: none, '),
-        (['--scheduler', 'magic'], 'expected one of: accumulated_deviation, codec_keyframe, feature_threshold'),
+        (['--scheduler', 'magic'], 'expected one of: accumulated_deviation, codec_keyframe'),
         (['--model', 'magic'], 'no model card'),
         (['--device', 'cuda:99'], 'device'),
         (['--size', '361x480'], 'multiples of 8'),
