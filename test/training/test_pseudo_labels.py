@@ -24,7 +24,7 @@ from vss_ros.training.sources import triple_sources
 if TYPE_CHECKING:
     from pathlib import Path
 
-SIZE = (48, 64)
+SIZE = (64, 96)
 
 
 def write_frames(folder: Path, count: int, first: int = 0) -> list[np.ndarray]:
@@ -73,9 +73,9 @@ def test_a_folder_of_videos_gives_one_drive_each_at_about_15_hz(tmp_path: Path) 
 
 def test_frames_keep_their_aspect_at_the_networks_area(tmp_path: Path) -> None:
     (tmp_path / 'wide').mkdir()
-    cv2.imwrite(str(tmp_path / 'wide' / '0.png'), smooth(0, (120, 320)))
+    cv2.imwrite(str(tmp_path / 'wide' / '0.png'), smooth(0, (100, 320)))
     video = pseudo_labelled(backbone(), tmp_path / 'wide', SIZE)
-    assert video.images[0].shape == (32, 88, 3)  # 48 x 64 pixels as 120 to 320, in multiples of 8
+    assert video.images[0].shape == (32, 128, 3)  # 64 x 96 pixels as 100 to 320, in multiples of 32
 
 
 @pytest.mark.parametrize('disguise', ['copy', 'jpeg', 'larger'])

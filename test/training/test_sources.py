@@ -18,6 +18,8 @@ def test_consecutive_frames_tell_how_a_vehicle_drives_stills_only_where_there_ar
     names = [str(number) for number in numbers]
     stills = StillPairs(LabelledImages(images, labels, names), load_classes('camvid11'))
     drive = VideoPairs(LabelledVideo(images, labels, names, images, numbers, numbers))
-    assert typical_drive({'stills': stills, 'drive': drive}) is drive
-    assert typical_drive({'drive': drive, 'stills': stills}) is drive
-    assert typical_drive({'stills': stills}) is stills
+    assert typical_drive({'stills': stills, 'drive': drive}, 2) is drive
+    assert typical_drive({'drive': drive, 'stills': stills}, 2) is drive
+    assert typical_drive({'stills': stills}, 2) is stills
+    assert typical_drive({'stills': stills, 'drive': drive}, 3) is stills  # no frames so far apart
+    assert typical_drive({'drive': drive, 'stills': stills}, 3) is drive

@@ -27,6 +27,11 @@ class VideoPairs:
         self._video = video
         self._reach = np.asarray(video.earlier)
 
+    @property
+    def furthest(self) -> int:
+        """Most frames there are before a labelled one."""
+        return int(self._reach.max())
+
     def __len__(self) -> int:
         """Return the number of labelled frames."""
         return len(self._video)
@@ -42,7 +47,7 @@ class VideoPairs:
         usable = np.flatnonzero(self._reach >= distances[0])
         if not usable.size:
             raise VssError(
-                f'expected {distances[0]} frames before a labelled one, got {self._reach.max()} at most; '
+                f'expected {distances[0]} frames before a labelled one, got {self.furthest} at most; '
                 'state smaller distances, or another layout'
             )
         chosen = int(usable[index % len(usable)])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vss_ros.data.video_pairs import VideoPairs
 from vss_ros.engine.propagation import Propagation
 from vss_ros.engine.view import look
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
@@ -98,13 +99,14 @@ def recommended_threshold(
 ) -> float:
     """Return the deviation that a typical drive of the training data reaches at the wanted interval.
 
-    The median prediction over training pairs ``TYPICAL_INTERVAL`` frames apart, so that a typical drive gets
-    a key frame about that often, a fast one more often. No evaluation data is looked at.
+    The median prediction over training pairs ``TYPICAL_INTERVAL`` frames apart, fewer in shorter snippets:
+    a typical drive gets a key frame about that often, a fast one more often. No evaluation data is looked at.
     """
     rng = np.random.default_rng(recipe.seed)
+    apart = min(TYPICAL_INTERVAL, drive.furthest) if isinstance(drive, VideoPairs) else TYPICAL_INTERVAL
     predicted = []
     for index in rng.permutation(len(drive))[:THRESHOLD_PAIRS]:
-        triple = drive.draw(int(index), (TYPICAL_INTERVAL, TYPICAL_INTERVAL), recipe.crop, rng)
+        triple = drive.draw(int(index), (apart, apart), recipe.crop, rng)
         key, current = (look(backbone, image[None]) for image in (triple.key, triple.current))
         predicted.append(scheduler(key.low, current.low).item())
     return float(np.median(predicted))

@@ -34,7 +34,7 @@ from vss_ros.training.checkpoint import trained_minutes
 from vss_ros.training.computing import Computing
 from vss_ros.training.data_sets import DataSets, open_data
 from vss_ros.training.motion_stage import Estimators, train_motion
-from vss_ros.training.pair_stage import PairParts, recommended_threshold, train_pairs
+from vss_ros.training.pair_stage import TYPICAL_INTERVAL, PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.sources import triple_sources, typical_drive
 from vss_ros.training.start import start_card
@@ -228,7 +228,8 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         scores = {}
         if job.sets.watched is not None:
             scores = scheduler_scores(backbone, parts.scheduler, job.sets.watched, job.sets.watched_name)
-        threshold = recommended_threshold(backbone, parts.scheduler, typical_drive(sources), recipe)
+        drive = typical_drive(sources, TYPICAL_INTERVAL)
+        threshold = recommended_threshold(backbone, parts.scheduler, drive, recipe)
         settings = {'threshold': round(threshold, 4)}
         card = _part_card(base, backbone, 'scheduler', recipe.scheduler, scores, settings)
         cards.append((card, parts.scheduler))

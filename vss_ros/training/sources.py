@@ -71,10 +71,10 @@ def triple_sources(
     return sources
 
 
-def typical_drive(sources: Mapping[str, Drawable]) -> Drawable:
-    """Return the first source of consecutive frames, the main one where none is.
+def typical_drive(sources: Mapping[str, Drawable], interval: int) -> Drawable:
+    """Return the first source of consecutive frames ``interval`` apart, the main one where none is.
 
     Stills are set in motion more violently than a vehicle is, so that propagations learn from it.
     """
-    videos = (source for source in sources.values() if isinstance(source, VideoPairs))
+    videos = (v for v in sources.values() if isinstance(v, VideoPairs) and v.furthest >= interval)
     return next(videos, next(iter(sources.values())))
