@@ -56,10 +56,17 @@ def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) 
     return height, width
 
 
-def fitted(image: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    """Return an RGB image ``(H, W, 3)`` at the nearest size that a network takes, itself where it is that."""
+def fitted(image: NDArray[np.uint8], multiple: int, only: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return an RGB image ``(H, W, 3)`` at the nearest size that a network takes, itself where it is that.
+
+    Args:
+        image: Of any size.
+        multiple: What sides are rounded to.
+        only: The one size that the network takes, where there is but one.
+
+    """
     camera = (image.shape[0], image.shape[1])
-    size = network_size(camera, camera, multiple)
+    size = only or network_size(camera, camera, multiple)
     return image if size == camera else scaled(image, size)
 
 

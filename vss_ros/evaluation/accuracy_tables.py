@@ -24,7 +24,7 @@ from vss_ros.cli.output import write_json, write_text
 from vss_ros.data.folders import load_labelled_folder
 from vss_ros.data.labelled import LabelledImages
 from vss_ros.engine.build import build_module, build_motion, part_card_name
-from vss_ros.engine.model_card import ModelCard, has_card, load_weights, read_card, shipped_cards
+from vss_ros.engine.model_card import ModelCard, has_card, read_card, shipped_cards
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
@@ -214,6 +214,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='Markdown page (default: stdout)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures as JSON')
     args = parser.parse_args(argv)
+    if args.only == ['varied_schedulers'] and not args.drives:
+        parser.error('varied_schedulers needs --drives DIR')
     try:
         measure = Measure(
             load_labelled_folder(args.data, args.split),
@@ -237,6 +239,10 @@ def _by_drive(frames: LabelledImages) -> list[LabelledImages]:
     places: dict[str, list[int]] = {}
     for place, name in enumerate(frames.names):
         places.setdefault(name.rpartition('_')[0], []).append(place)
+    short = [f'{drive} ({len(taken)})' for drive, taken in places.items() if len(taken) <= FURTHEST]
+    if short:
+        msg = f'expected drives of more than {FURTHEST} frames named DRIVE_FRAME.png, got {", ".join(short)}'
+        raise VssError(msg)
     return [
         LabelledImages(
             [frames.images[i] for i in taken],
@@ -257,7 +263,8 @@ def _schedulers(backbone: Backbone, card: ModelCard) -> dict[str, Scheduler]:
     for name in ('feature_threshold', 'flow_residual', 'predicted_deviation', 'accumulated_deviation'):
         member: Scheduler = SCHEDULERS.get(name)(backbone.low_channels)
         if any(True for _ in member.parameters()):
-            load_weights(read_card(part_card_name(card, name)), member)
+            trained = build_module(read_card(part_card_name(card, name)))  # checks what it was trained on
+            member.load_state_dict(trained.state_dict())
         found[name] = member.eval().requires_grad_(False)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from math import isnan
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -71,7 +72,10 @@ def plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
         )
         above.axvline(t, color=colour, lw=0.8, alpha=0.6, label=label)
     above.set_ylabel('labels changed since\nkey frame, %')
-    above.set_ylim(bottom=0)
+    # A falling threshold starts far above all deviations.
+    highest = [100 * row.predicted_deviation for row in rows if not isnan(row.predicted_deviation)]
+    lowest = [100 * row.threshold for row in rows if not isnan(row.threshold)]
+    above.set_ylim(0, 1.15 * max(1.0, *highest, min(lowest, default=0.0)))
     above.legend(loc='upper right', fontsize=8)
     above.set_title(title)
     colours = ['tab:green' if row.is_key_frame else 'tab:blue' for row in rows]

@@ -23,7 +23,7 @@ def per_frame_confusion(model: Backbone, images: LabelledImages) -> ConfusionMat
     device = device_of(model)
     matrix = ConfusionMatrix(model.classes, model.classes)
     for image, labels in zip(images.images, images.labels, strict=True):
-        pixels = torch.from_numpy(fitted(image, model.size_step))
+        pixels = torch.from_numpy(fitted(image, model.size_step, model.fixed_size))
         logits = model(normalise(pixels.unsqueeze(0).to(device), IMAGENET))
         logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
         matrix.add(labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())

@@ -118,7 +118,7 @@ def views_of(
     """Yield the frames as propagations see them, each with its motion to the frame before."""
     trail = MotionTrail(motion)
     for image in video.images:
-        yield trail.follow(look(backbone, fitted(image, backbone.size_step)[None]))
+        yield trail.follow(look(backbone, fitted(image, backbone.size_step, backbone.fixed_size)[None]))
 
 
 def since_first(views: list[View]) -> Iterator[View]:

@@ -25,7 +25,7 @@ def per_frame(config: EvaluationConfig) -> EvaluationConfig:
 def per_frame_labels(
     frames: InputFrames, config: EvaluationConfig, on_frame: Callable[[], None] | None = None
 ) -> list[PackedLabels]:
-    """Return the labels of the configuration's own network on every frame, at the network's resolution.
+    """Return the labels of the configuration's own network on every frame, at the resolution of its labels.
 
     Computed once per network and kept with the frames, for the configurations to come.
     """

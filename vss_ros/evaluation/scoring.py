@@ -103,7 +103,7 @@ class Scorer:
         return float(np.mean(result.labels != self._key_labels))
 
     def _follow(self, image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-        """Measure steadiness at the network's resolution, at which the flow is as good and far cheaper."""
+        """Measure steadiness at the labels' resolution, at which the flow is as good and far cheaper."""
         if self._steady_at is not None:
             labels = resize_labels(labels, self._steady_at)
         if min(labels.shape) < SMALLEST:

@@ -49,7 +49,8 @@ class NodeConfig:
     scheduler: str = _parameter('accumulated_deviation', 'What decides which frames are key frames.')
     threshold: float = _parameter(
         0.0,
-        "Score above which a frame becomes a key frame; 0 takes the model's own.",
+        'Score above which a frame becomes a key frame (accumulated_deviation: 5 frames after the last); '
+        "0 takes the model's own.",
         bounds=(0.0, 1e6),
         live=True,
     )

@@ -23,7 +23,7 @@ EXPANSION = 3
 """Width of the blocks' depthwise convolutions over their own."""
 BELIEVED = 0.5
 """Share of the learned context that is added outside training. All of it fits the stills it was learned from
-too well: on streets it was never shown, half scores better one to five frames from the key frame."""
+too well: half scores better than all of it (`val` at 360x480, and a simulated drive)."""
 TRUST = 3.0
 """What the gate's sigmoid sees before training: 0.95 of the warped features are kept."""
 

@@ -68,11 +68,14 @@ def _deviations(axes: Axes, rows: Sequence[Row], seconds: Sequence[float]) -> No
         ('predicted_deviation', 'predicted', {'color': COLOURS[3], 'lw': 1.2}),
         ('threshold', 'threshold', {'color': INK, 'ls': '--', 'lw': 0.8}),
     )
+    highest = 1.0
     for name, text, style in lines:
-        values = [np.nan if row[name] is None else 100 * row[name] for row in rows]
+        values = np.array([np.nan if row[name] is None else 100 * row[name] for row in rows])
         if not np.all(np.isnan(values)):
             axes.plot(seconds, values, label=text, **style)
-    axes.set_ylim(bottom=0)
+            # A falling threshold starts far above all deviations.
+            highest = max(highest, np.nanmin(values) if name == 'threshold' else np.nanmax(values))
+    axes.set_ylim(0, 1.15 * highest)
     heights = np.full(len(keys), axes.get_ylim()[1])
     axes.vlines(keys, 0, heights, color=KEY, lw=0.9, alpha=0.7, label='key frame')
     axes.set_ylim(top=axes.get_ylim()[1])
