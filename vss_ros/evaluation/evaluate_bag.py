@@ -123,6 +123,7 @@ def _pda(
     accuracy = DistanceAccuracy(scorer.confusion.classes, scorer.confusion.void_id)
 
     def again() -> Iterator[tuple[Frame, NDArray[np.uint8] | None, bool]]:
+        """Yield the frames with their truth and whether a stream begins there."""
         for (frame, truth), row in zip(with_truth(frames, config), scorer.rows, strict=True):
             yield frame, truth, row.starts_stream
             on_frame()

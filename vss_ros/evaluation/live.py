@@ -146,6 +146,7 @@ class _Judge:
         self._delays.append(round(max(mask.arrived_ns - instant, 0) / 1e6, 3))
 
     def timing(self, device: torch.device) -> InputTiming:
+        """Return what clocks measured: latencies, delays and streaming accuracy."""
         streaming = self._stream.accuracy
         return InputTiming(
             latency_ms=tuple(self._latencies),

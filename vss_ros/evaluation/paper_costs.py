@@ -129,9 +129,11 @@ def low_latency() -> System:
     selector = layers(reduce, same, (256, 1, 1))
 
     def size_of(part: str, ours: float, paper: float, why: str = '') -> Row:
+        """Return a row of parameters."""
         return Row(part, PARAMETERS, None, ours, paper, 'layers of section 4', why)
 
     def share(part: str, count: float, paper: float, why: str) -> Row:
+        """Return a row of a part's share of the key frame's operations, per cent."""
         return Row(part, SHARE, FULL, 100 * count / giga['key'], paper, 'Table 3, time', why)
 
     rows = (
@@ -164,6 +166,7 @@ def holistic_attention() -> System:
     weighted = (flops['propagation'] - bench.flops({})['propagation']) / 2 * 1e3
 
     def share(part: str, count: float, paper: float, why: str) -> Row:
+        """Return a row of a part's share of the key frame's operations, per cent."""
         return Row(part, SHARE, HALF, 100 * count / giga['key'], paper, 'Table 8, time', why)
 
     rows = (
@@ -237,6 +240,7 @@ def guided_filter() -> System:
         flow = LightFlow()
 
     def motion(size: Size) -> float:
+        """Return the flow network's operations on an image, G."""
         cells = meta(3, size[0] // flow.stride, size[1] // flow.stride)
         return count_flops(lambda: flow.estimate(cells, cells, swift.view)) / 2e9
 

@@ -146,5 +146,5 @@ def _miou(tables: Sequence[PairTable], run: Sequence[Sequence[int]]) -> float:
     """Return the mIoU over all drives together, each with its key frames."""
     first, *others = (table.confusion(keys) for table, keys in zip(tables, run, strict=True))
     for matrix in others:
-        first.counts[...] += matrix.counts
+        first.merge(matrix)
     return first.miou

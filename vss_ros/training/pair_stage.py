@@ -83,9 +83,11 @@ def train_pairs(
     backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def losses(triples: list[Triple], rng: np.random.Generator) -> Iterator[Loss]:
+        """Yield every part's loss on a batch."""
         return _losses(backbone, parts, pair_batch(backbone, triples, motion), rng)
 
     def watch(average: PairParts) -> dict[str, Any]:
+        """Return what the curve file says of an average."""
         assert watched is not None
         return _watch(backbone, average, watched, motion)
 
