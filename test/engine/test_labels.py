@@ -35,7 +35,7 @@ def test_resize_writes_into_the_given_array() -> None:
 
 @pytest.mark.parametrize(
     ('camera', 'expected'),
-    [((360, 480), (360, 480)), ((240, 320), (240, 320)), ((720, 1280), (352, 480))],
+    [((360, 480), (360, 480)), ((240, 320), (240, 320)), ((400, 528), (400, 528)), ((401, 528), (352, 480))],
 )
 def test_labels_of_an_image_not_much_larger_than_the_networks_come_at_its_size(
     camera: tuple[int, int], expected: tuple[int, int]
