@@ -161,8 +161,16 @@ def test_restamped_loops_go_on_in_time(bag: Path, ros_domain: dict[str, str]) ->
             spin_until(node, lambda: process.poll() is not None)
     assert process.returncode == 0
     assert abs(age) < 10**9
-    stamps = np.array([stamp_of(m) for m in images])
-    assert np.allclose(np.diff(stamps), PERIOD_NS / 4, atol=2e6)
+    stamps = np.diff([stamp_of(m) for m in images])
+    # The images say which they are: on a busy machine DDS may drop one.
+    steps = np.diff([m.data[0] for m in images])
+    same_round = steps > 0
+    assert np.allclose(stamps[same_round], steps[same_round] * PERIOD_NS / 4, rtol=0, atol=1e4)
+    # A round begins when the one before it is over, or later where opening the bag took longer.
+    due = (steps[~same_round] + COUNT) * PERIOD_NS / 4
+    assert due.size >= 2
+    assert np.all(stamps[~same_round] > due - 1e6)
+    assert np.all(stamps[~same_round] < due + 5e8)
 
 
 def test_interrupt_while_waiting_is_a_clean_exit(bag: Path, ros_domain: dict[str, str]) -> None:
