@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from video_parts import panned, write_video
 
 from vss_ros.data.sources import open_source
 from vss_ros.engine.build import SegmenterConfig, build_segmenter
-from vss_ros.engine.frames import CodecFrame, Reason
+from vss_ros.engine.frames import CodecFrame, Frame, Reason
 from vss_ros.engine.motion import MotionField
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.schedulers import SCHEDULERS
@@ -72,10 +73,11 @@ def test_an_accumulated_threshold_falls_with_the_distance() -> None:
     share = predicted.score(key, current, views[1])
     for scheduler in (accumulated, predicted):
         scheduler.adjust(threshold=1.01 * share)
-    verdicts = {distance: accumulated.decide(distance, key, current, views[1]) for distance in (1, 5, 10)}
+    verdicts = {distance: accumulated.decide(distance, key, current, views[1]) for distance in (1, 4, 5, 10)}
     assert {verdict.score for verdict in verdicts.values()} == {share}
-    assert [verdict.is_key_frame for verdict in verdicts.values()] == [False, False, True]
-    assert [v.threshold / share for v in verdicts.values()] == pytest.approx([5.05, 1.01, 0.505])
+    assert [verdict.is_key_frame for verdict in verdicts.values()] == [False, False, False, True]
+    thresholds = [verdict.threshold / share for verdict in verdicts.values()]
+    assert thresholds == pytest.approx([1.01 * 5 / 4, 1.01 * 5 / 4, 1.01, 0.505])
     assert verdicts[5] == predicted.decide(5, key, current, views[1])  # the usual distance
     assert not predicted.decide(10, key, current, views[1]).is_key_frame
 
@@ -88,6 +90,19 @@ def test_accumulated_deviation_has_the_predictors_weights() -> None:
     mine, theirs = (scheduler.state_dict() for scheduler in schedulers)
     assert all(torch.equal(mine[name], value) for name, value in theirs.items())
     assert schedulers[0].threshold == schedulers[1].threshold != PredictedDeviation.default_threshold
+
+
+def test_a_cut_is_a_key_frame_at_once(project_root: Path) -> None:
+    """The embedded clip, whose third image is followed by a street that turned round."""
+    stream = build_segmenter(SegmenterConfig(device='cpu', track='blocking')).segmenter
+    with open_source(project_root / 'test/data/street') as source:
+        images = [image for image, _ in islice(source, 3)]
+    mirrored = np.ascontiguousarray(images[2].image[:, ::-1])
+    frames = [Frame(image.image, image.stamp_ns, image.index) for image in images]
+    frames.append(Frame(mirrored, 2 * images[2].stamp_ns - images[1].stamp_ns, 3))
+    decisions = [stream.step(frame).decision for frame in frames]
+    assert [decision.is_key_frame for decision in decisions] == [True, False, False, True]
+    assert decisions[3].reason is Reason.DEVIATION
 
 
 def test_equal_features_give_the_lowest_prediction() -> None:
