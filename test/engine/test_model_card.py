@@ -34,8 +34,22 @@ def test_round_trip(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:
     other = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     load_weights(read, other)
     mine, theirs = other.state_dict(), module.state_dict()
-    assert torch.allclose(mine['0.weight'], theirs['0.weight'], atol=1e-3)  # half precision
-    assert torch.equal(mine['0.bias'], theirs['0.bias'])
+    assert all(torch.equal(mine[name], tensor) for name, tensor in theirs.items())
+
+
+def test_what_half_precision_holds_is_stored_so(tmp_path: Path) -> None:
+    module = nn.Linear(64, 64)
+    card = ModelCard(name='flat', kind='backbone', builder='none', sha256='', parameters=0)
+    sizes = []
+    for weight in (module.weight.data, module.weight.data.half().float()):
+        module.weight.data = weight
+        save_card(card, module, tmp_path)
+        sizes.append((tmp_path / 'flat.safetensors').stat().st_size)
+        other = nn.Linear(64, 64)
+        load_weights(read_card(tmp_path / 'flat.yaml'), other)
+        assert torch.equal(other.weight, module.weight)
+        assert torch.equal(other.bias, module.bias)
+    assert sizes[0] - sizes[1] == 2 * 64 * 64
 
 
 def test_damaged_weights_are_refused(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_parts_belong_to_the_layer_they_were_trained_at(tmp_path: Path) -> None:
     path = tmp_path / 'models/net.tamed_warping@1.yaml'
     video = scored_on(read_card(path), tmp_path / 'camvid', 'val')
     assert not list(differences(card.scores, measure(read_card(path), video, 'camvid_val')))
+    assert 'full_precision' in card.scores  # shipped in half, and what that costs
 
     model = str(tmp_path / 'models/net.yaml')
     wanted = SegmenterConfig(

@@ -174,8 +174,8 @@ def load_weights(card: ModelCard, module: nn.Module, device: torch.device = CPU)
 def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
     """Write weights and card; each file is whole or not there.
 
-    Matrices and kernels are stored in half precision, everything one-dimensional (biases, batch-norm
-    statistics) in single.
+    Matrices and kernels that half precision holds exactly (training rounds them where that costs no score)
+    are stored so, everything else as it is.
 
     Returns:
         The card with hash and number of parameters filled in.
@@ -213,8 +213,8 @@ def write_card(card: ModelCard, folder: Path) -> None:
 
 
 def _stored(tensor: Tensor) -> Tensor:
-    wide = tensor.is_floating_point() and tensor.dim() > 1
-    return (tensor.half() if wide else tensor).cpu().contiguous()
+    half = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
+    return (half if torch.equal(half.to(tensor.dtype), tensor) else tensor).cpu().contiguous()
 
 
 def _locate(name: str) -> Path:

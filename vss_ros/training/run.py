@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import (
-    DISTANCES,
     Scores,
     backbone_scores,
     motion_scores,
@@ -33,6 +33,7 @@ from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.checkpoint import trained_minutes
 from vss_ros.training.computing import Computing
 from vss_ros.training.data_sets import DataSets, open_data
+from vss_ros.training.half_precision import rounded_scores
 from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import TYPICAL_INTERVAL, PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
@@ -41,10 +42,12 @@ from vss_ros.training.start import start_card
 from vss_ros.training.teacher import Teacher, teacher_card
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import nn
 
+    from vss_ros.data.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
 
 
@@ -162,9 +165,6 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         computing=computing,
     )
     table = job.sets.classes
-    scores: Scores = {}
-    if job.sets.watched is not None:
-        scores = backbone_scores(model, job.sets.watched, job.sets.watched_name, table.names)
     card = ModelCard(
         name=recipe.model,
         kind='backbone',
@@ -176,7 +176,7 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         std=IMAGENET.std,
         classes=_table_of_card(job),
         class_names=tuple(table.names),
-        scores=scores,
+        scores=_scored(job, model, lambda video, prefix: backbone_scores(model, video, prefix, table.names)),
     )
     return [(card, model)]
 
@@ -220,14 +220,11 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     )
     cards: list[tuple[ModelCard, nn.Module]] = []
     for name, moves in parts.named_propagations():
-        scores: Scores = {}
-        if job.sets.watched is not None:
-            scores = propagation_scores(backbone, moves, job.sets.watched, job.sets.watched_name, motion)
+        score = partial(propagation_scores, backbone, moves, motion=motion)
+        scores = _scored(job, moves, score)
         cards.append((_part_card(base, backbone, 'propagation', name, scores), moves))
     if parts.scheduler is not None:
-        scores = {}
-        if job.sets.watched is not None:
-            scores = scheduler_scores(backbone, parts.scheduler, job.sets.watched, job.sets.watched_name)
+        scores = _scored(job, parts.scheduler, partial(scheduler_scores, backbone, parts.scheduler))
         drive = typical_drive(sources, TYPICAL_INTERVAL)
         threshold = recommended_threshold(backbone, parts.scheduler, drive, recipe)
         settings = {'threshold': round(threshold, 4)}
@@ -246,13 +243,13 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     estimators.to(device_of(backbone))
     watched = job.sets.watched
 
-    def scores(average: Estimators, distances: tuple[int, ...], stride: int) -> dict[str, Scores]:
-        """Return the PDA curves of plain warping along each estimator's motion."""
+    def scores(average: Estimators) -> dict[str, Scores]:
+        """Return coarse PDA curves of plain warping along each estimator's motion."""
         if watched is None:
             return {}
         return {
             name: motion_scores(
-                backbone, estimator, watched, job.sets.watched_name, distances=distances, stride=stride
+                backbone, estimator, watched, job.sets.watched_name, distances=(1, 3, 5), stride=4
             )
             for name, estimator in average.named()
         }
@@ -263,20 +260,24 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         triple_sources(
             recipe, job.sets.trained, job.folders, backbone, base.input_size, watched, with_flow=True
         ),
-        lambda average: {'pda': scores(average, (1, 3, 5), 4)},
+        lambda average: {'pda': scores(average)},
         job.folder,
         resume=job.resume,
     )
-    measured = scores(estimators, DISTANCES, 1)
-    return [
-        (
-            ModelCard(
-                name, kind='motion', builder=name, sha256='', parameters=0, scores=measured.get(name, {})
-            ),
-            estimator,
-        )
-        for name, estimator in estimators.named()
-    ]
+    cards: list[tuple[ModelCard, nn.Module]] = []
+    for name, estimator in estimators.named():
+        measured = _scored(job, estimator, partial(motion_scores, backbone, estimator))
+        card = ModelCard(name, kind='motion', builder=name, sha256='', parameters=0, scores=measured)
+        cards.append((card, estimator))
+    return cards
+
+
+def _scored(job: Job, module: nn.Module, score: Callable[[LabelledImages, str], Scores]) -> Scores:
+    """Round a module's weights where that costs nothing; returns its scores on what the recipe watches."""
+    watched = job.sets.watched
+    if watched is None:
+        return rounded_scores(module, None)
+    return rounded_scores(module, lambda: score(watched, job.sets.watched_name))
 
 
 def _base_card(job: Job) -> ModelCard:
