@@ -75,7 +75,7 @@ COUNTED = {
     ('GSVNet', 'mean of 4 frames, SwiftNet', MACS, THREE_QUARTERS): 16.03,
     ('Tamed warping', 'non-key frame, layer 1', MACS, FULL): 21.06,
     ('Tamed warping', 'non-key frame, layer 2', MACS, FULL): 18.16,
-    ('The default', 'non-key frame', MACS, INPUT): 0.9491,
+    ('The default', 'non-key frame', MACS, INPUT): 0.9258,
 }
 """Too long to count by hand: what the counter said when the page was written."""
 

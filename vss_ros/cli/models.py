@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: %(default)s)',
     )
     parser.add_argument(
-        '--size', metavar='HxW', help="network input (default: for show 360x480, for add the network's own)"
+        '--size',
+        metavar='HxW',
+        help="network input (default: for show 352x480, that of a 360x480 camera; for add the network's own)",
     )
     parser.add_argument('--device', default='auto', help='show: auto, cpu, cuda or cuda:N (default: auto)')
     parser.add_argument('--threads', type=int, default=1, metavar='N', help='show: CPU threads (default: 1)')
@@ -94,7 +96,7 @@ def _show(args: argparse.Namespace) -> int:
         msg = 'expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn'
         raise VssError(msg)
     found = describe(args.name)
-    size, device = parse_size(args.size or '360x480'), choose_device(args.device)
+    size, device = parse_size(args.size or '352x480'), choose_device(args.device)
     if size is None:
         msg = '--size auto: expected HEIGHTxWIDTH, for there is no camera to follow'
         raise VssError(msg)
