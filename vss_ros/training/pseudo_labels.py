@@ -14,7 +14,7 @@ from vss_ros.data.bags import is_bag
 from vss_ros.data.labelled import LabelledVideo
 from vss_ros.data.sources import VIDEO_SUFFIXES, open_source
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled
-from vss_ros.engine.preprocess import network_size
+from vss_ros.engine.preprocess import network_size, scaled
 from vss_ros.engine.view import look
 from vss_ros.errors import VssError
 
@@ -109,8 +109,7 @@ def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _fitting(backbone: Backbone, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return an image at the size that the network would be given on the robot."""
     camera = (image.shape[0], image.shape[1])
-    height, width = backbone.fixed_size or network_size(camera, size, backbone.size_step)
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return scaled(image, backbone.fixed_size or network_size(camera, size, backbone.size_step))
 
 
 def _labels(backbone: Backbone, image: NDArray[np.uint8], confidence: float) -> NDArray[np.uint8]:
