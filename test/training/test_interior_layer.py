@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from data_trees import blocks_of, picture, write_png
+from safetensors.torch import load_file
 
 from vss_ros.data.classes import load_classes
 from vss_ros.engine.backbones import BACKBONES
@@ -61,7 +62,11 @@ def test_parts_belong_to_the_layer_they_were_trained_at(tmp_path: Path) -> None:
     path = tmp_path / 'models/net.tamed_warping@1.yaml'
     video = scored_on(read_card(path), tmp_path / 'camvid', 'val')
     assert not list(differences(card.scores, measure(read_card(path), video, 'camvid_val')))
-    assert 'full_precision' in card.scores  # shipped in half, and what that costs
+    assert 'full_precision' in card.scores
+    kinds = {
+        tensor.dtype for tensor in load_file(path.with_suffix('.safetensors')).values() if tensor.dim() > 1
+    }
+    assert kinds == {torch.float16}
 
     model = str(tmp_path / 'models/net.yaml')
     wanted = SegmenterConfig(

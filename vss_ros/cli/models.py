@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size',
         metavar='HxW',
-        help="network input (default: for show 352x480, that of a 360x480 camera; for add the network's own)",
+        help="network input (default: for show 352x480, the default's for 360x480 images; for add its own)",
     )
     parser.add_argument('--device', default='auto', help='show: auto, cpu, cuda or cuda:N (default: auto)')
     parser.add_argument('--threads', type=int, default=1, metavar='N', help='show: CPU threads (default: 1)')

@@ -214,7 +214,7 @@ def write_card(card: ModelCard, folder: Path) -> None:
 
 def _stored(tensor: Tensor) -> Tensor:
     half = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
-    return (half if torch.equal(half.to(tensor.dtype), tensor) else tensor).cpu().contiguous()
+    return (half if torch.equal(half.to(tensor.dtype), tensor) else tensor).cpu().contiguous().clone()
 
 
 def _locate(name: str) -> Path:

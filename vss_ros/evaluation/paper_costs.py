@@ -29,7 +29,7 @@ FULL, THREE_QUARTERS, HALF = (1024, 2048), (768, 1536), (512, 1024)
 """Height and width of Cityscapes images and of what papers make of them."""
 CAMVID, UAVID = (720, 960), (2160, 3840)
 INPUT = (352, 480)
-"""What the shipped models make of a camera of 360x480."""
+"""What the default makes of a camera of 360x480."""
 FAR = 0.05
 """Share by which a count may differ from its paper's without a reason."""
 PARAMETERS, BYTES, MACS = 'M parameters', 'MB of parameters', 'G multiply-adds'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.card_scores import TOLERANCE, differences
+from vss_ros.evaluation.card_scores import differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def rounded_scores(module: nn.Module, score: Callable[[], dict[str, Any]] | None) -> dict[str, Any]:
-    """Round matrices and kernels to half precision unless a score moves by more than ``TOLERANCE``.
+    """Round matrices and kernels to half precision unless a score moves by more than verifying allows.
 
     Everything one-dimensional (biases, batch-norm statistics) stays single, for it takes no room, and what is
     beyond half precision's range does.
@@ -24,8 +24,9 @@ def rounded_scores(module: nn.Module, score: Callable[[], dict[str, Any]] | None
         score: Measures it; None rounds unseen.
 
     Returns:
-        Scores of the module as it is afterwards, with those before as ``full_precision`` (of each class only
-        the mean), or with what rounding would have cost as ``half_precision``; nothing without ``score``.
+        Scores of the module as it is afterwards. With them, of classes only their mean, those before as
+        ``full_precision`` or, where rounding costs too much, those it would have as ``half_precision``.
+        Nothing without ``score``.
 
     """
     whole = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -34,12 +35,14 @@ def rounded_scores(module: nn.Module, score: Callable[[], dict[str, Any]] | None
     if score is None:
         return {}
     after = score()
-    lost = [*differences(before, after)]
-    if lost:
+    if any(differences(before, after)):
         module.load_state_dict(whole)
-        return before | {'half_precision': f'not used, off by more than {TOLERANCE}: {"; ".join(lost)}'}
-    means = {name: value for name, value in before.items() if name != 'per_class_iou'}
-    return after | {'full_precision': means}
+        return before | {'half_precision': _means(after)}
+    return after | {'full_precision': _means(before)}
+
+
+def _means(scores: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in scores.items() if name != 'per_class_iou'}
 
 
 def _rounded(tensor: Tensor) -> Tensor:

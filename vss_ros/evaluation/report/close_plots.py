@@ -73,8 +73,7 @@ def _deviations(axes: Axes, rows: Sequence[Row], seconds: Sequence[float]) -> No
         values = np.array([np.nan if row[name] is None else 100 * row[name] for row in rows])
         if not np.all(np.isnan(values)):
             axes.plot(seconds, values, label=text, **style)
-            # A falling threshold starts far above all deviations.
-            highest = max(highest, np.nanmin(values) if name == 'threshold' else np.nanmax(values))
+            highest = max(highest, np.nanmax(values))
     axes.set_ylim(0, 1.15 * highest)
     heights = np.full(len(keys), axes.get_ylim()[1])
     axes.vlines(keys, 0, heights, color=KEY, lw=0.9, alpha=0.7, label='key frame')
