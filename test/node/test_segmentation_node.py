@@ -214,8 +214,7 @@ def test_live_parameters(start: Callable[..., Graph]) -> None:
         graph.wait(lambda n=3 + i: len(graph.received['key_frame']) == n, 'the decision')  # type: ignore[misc]
         decision = graph.received['key_frame'][-1]
         assert (decision.is_key_frame, decision.reason) == (key_frame, 'deviation')
-        # One frame after a key frame it is that of four frames.
-        assert abs(decision.threshold - 1.25 * value) < 1e-6
+        assert abs(decision.threshold - 1.25 * value) < 1e-6  # that of four frames
     # A parameter file loaded again changes nothing and is no error.
     (unchanged,) = graph.node.set_parameters([Parameter('track', value='blocking')])
     assert unchanged.successful

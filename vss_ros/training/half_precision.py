@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 def rounded_scores(module: nn.Module, score: Callable[[], dict[str, Any]] | None) -> dict[str, Any]:
     """Round matrices and kernels to half precision unless a score moves by more than verifying allows.
 
-    Everything one-dimensional (biases, batch-norm statistics) stays single, for it takes no room, and what is
-    beyond half precision's range does.
-    ``save_card`` then stores in half precision what half precision holds.
+    Left single is what takes no room (one-dimensional: biases, batch-norm statistics) and what is beyond half
+    precision's range. ``save_card`` then stores in half precision what half precision holds.
 
     Args:
         module: Trained; changed in place, or left as it is where rounding costs too much.

@@ -220,8 +220,7 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     )
     cards: list[tuple[ModelCard, nn.Module]] = []
     for name, moves in parts.named_propagations():
-        score = partial(propagation_scores, backbone, moves, motion=motion)
-        scores = _scored(job, moves, score)
+        scores = _scored(job, moves, partial(propagation_scores, backbone, moves, motion=motion))
         cards.append((_part_card(base, backbone, 'propagation', name, scores), moves))
     if parts.scheduler is not None:
         scores = _scored(job, parts.scheduler, partial(scheduler_scores, backbone, parts.scheduler))
