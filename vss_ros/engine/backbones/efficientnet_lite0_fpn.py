@@ -11,7 +11,8 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
 from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn_relu, resize_like
 
-STAGES = (  # kernel, stride, expansion, output channels, repeats (EfficientNet-B0's table, Lite variant)
+Stage = tuple[int, int, int, int, int]
+STAGES: tuple[Stage, ...] = (  # kernel, stride, expansion, output channels, repeats (EfficientNet-B0's table, Lite variant)
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
     (5, 2, 6, 40, 2),
@@ -26,8 +27,8 @@ WIDTH = 128
 """Channels of the pyramid."""
 
 
-def _stage(in_channels: int, index: int) -> nn.Sequential:
-    kernel, stride, expand, channels, repeats = STAGES[index]
+def _stage(in_channels: int, stage: Stage) -> nn.Sequential:
+    kernel, stride, expand, channels, repeats = stage
     first = InvertedResidual(in_channels, channels, kernel, stride, expand)
     rest = (InvertedResidual(channels, channels, kernel, 1, expand) for _ in range(repeats - 1))
     return nn.Sequential(first, *rest)
@@ -52,6 +53,7 @@ class EfficientNetLite0FPN(Backbone):
     size_multiple = 8
     coarsest_stride = 32
     encoder_stages: ClassVar = {4: 'stages.1', 8: 'stages.2', 16: 'stages.4', 32: 'stages.6'}
+    table: ClassVar = STAGES
 
     def __init__(self, classes: int) -> None:
         """Build the network with random weights."""
@@ -59,13 +61,14 @@ class EfficientNetLite0FPN(Backbone):
         self.stem = nn.Sequential(
             nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32, 1e-3, 0.01), nn.ReLU6(inplace=True)
         )
-        channels = [32, *(stage[3] for stage in STAGES)]
-        self.stages = nn.ModuleList(_stage(channels[i], i) for i in range(len(STAGES)))
-        self.detail = nn.Sequential(nn.Conv2d(24, DETAIL, 1, bias=False), nn.BatchNorm2d(DETAIL))
+        channels = [32, *(stage[3] for stage in self.table)]
+        self.stages = nn.ModuleList(_stage(channels[i], stage) for i, stage in enumerate(self.table))
+        at4, self._at8, at16, at32 = channels[2], channels[3], channels[5], channels[7]
+        self.detail = nn.Sequential(nn.Conv2d(at4, DETAIL, 1, bias=False), nn.BatchNorm2d(DETAIL))
 
-        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(320, WIDTH, 1), nn.ReLU(inplace=True))
-        self.lateral32 = nn.Conv2d(320, WIDTH, 1)
-        self.lateral16 = nn.Conv2d(112, WIDTH, 1)
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(at32, WIDTH, 1), nn.ReLU(inplace=True))
+        self.lateral32 = nn.Conv2d(at32, WIDTH, 1)
+        self.lateral16 = nn.Conv2d(at16, WIDTH, 1)
         self.lateral8 = nn.Conv2d(self.low_channels, WIDTH, 1)
         self.smooth16 = conv_bn_relu(WIDTH, WIDTH)
         self.smooth8 = conv_bn_relu(WIDTH, WIDTH)
@@ -73,14 +76,14 @@ class EfficientNetLite0FPN(Backbone):
         self.classify = nn.Conv2d(self.high_channels, 4 * classes, 3, 1, 1)
 
     def low(self, image: Tensor) -> Tensor:
-        """Return F_l ``(N, 72, H/8, W/8)``: 40 channels of stage 3, then 8 channels of stride 4, folded."""
+        """Return F_l ``(N, low_channels, H/8, W/8)``: the third stage, then 8 channels of stride 4, folded."""
         at4 = self.stages[1](self.stages[0](self.stem(image)))
         at8 = self.stages[2](at4)
         return torch.cat((at8, pixel_unshuffle(self.detail(at4), 2)), 1)
 
     def high(self, low: Tensor) -> Tensor:
         """Return F_h ``(N, 64, H/8, W/8)``: the deep stages and the pyramid."""
-        at16 = self.stages[4](self.stages[3](low[:, :40]))
+        at16 = self.stages[4](self.stages[3](low[:, : self._at8]))
         at32 = self.stages[6](self.stages[5](at16))
         top = self.lateral32(at32) + self.context(at32)
         middle = self.smooth16(self.lateral16(at16) + resize_like(top, at16))
