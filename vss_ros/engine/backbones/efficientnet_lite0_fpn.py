@@ -12,7 +12,9 @@ from vss_ros.engine.backbones.base import BACKBONES, Backbone
 from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn_relu, resize_like
 
 Stage = tuple[int, int, int, int, int]
-STAGES: tuple[Stage, ...] = (  # kernel, stride, expansion, output channels, repeats (EfficientNet-B0's table, Lite variant)
+"""Kernel, stride, expansion, output channels, repeats."""
+# EfficientNet-B0's table, Lite variant.
+STAGES: tuple[Stage, ...] = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
     (5, 2, 6, 40, 2),
@@ -66,7 +68,9 @@ class EfficientNetLite0FPN(Backbone):
         at4, self._at8, at16, at32 = channels[2], channels[3], channels[5], channels[7]
         self.detail = nn.Sequential(nn.Conv2d(at4, DETAIL, 1, bias=False), nn.BatchNorm2d(DETAIL))
 
-        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(at32, WIDTH, 1), nn.ReLU(inplace=True))
+        self.context = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(at32, WIDTH, 1), nn.ReLU(inplace=True)
+        )
         self.lateral32 = nn.Conv2d(at32, WIDTH, 1)
         self.lateral16 = nn.Conv2d(at16, WIDTH, 1)
         self.lateral8 = nn.Conv2d(self.low_channels, WIDTH, 1)
@@ -76,7 +80,7 @@ class EfficientNetLite0FPN(Backbone):
         self.classify = nn.Conv2d(self.high_channels, 4 * classes, 3, 1, 1)
 
     def low(self, image: Tensor) -> Tensor:
-        """Return F_l ``(N, low_channels, H/8, W/8)``: the third stage, then 8 channels of stride 4, folded."""
+        """Return F_l ``(N, low_channels, H/8, W/8)``: the third stage, then the stride-4 detail, folded."""
         at4 = self.stages[1](self.stages[0](self.stem(image)))
         at8 = self.stages[2](at4)
         return torch.cat((at8, pixel_unshuffle(self.detail(at4), 2)), 1)
