@@ -143,6 +143,21 @@ def test_every_part_can_be_switched_off() -> None:
     assert abs(float(lit[0].mean()) - float(image.mean())) > 0.5
 
 
+def test_all_frames_are_as_sharp_and_noisy_as_the_camera_is() -> None:
+    _, labels = scene()
+    fine = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    only_light = Variety(objects=0, lens=0, light=0.2, blur=0)
+    moving = MovingStill(fine, labels, STILL)
+    sharpness = []
+    for seed in range(30):
+        moments = [moving.at(0.0), moving.at(0.1)]
+        views = photographed(moving, moments, only_light, np.random.default_rng(seed))
+        change = [float(np.abs(np.diff(view.astype(int), axis=1)).mean()) for view in views]
+        assert change[0] == pytest.approx(change[1], rel=0.25)
+        sharpness.append(change[0])
+    assert max(sharpness) > 2 * min(sharpness)  # some cameras are blurred
+
+
 def test_a_recipe_states_the_variety_or_gets_an_error_that_lists_it() -> None:
     assert Variety.parse({'blur': 0, 'objects': 1}, 'x') == Variety(blur=0, objects=1)
     for wrong in ({'fog': 1}, {'light': -1}, {'objects': 1.5}, {'lens': 'much'}, {'blur': float('nan')}):

@@ -115,13 +115,8 @@ def draw_framing(
     return Framing(matrix, draw_light(rng, view_range.light))
 
 
-def relight(image: NDArray[np.uint8], rng: np.random.Generator, strength: float = 1.0) -> NDArray[np.uint8]:
-    """Vary exposure, contrast, white balance, saturation, gamma, and sometimes blur or noise."""
-    return lit(image, draw_light(rng, strength), rng)
-
-
 def draw_light(rng: np.random.Generator, strength: float = 1.0) -> Light:
-    """Draw all that `relight` varies but the noise itself, which is drawn last."""
+    """Draw exposure, contrast, white balance, saturation, gamma, and sometimes blur or noise."""
     return Light(
         gamma=np.exp(rng.normal(0, 0.18 * strength)),
         gains=np.exp(rng.normal(0, 0.12 * strength))

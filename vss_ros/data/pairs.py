@@ -38,6 +38,8 @@ MOVABLE = frozenset(
     }
 )
 """Names of classes that move on their own, in any of the shipped tables, in lower case."""
+ZOOM = (0.9, 1.25)
+"""Bounds of the zoom of triples: about 1, as things that a robot sees are as large as its network learned."""
 MIXED = 0.5
 """Pixels between the motions of neighbours from which on they are motions of different things."""
 
@@ -114,7 +116,7 @@ def draw_between(distance: int, rng: np.random.Generator) -> int:
 def cropped(triple: Triple, crop: tuple[int, int], rng: np.random.Generator) -> Triple:
     """Return a triple at ``crop`` height and width: all frames and flows scaled, mirrored and cut alike."""
     height, width = triple.labels.shape
-    scale = max(float(np.exp(rng.uniform(-0.1, 0.35))), crop[0] / height, crop[1] / width)
+    scale = max(float(np.exp(rng.uniform(*np.log(ZOOM)))), crop[0] / height, crop[1] / width)
     size = (max(round(width * scale), crop[1]), max(round(height * scale), crop[0]))
     top, left = (int(rng.integers(0, have - want + 1)) for have, want in zip(size[::-1], crop, strict=True))
     mirrored = bool(rng.random() < 0.5)

@@ -7,13 +7,13 @@ uncovering. Each of these motions can be followed exactly, and it is known what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from vss_ros.data.augment import relight
+from vss_ros.data.augment import draw_light, lit
 from vss_ros.data.cutouts import Cutout, Mover, random_mover
 from vss_ros.data.ego_motion import FRAME_SECONDS, Drive, EgoMotion, random_drive
 from vss_ros.errors import VssError
@@ -209,7 +209,10 @@ def random_motion(
 def photographed(
     scene: MovingStill, moments: list[Moment], variety: Variety, rng: np.random.Generator
 ) -> list[NDArray[np.uint8]]:
-    """Return what one camera made of several instants: the same exposure, the light changing.
+    """Return what one camera made of several instants: only the light changes.
+
+    Exposure, sharpness and noise are the camera's. Were they drawn for each frame, features would differ
+    where nothing moved, and whoever compares frames would learn not to trust what differs.
 
     Args:
         scene: What is seen.
@@ -220,7 +223,14 @@ def photographed(
     """
     exposure = rng.uniform(0.1, 0.6) * FRAME_SECONDS if rng.random() < variety.blur else 0.0
     views = [scene.exposed(moment, exposure) for moment in moments]
-    return [relight(view, rng, variety.light) if variety.light else view for view in views]
+    if not variety.light:
+        return views
+    camera = draw_light(rng, variety.light)
+    lights = (draw_light(rng, variety.light) for _ in views)
+    return [
+        lit(view, replace(light, blur=camera.blur, noise=camera.noise), rng)
+        for view, light in zip(views, lights, strict=True)
+    ]
 
 
 def _sampled(
