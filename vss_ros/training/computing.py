@@ -45,8 +45,12 @@ def answering(device: torch.device) -> AbstractContextManager[object]:
     In bfloat16 where the processor computes that itself: three and a half times faster there, for an error
     far below that of any answer. Elsewhere it would be emulated, and slower than float32.
     """
-    native = device.type == 'cuda' or (device.type == 'cpu' and _capabilities().get('avx512_bf16', False))
-    return torch.autocast(device.type, torch.bfloat16) if native else nullcontext()
+    return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device) else nullcontext()
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether a device computes in bfloat16 itself."""
+    return device.type == 'cuda' or (device.type == 'cpu' and bool(_capabilities().get('avx512_bf16')))
 
 
 def _capabilities() -> dict[str, Any]:

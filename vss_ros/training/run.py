@@ -31,7 +31,7 @@ from vss_ros.evaluation.card_scores import (
 )
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.checkpoint import trained_minutes
-from vss_ros.training.computing import Computing
+from vss_ros.training.computing import Computing, has_bfloat16
 from vss_ros.training.data_sets import DataSets, open_data
 from vss_ros.training.half_precision import rounded_scores
 from vss_ros.training.motion_stage import Estimators, train_motion
@@ -315,7 +315,8 @@ def _part_card(
 
 def _hardware(device: torch.device) -> str:
     cpu = f'{platform.machine()} CPU, {torch.get_num_threads()} threads'
-    return f'{torch.cuda.get_device_name(device)}, {cpu}' if device.type == 'cuda' else cpu
+    frozen = ', frozen networks in bfloat16' if has_bfloat16(device) else ''
+    return (f'{torch.cuda.get_device_name(device)}, {cpu}' if device.type == 'cuda' else cpu) + frozen
 
 
 def _commit() -> str:
