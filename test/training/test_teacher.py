@@ -14,7 +14,7 @@ from vss_ros.engine.model_card import ModelCard, save_card
 from vss_ros.errors import VssError
 from vss_ros.training.recipe import Recipe
 from vss_ros.training.run import run_recipe
-from vss_ros.training.teacher import teacher_card
+from vss_ros.training.teacher import teacher_card, told_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,5 +60,22 @@ def test_what_is_wrong_with_it(own: dict[str, Any], said: str, tmp_path: Path) -
     assert said in refused(tmp_path, **own | {'teacher': teacher})
 
 
-def test_without_one_there_is_none() -> None:
-    assert teacher_card(Recipe(stage='backbone', model='x'), load_classes('camvid11')) is None
+def test_without_one_there_is_none(tmp_path: Path) -> None:
+    assert teacher_card(Recipe(stage='backbone', model='x'), load_classes('camvid11'), tmp_path) is None
+
+
+def test_one_that_a_former_recipe_wrote_goes_first(tmp_path: Path) -> None:
+    table = load_classes('camvid11')
+    recipe = Recipe(stage='backbone', model='x', backbone='mobilenet_fpn', teacher='mobilenet_fpn')
+    shipped = teacher_card(recipe, table, tmp_path)
+    card = ModelCard(
+        'mobilenet_fpn', 'backbone', 'lernet', '', 0, input_size=(64, 96), classes='camvid11',
+        class_names=tuple(table.names), recipe={'command': 'vss train mine.yaml', 'epochs': 3},
+    )  # fmt: skip
+    save_card(card, BACKBONES.get('lernet')(11), tmp_path)
+    mine = teacher_card(recipe, table, tmp_path)
+    assert shipped is not None
+    assert mine is not None
+    assert (shipped.builder, mine.builder) == ('mobilenet_fpn', 'lernet')
+    told = {'name': 'mobilenet_fpn', 'sha256': mine.sha256, 'command': 'vss train mine.yaml'}
+    assert told_of(mine) == told

@@ -39,7 +39,7 @@ from vss_ros.training.pair_stage import TYPICAL_INTERVAL, PairParts, recommended
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.sources import triple_sources, typical_drive
 from vss_ros.training.start import start_card
-from vss_ros.training.teacher import Teacher, teacher_card
+from vss_ros.training.teacher import Teacher, teacher_card, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,8 @@ def run_recipe(
     """
     where = choose_device(device)
     recipe = read_recipe(path)
-    teacher = teacher_card(recipe, load_classes(recipe.classes))  # before data that may take minutes to open
+    # Before data that may take minutes to open.
+    teacher = teacher_card(recipe, load_classes(recipe.classes), output)
     start = start_card(recipe, output)
     sets = open_data(recipe, folders)
     folder = runs / path.stem
@@ -110,6 +111,8 @@ def run_recipe(
     options += f' --device {device}' if device != 'auto' else ''
     command = f'vss train config/experiments/{path.name} {options}'
     provenance = _provenance(recipe, sets, where, command)
+    if teacher is not None:
+        provenance['teacher'] = told_of(teacher)
     if start is not None:
         provenance['start'] = {'name': start.name, 'sha256': start.sha256, 'recipe': start.recipe}
     job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, provenance)

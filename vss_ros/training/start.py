@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from vss_ros.training.recipe import Recipe
 
 
+def card_at_hand(name: str, output: Path) -> ModelCard:
+    """Return a card that a former recipe wrote to ``output``, else the shipped one, or the one at a path.
+
+    Raises:
+        VssError: No such card.
+
+    """
+    written = output / f'{name}.yaml'
+    return read_card(written if written.is_file() else name)
+
+
 def start_card(recipe: Recipe, output: Path) -> ModelCard | None:
     """Return the card whose weights a recipe starts with, None without one.
 
@@ -32,8 +43,7 @@ def start_card(recipe: Recipe, output: Path) -> ModelCard | None:
     """
     if not recipe.start:
         return None
-    written = output / f'{recipe.start}.yaml'
-    card = read_card(written if written.is_file() else recipe.start)
+    card = card_at_hand(recipe.start, output)
     if (card.kind, card.builder) != ('backbone', recipe.backbone):
         msg = (
             f'start {card.name}: expected the card of a backbone {recipe.backbone}, got one of a {card.kind} '

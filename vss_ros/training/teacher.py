@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
-from vss_ros.engine.model_card import ModelCard, read_card
 from vss_ros.errors import VssError
 from vss_ros.training.computing import answering
 from vss_ros.training.hints import common_strides
+from vss_ros.training.start import card_at_hand
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from vss_ros.data.classes import ClassTable
+    from vss_ros.engine.model_card import ModelCard
     from vss_ros.training.recipe import Recipe
 
 
@@ -55,8 +58,20 @@ class Teacher:
             return (logits + self.adjusted * weights.log().view(1, -1, 1, 1)).softmax(1)  # type: ignore[no-any-return]
 
 
-def teacher_card(recipe: Recipe, table: ClassTable) -> ModelCard | None:
+def told_of(teacher: ModelCard) -> dict[str, Any]:
+    """Return what a pupil's card says of its teacher, which need not be shipped."""
+    said = ('command', 'commit', 'hardware', 'wall_minutes')
+    told = {key: teacher.recipe[key] for key in said if key in teacher.recipe}
+    return {'name': teacher.name, 'sha256': teacher.sha256, **told}
+
+
+def teacher_card(recipe: Recipe, table: ClassTable, output: Path) -> ModelCard | None:
     """Return the card of a recipe's teacher, None without one.
+
+    Args:
+        recipe: Its ``teacher`` is a card in ``output``, else one in ``models/`` or a path.
+        table: The classes to answer with.
+        output: Where the cards of former recipes were written.
 
     Raises:
         VssError: No such card, one of other classes, or one whose encoder can give the recipe's hints to no
@@ -65,7 +80,7 @@ def teacher_card(recipe: Recipe, table: ClassTable) -> ModelCard | None:
     """
     if not recipe.teacher:
         return None
-    card = read_card(recipe.teacher)
+    card = card_at_hand(recipe.teacher, output)
     if card.kind != 'backbone':
         msg = f'teacher {card.name}: expected the card of a backbone, got one of a {card.kind}'
         raise VssError(msg)
