@@ -63,6 +63,14 @@ def test_segments_a_folder_with_true_masks(folder: Path, tmp_path: Path) -> None
     assert not list(tmp_path.glob('.out*'))
 
 
+def test_the_whole_network_on_every_frame_has_a_timeline_too(folder: Path, tmp_path: Path) -> None:
+    """No frame has a predicted deviation or a threshold there."""
+    out = tmp_path / 'out'
+    assert main(['segment', str(folder), '-o', str(out), '--propagation', 'none', '--no-video']) == 0
+    assert all(row['is_key_frame'] == 'True' for row in csv.DictReader((out / 'decisions.csv').open()))
+    assert (out / 'timeline.png').stat().st_size > 5000
+
+
 def test_two_runs_give_the_same_masks(folder: Path, tmp_path: Path) -> None:
     def masks(name: str) -> list[bytes]:
         assert (

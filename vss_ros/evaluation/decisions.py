@@ -73,7 +73,7 @@ def plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
         above.axvline(t, color=colour, lw=0.8, alpha=0.6, label=label)
     above.set_ylabel('labels changed since\nkey frame, %')
     heights = [value for row in rows for value in (row.predicted_deviation, row.threshold)]
-    above.set_ylim(0, 115 * max(0.01, *(value for value in heights if not isnan(value))))
+    above.set_ylim(0, 115 * max([0.01, *(value for value in heights if not isnan(value))]))
     above.legend(loc='upper right', fontsize=8)
     above.set_title(title)
     colours = ['tab:green' if row.is_key_frame else 'tab:blue' for row in rows]
