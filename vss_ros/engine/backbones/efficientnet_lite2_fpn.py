@@ -1,4 +1,4 @@
-"""EfficientNet-Lite2 with the default's feature pyramid: the default's teacher, for who has time to spare."""
+"""EfficientNet-Lite2 with the default's feature pyramid: the default's teacher."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAGES: tuple[Stage, ...] = (  # Lite0's, 1.1 times as wide (in eights) and 1.2 
 
 @BACKBONES.register('efficientnet_lite2_fpn', paper='Tan & Le 2019 (Lite variant); Lin et al. 2017')
 class EfficientNetLite2FPN(EfficientNetLite0FPN):
-    """EfficientNet-Lite2 encoder, else as efficientnet_lite0_fpn: more accurate, and slower."""
+    """EfficientNet-Lite2 encoder, else as efficientnet_lite0_fpn, which it taught; no weights are shipped."""
 
     low_channels = 48 + 4 * DETAIL
     table: ClassVar = STAGES
