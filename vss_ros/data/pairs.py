@@ -123,6 +123,7 @@ def cropped(triple: Triple, crop: tuple[int, int], rng: np.random.Generator) -> 
     region = (slice(top, top + crop[0]), slice(left, left + crop[1]))
 
     def view(image: NDArray[np.uint8], mode: int) -> NDArray[np.uint8]:
+        """Return one frame, scaled, cut and mirrored."""
         scaled = cv2.resize(image, size, interpolation=mode)[region]
         return np.ascontiguousarray(scaled[:, ::-1] if mirrored else scaled, np.uint8)
 

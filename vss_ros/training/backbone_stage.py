@@ -147,8 +147,7 @@ class _Objective:
         loss = segmentation_loss(logits, labels[:, ::2, ::2], self.weights, self.void)
         if self.teacher is None:
             return {'loss': loss}
-        with self.computing.forward():
-            soft = self.teacher.soft_labels(image, self.weights)
+        soft = self.teacher.soft_labels(image, self.weights)
         # At the teacher's resolution.
         likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
         loss = loss + DISTILLATION * likeness

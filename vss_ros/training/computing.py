@@ -33,7 +33,7 @@ class Computing:
 
     def forward(self) -> AbstractContextManager[object]:
         """Return the context that forward passes run in."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self.amp else nullcontext()
+        return _bfloat16(self.device, wanted=self.amp)
 
 
 ON_CPU = Computing()
@@ -46,12 +46,16 @@ def answering(device: torch.device) -> AbstractContextManager[object]:
     two threads), and 0.2 % of the default's labels on CamVid differ. Elsewhere it would be emulated, and
     slower than float32.
     """
-    return torch.autocast(device.type, torch.bfloat16) if has_bfloat16(device) else nullcontext()
+    return _bfloat16(device, wanted=has_bfloat16(device))
 
 
 def has_bfloat16(device: torch.device) -> bool:
     """Tell whether a device computes in bfloat16 itself."""
     return device.type == 'cuda' or (device.type == 'cpu' and bool(_capabilities().get('avx512_bf16')))
+
+
+def _bfloat16(device: torch.device, *, wanted: bool) -> AbstractContextManager[object]:
+    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
 
 
 def _capabilities() -> dict[str, Any]:

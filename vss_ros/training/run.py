@@ -110,11 +110,7 @@ def run_recipe(
     options += ' --compile' if compiled else ''
     options += f' --device {device}' if device != 'auto' else ''
     command = f'vss train config/experiments/{path.name} {options}'
-    provenance = _provenance(recipe, sets, where, command)
-    if teacher is not None:
-        provenance['teacher'] = told_of(teacher)
-    if start is not None:
-        provenance['start'] = {'name': start.name, 'sha256': start.sha256, 'recipe': start.recipe}
+    provenance = _provenance(recipe, sets, where, command) | _origins(teacher, start)
     job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, provenance)
     cards = stages[recipe.stage](job)
     provenance['wall_minutes'] = trained_minutes(folder)
@@ -139,6 +135,14 @@ def _provenance(recipe: Recipe, sets: DataSets, device: torch.device, command: s
         'hardware': _hardware(device),
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
+
+
+def _origins(teacher: ModelCard | None, start: ModelCard | None) -> dict[str, Any]:
+    """Return what a card says of the cards that its training built on."""
+    taught = {} if teacher is None else {'teacher': told_of(teacher)}
+    if start is None:
+        return taught
+    return taught | {'start': {'name': start.name, 'sha256': start.sha256, 'recipe': start.recipe}}
 
 
 def _score_command(card: ModelCard, data: str) -> dict[str, str]:
