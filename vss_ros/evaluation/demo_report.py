@@ -163,7 +163,7 @@ def _print(summary: dict[str, Any], output: Path) -> None:
         values = (
             '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
         )
-        return f'  {name:<34}{values}'
+        return f'  {name:<36}{values}'
 
     dropped = ', '.join(f'{count} {cause}' for cause, count in summary['dropped'].items() if count) or 'none'
     print(f'images {summary["frames_in"]}, masks {summary["masks"]}, dropped: {dropped}')
