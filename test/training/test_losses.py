@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vss_ros.training.losses import class_weights, segmentation_loss
+from vss_ros.training.losses import class_weights, every_second, segmentation_loss
 
 
 def test_perfect_prediction_costs_nothing_and_void_is_ignored() -> None:
@@ -27,3 +27,14 @@ def test_wrong_prediction_costs() -> None:
 def test_rare_classes_weigh_more_within_bounds() -> None:
     weights = class_weights(torch.tensor([100.0, 10_000.0, 1_000_000.0]))
     assert weights.tolist() == [3.0, 1.0, 0.5]
+
+
+def test_every_second_pixel_is_judged_by_its_own_label() -> None:
+    labels = torch.arange(8 * 12).reshape(1, 8, 12)
+    # Logits that say at each pixel of half the size what the labels are there: linear in both directions.
+    logits = torch.nn.functional.avg_pool2d(labels[:, None].float(), 2)
+    kept, ids = every_second(logits, labels)
+    assert kept.shape == (1, 1, 4, 6)
+    assert ids.shape == (1, 4, 6)
+    inner = (slice(None), slice(1, -1), slice(1, -1))
+    assert torch.allclose(kept[:, 0][inner], ids[inner].float(), atol=1e-4)

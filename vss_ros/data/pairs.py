@@ -38,7 +38,7 @@ MOVABLE = frozenset(
     }
 )
 """Names of classes that move on their own, in any of the shipped tables, in lower case."""
-ZOOM = (0.9, 1.25)
+ZOOM = (0.9, 1.4)
 """Bounds of the zoom of triples: about 1, as things that a robot sees are as large as its network learned."""
 MIXED = 0.5
 """Pixels between the motions of neighbours from which on they are motions of different things."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import interpolate, kl_div
+from torch.nn.functional import kl_div
 
 from vss_ros.data.augment import ViewRange
 from vss_ros.engine.backbones import BACKBONES, Backbone
@@ -20,7 +20,7 @@ from vss_ros.training.hints import Hints
 from vss_ros.training.imagenet import has_imagenet_encoder, load_imagenet_encoder
 from vss_ros.training.logit_adjustment import take_back
 from vss_ros.training.loop import CLIP, run_epochs
-from vss_ros.training.losses import class_weights, segmentation_loss
+from vss_ros.training.losses import class_weights, every_second, segmentation_loss
 from vss_ros.training.start import start_with
 from vss_ros.training.still_batches import Choice, StillViews, choices
 
@@ -136,15 +136,14 @@ class _Objective:
     """Weight of the hints."""
 
     def losses(self, image: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return the losses on images ``(N, 3, H, W)`` with ids ``(N, H, W)``, at half their resolution.
+        """Return the losses on images ``(N, 3, H, W)`` with ids ``(N, H, W)``.
 
         ``loss`` is the sum of all, ``hints`` the part of the teacher's features where these are learned.
         """
         with self.computing.forward():
             answer = self.network(image)
-        half = [side // 2 for side in labels.shape[-2:]]
-        logits = interpolate(answer.float(), size=half, mode='bilinear', align_corners=False)
-        loss = segmentation_loss(logits, labels[:, ::2, ::2], self.weights, self.void)
+        logits = answer.float()
+        loss = segmentation_loss(*every_second(logits, labels), self.weights, self.void)
         if self.teacher is None:
             return {'loss': loss}
         soft = self.teacher.soft_labels(image, self.weights)

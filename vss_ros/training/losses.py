@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, interpolate, one_hot
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int) -> Tensor:
@@ -29,6 +29,24 @@ def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int
     present = truth.sum((0, 2, 3)) > 0
     jaccard = 1 - (intersection[present] / union[present].clamp_min(1)).mean()
     return entropy + 0.5 * jaccard
+
+
+def every_second(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits and ids of every second row and column: as good as all to learn from, and faster.
+
+    Logits are brought to the labels' own size first: at half of it each would lie half a pixel beside its
+    label, and the network would learn that shift.
+
+    Args:
+        logits: ``(N, C, h, w)`` of any size.
+        labels: Ids ``(N, H, W)``.
+
+    Returns:
+        ``(N, C, H / 2, W / 2)`` and ``(N, H / 2, W / 2)``.
+
+    """
+    full = interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
+    return full[..., ::2, ::2], labels[:, ::2, ::2]
 
 
 def class_weights(counts: Tensor, power: float = 0.5, bounds: tuple[float, float] = (0.5, 3.0)) -> Tensor:

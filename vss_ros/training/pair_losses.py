@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch.nn.functional import interpolate, kl_div, smooth_l1_loss
+from torch.nn.functional import kl_div, smooth_l1_loss
 
 from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.engine.layers.distortion import correct
@@ -13,7 +13,7 @@ from vss_ros.engine.propagation.base import Space
 from vss_ros.engine.propagation.distortion_aware import DistortionAware
 from vss_ros.training.consistency_loss import consistency_loss
 from vss_ros.training.distortion_losses import distortion_loss, distortion_target, frame_losses
-from vss_ros.training.losses import segmentation_loss
+from vss_ros.training.losses import every_second, segmentation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +63,8 @@ def propagation_loss(
     hop = _hop(moves, batch, direct=rng.random() < direct)
     answer, own_loss = OBJECTIVES.get(name, _plain)(hop)
     logits = answer if moves.space is Space.SEGMENTATION else backbone.head(answer)
-    half = [side // 2 for side in batch.labels.shape[-2:]]
-    full = interpolate(logits, size=half, mode='bilinear', align_corners=False)
     weights = logits.new_ones(logits.shape[1])
-    loss = segmentation_loss(full, batch.labels[:, ::2, ::2], weights, batch.void)
+    loss = segmentation_loss(*every_second(logits, batch.labels), weights, batch.void)
     soft = batch.teacher.softmax(1)
     likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
     return loss + DISTILLATION * likeness + own_loss
