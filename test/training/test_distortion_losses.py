@@ -82,7 +82,7 @@ def test_logits_are_brought_to_the_labels_size() -> None:
 def test_pseudo_labels_are_the_networks() -> None:
     logits = torch.zeros(1, 3, 1, 2)
     logits[0, 2, 0, 0] = logits[0, 1, 0, 1] = 1
-    assert pseudo_labels(logits, (2, 4)).tolist() == [[[2, 2, 1, 1]] * 2]
+    assert pseudo_labels(logits, torch.Size((2, 4))).tolist() == [[[2, 2, 1, 1]] * 2]
 
 
 def test_target_is_where_label_maps_differ() -> None:

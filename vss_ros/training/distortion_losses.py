@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
 from torch.nn.functional import binary_cross_entropy, cross_entropy, interpolate
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from vss_ros.engine.propagation.distortion_aware import Correction
@@ -64,13 +64,14 @@ def dual_deep_supervision(middle: FrameLosses, last: FrameLosses) -> Tensor:
 
     Args:
         middle: Of F2, an unlabelled frame between, against ``pseudo_labels``.
-        last: Of F3, the labelled frame, propagated from F2.
+        last: Of F3, the labelled frame, reached as the propagation reaches it: from F1 in one hop, or from
+            F2 where that is what a fast track cached.
 
     """
     return (middle.total + last.total) / 2
 
 
-def pseudo_labels(logits: Tensor, size: tuple[int, int]) -> Tensor:
+def pseudo_labels(logits: Tensor, size: torch.Size) -> Tensor:
     """Return the image network's labels ``(N, H, W)`` int64 of a frame nobody labelled.
 
     Args:
@@ -78,7 +79,7 @@ def pseudo_labels(logits: Tensor, size: tuple[int, int]) -> Tensor:
         size: H and W.
 
     """
-    return _enlarge(logits, torch.Size(size)).argmax(1)
+    return _enlarge(logits, size).argmax(1)
 
 
 def distortion_target(propagated: Tensor, true: Tensor) -> Tensor:

@@ -12,7 +12,14 @@ from vss_ros.engine.layers.distortion import correct
 from vss_ros.engine.propagation.base import Space
 from vss_ros.engine.propagation.distortion_aware import DistortionAware
 from vss_ros.training.consistency_loss import consistency_loss
-from vss_ros.training.distortion_losses import distortion_loss, distortion_target, frame_losses
+from vss_ros.training.distortion_losses import (
+    FrameLosses,
+    distortion_loss,
+    distortion_target,
+    dual_deep_supervision,
+    frame_losses,
+    pseudo_labels,
+)
 from vss_ros.training.losses import every_second, segmentation_loss
 
 if TYPE_CHECKING:
@@ -104,20 +111,43 @@ def _consistent(hop: Hop) -> tuple[Tensor, Tensor]:
 
 
 def _distortion(hop: Hop) -> tuple[Tensor, Tensor]:
-    """Add the distortion-aware paper's losses (Eqs. 3, 5 to 7), and DMNet's.
+    """Add the distortion-aware paper's losses (Eqs. 3, 5 to 7) on F2 and F3, and DMNet's.
 
+    F1 is the key frame, F2 the frame between and F3 the current one (section III.D, dual deep supervision).
     The paper trains DMNet first and keeps it fixed; here both learn side by side: M weighs the loss of the
     cues without learning from it, and its own loss looks at nothing the cues change.
     """
+    batch = hop.batch
+    labels = pseudo_labels(batch.between_logits, batch.labels.shape[-2:])
+    to_middle = hop._replace(source=batch.key, source_high=batch.key_logits, view=batch.between)
+    middle = _corrected(to_middle, labels, batch.between_logits)
+    last = _corrected(hop, batch.labels, batch.teacher)
+    of_distortion = (middle.distortion + last.distortion) / 2
+    return last.answer, dual_deep_supervision(middle.losses, last.losses) + of_distortion
+
+
+class _Corrected(NamedTuple):
+    """One frame's corrected logits, and what they and the distortion map lack."""
+
+    answer: Tensor
+    losses: FrameLosses
+    distortion: Tensor
+
+
+def _corrected(hop: Hop, labels: Tensor, true: Tensor) -> _Corrected:
+    """Correct one frame; ``true`` are the whole network's logits of it."""
     moves = hop.moves
     assert isinstance(moves, DistortionAware)
     current = moves.prepare(hop.view)
     parts = moves.corrections(moves.prepare(hop.source), hop.source_high, current, hop.view)
     # M learns from the motion's errors alone; Eq. 4 with its gradient would let it hide the cues' errors.
     answer = correct(parts.propagated, parts.cues, parts.distortion.detach())
-    losses = frame_losses(parts, answer, hop.batch.labels, hop.batch.void)
-    target = distortion_target(parts.propagated, resize_like(hop.batch.teacher, parts.propagated))
-    return answer, losses.total + distortion_loss(parts.distortion, target)
+    target = distortion_target(parts.propagated, resize_like(true, parts.propagated))
+    return _Corrected(
+        answer,
+        frame_losses(parts, answer, labels, hop.batch.void),
+        distortion_loss(parts.distortion, target),
+    )
 
 
 OBJECTIVES: dict[str, Callable[[Hop], tuple[Tensor, Tensor]]] = {
