@@ -24,16 +24,6 @@ def test_wrong_prediction_costs() -> None:
     assert abs(segmentation_loss(logits, labels, torch.ones(3), 11).item() - 10.5) < 1e-2
 
 
-def test_overlap_is_judged_as_it_will_be_answered() -> None:
-    labels = torch.zeros(1, 2, 2, dtype=torch.long)
-    logits = torch.zeros(1, 2, 2, 2)
-    taken_back = torch.tensor([-20.0, 0.0])
-    # Cross entropy log 2, of the logits as they are; once lowered they say nothing but class 0.
-    assert abs(segmentation_loss(logits, labels, torch.ones(2), 11, taken_back).item() - 0.6931) < 1e-4
-    # Without it, half of Jaccard loss 0.5 too.
-    assert abs(segmentation_loss(logits, labels, torch.ones(2), 11).item() - 0.9431) < 1e-4
-
-
 def test_rare_classes_weigh_more_within_bounds() -> None:
     weights = class_weights(torch.tensor([100.0, 10_000.0, 1_000_000.0]))
     assert weights.tolist() == [3.0, 1.0, 0.5]

@@ -18,7 +18,7 @@ from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.hints import Hints
 from vss_ros.training.imagenet import has_imagenet_encoder, load_imagenet_encoder
-from vss_ros.training.logit_adjustment import offsets, take_back
+from vss_ros.training.logit_adjustment import take_back
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, every_second, segmentation_loss
 from vss_ros.training.start import start_with
@@ -77,10 +77,7 @@ def train_backbone(
     hints = Hints(model, teacher.network) if teacher is not None and recipe.hints else None
     pupil = _Pupil(model, hints).to(device)
     network = torch.compile(model) if compiled else model
-    taken_back = offsets(weights, recipe.logit_adjustment)
-    objective = _Objective(
-        network, teacher, weights, taken_back, len(table), computing, pupil.hints, recipe.hints
-    )
+    objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
     view_range = ViewRange(recipe.scales, recipe.light)
     views = StillViews(data, recipe.crop, len(table), computing, view_range, recipe.mixed)
 
@@ -132,8 +129,6 @@ class _Objective:
     teacher: Teacher | None
     weights: Tensor
     """Of the classes, ``(C,)``."""
-    taken_back: Tensor
-    """From the logits once trained, ``(C,)``."""
     void: int
     computing: Computing
     hints: Hints | None
@@ -148,7 +143,7 @@ class _Objective:
         with self.computing.forward():
             answer = self.network(image)
         logits = answer.float()
-        loss = segmentation_loss(*every_second(logits, labels), self.weights, self.void, self.taken_back)
+        loss = segmentation_loss(*every_second(logits, labels), self.weights, self.void)
         if self.teacher is None:
             return {'loss': loss}
         soft = self.teacher.soft_labels(image, self.weights)

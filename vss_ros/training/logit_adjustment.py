@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.backbones import Backbone
 
 
-def offsets(weights: Tensor, share: float) -> Tensor:
-    """Return by how much `take_back` lowers each class's logits, ``(C,)``."""
-    return share * weights.log()
-
-
 def take_back(network: Backbone, weights: Tensor, share: float = 1.0) -> None:
     """Lower a network's logits by ``share * log(weights)``, after Menon et al. 2021 (section 4.1).
 
@@ -47,6 +42,6 @@ def take_back(network: Backbone, weights: Tensor, share: float = 1.0) -> None:
         )
         raise VssError(msg)
     # A sub-pixel head has the cells of one class beside each other.
-    offset = offsets(weights, share).repeat_interleave(len(last.bias) // len(weights))
+    offset = share * weights.log().repeat_interleave(len(last.bias) // len(weights))
     with torch.no_grad():
         last.bias -= offset.to(last.bias)

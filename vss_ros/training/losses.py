@@ -7,28 +7,23 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, one_hot
 
 
-def segmentation_loss(
-    logits: Tensor, labels: Tensor, weights: Tensor, void: int, taken_back: Tensor | None = None
-) -> Tensor:
+def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int) -> Tensor:
     """Return class-weighted cross entropy plus half a soft Jaccard loss over the classes present.
 
-    The Jaccard term is what mIoU measures, made smooth (Rahman & Wang 2016); alone it is unsteady. It judges
-    the logits as they will be answered, cross entropy those that class weights are learned with.
+    The Jaccard term is what mIoU measures, made smooth (Rahman & Wang 2016); alone it is unsteady.
 
     Args:
         logits: ``(N, C, H, W)`` float.
         labels: ``(N, H, W)`` int64 ids; ``void`` is ignored.
         weights: ``(C,)`` class weights.
         void: The ignored id.
-        taken_back: ``(C,)``, by how much each class's logits will be lower once trained (logit adjustment).
 
     """
     entropy = cross_entropy(logits, labels, weights, ignore_index=void)
     valid = (labels != void).unsqueeze(1)
     classes = logits.shape[1]
     truth = one_hot(torch.where(labels == void, 0, labels), classes).movedim(-1, 1) * valid
-    answered = logits if taken_back is None else logits - taken_back[:, None, None]
-    probability = answered.softmax(1) * valid
+    probability = logits.softmax(1) * valid
     intersection = (probability * truth).sum((0, 2, 3))
     union = (probability + truth).sum((0, 2, 3)) - intersection
     present = truth.sum((0, 2, 3)) > 0
