@@ -18,9 +18,9 @@ def batch() -> PairBatch:
     """Return two triples of a texture that moves; not a pixel of their last frames is labelled."""
     rng = np.random.default_rng(0)
     wide = np.kron(rng.integers(0, 256, (8, 16, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
-    frames = [np.ascontiguousarray(wide[:, i : i + 96]) for i in (0, 4, 12)]
+    key, between, current = (np.ascontiguousarray(wide[:, i : i + 96]) for i in (0, 4, 12))
     void = np.full((64, 96), 11, np.uint8)
-    made = pair_batch(backbone(), [Triple(*frames, void)] * 2, MOTIONS.get('dis')())
+    made = pair_batch(backbone(), [Triple(key, between, current, void)] * 2, MOTIONS.get('dis')())
     # What the whole network says of the last frames teaches nothing here either: all classes alike.
     return replace(made, teacher=torch.zeros_like(made.teacher))
 
