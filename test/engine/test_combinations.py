@@ -38,7 +38,13 @@ if TYPE_CHECKING:
 CLASSES = 5
 CPU = torch.device('cpu')
 TRACKS = ('blocking', 'fast_slow')
-FEATURES = ('refined_warping', 'spatially_variant_conv', 'tamed_warping', 'temporal_holistic_attention')
+FEATURES = (
+    'refined_warping',
+    'spatially_variant_conv',
+    'tamed_warping',
+    'temporal_holistic_attention',
+    'warped_holistic_attention',
+)
 
 REFUSED = {
     'only propagation in segmentation space fits': {

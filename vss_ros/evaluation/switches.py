@@ -40,6 +40,7 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
         Switch('RGA: A = 1', 'attend', (inf,)),
     ),
     'temporal_holistic_attention': (Switch('THA: W_a = 1', 'attend', (inf,)),),
+    'warped_holistic_attention': (Switch('THA: W_a = 1', 'attend', (inf,)),),
 }
 """By propagation; ``inf`` goes through the sigmoid that follows and becomes 1."""
 
