@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class WarpedHolisticAttention(TemporalHolisticAttention):
     """Key frame's F_h warped along the motion, then weighted and added to as the attention paper does.
 
-    The paper leaves F_h where the key frame saw it (Eq. 3), so that what moves by more than a cell of stride 8
-    is looked for in the wrong place; the attention can only say that it is not there. Here F_h is first
-    brought to where it is now. The attention map stays the paper's: it pools over all cells of the key
-    frame, wherever they are, and would be the same if these were warped.
+    The paper leaves F_h where the key frame saw it (Eq. 3): what moves by more than a cell is looked for in
+    the wrong place, and attention can only say that it is not there. Here F_h is first brought to where it
+    is now. The attention map stays the paper's: it pools over all cells of the key frame, wherever they are,
+    and would be much the same if these were warped.
     """
 
     motion = 'dis'
