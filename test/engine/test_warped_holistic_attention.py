@@ -1,0 +1,37 @@
+"""Holistic attention on warped features: the paper's where nothing moves, and where things move, in place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from engine_parts import backbone, frame, propagation, segmenter, view_of
+
+from vss_ros.engine.motion.field import MotionField
+from vss_ros.engine.propagation.temporal_holistic_attention import TemporalHolisticAttention
+
+
+def test_equations_3_and_4_of_features_that_moved_a_cell() -> None:
+    net = backbone()
+    moves, paper = (propagation(net, f'{name}_holistic_attention') for name in ('warped', 'temporal'))
+    with torch.inference_mode():
+        for parameter in moves.parameters():
+            parameter.normal_(0, 0.1)
+        paper.load_state_dict(moves.state_dict())
+        key, view = view_of(net, frame(0)), view_of(net, frame(1))
+        high = net.high(key.low)
+        flow = torch.zeros(1, 2, *high.shape[-2:])
+        flow[:, 0] = 1.0  # what is at column j was at column j + 1
+        answer = moves(key, high, replace(view, field=MotionField(flow, 8)))
+        expected, unmoved = paper(key, high.roll(-1, -1), view), paper(key, high, view)
+    assert isinstance(moves, TemporalHolisticAttention)
+    assert torch.allclose(answer[..., :-1], expected[..., :-1], atol=1e-5)
+    assert not torch.allclose(answer[..., :-1], unmoved[..., :-1], atol=1e-2)
+
+
+def test_four_frames_of_a_stream() -> None:
+    net = backbone()
+    stream = segmenter(net, moved=propagation(net, 'warped_holistic_attention'))
+    results = [stream.step(frame(i)) for i in range(4)]
+    assert [result.decision.is_key_frame for result in results] == [True, False, False, False]
+    assert all(result.labels.shape == (48, 64) for result in results)
