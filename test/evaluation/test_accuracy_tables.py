@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from data_trees import write_png
 
-from vss_ros.evaluation.accuracy_tables import FURTHEST, main, page
+from vss_ros.evaluation.accuracy_tables import FURTHEST, TABLES, main, page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,3 +41,17 @@ def test_a_page_leaves_out_tables_without_rows() -> None:
     )
     assert 'rank correlation' in text
     assert 'drives' not in text
+
+
+def test_other_tables_of_a_page_stay_as_they_are() -> None:
+    rows = {name: [{'scheduler': name, 'mIoU': 1.0}, {'scheduler': 'x', 'mIoU': 2.0}] for name in TABLES}
+    whole = page(rows, 'command')
+    changed = page({'corrections': [{'scheduler': 'corrections', 'mIoU': 3.0}]}, 'command', whole)
+    assert changed.count('\n## ') == len(TABLES)
+    assert changed.replace('| corrections | 3.0 |', '| corrections | 1.0 |\n| x | 2.0 |') == whole
+
+
+def test_an_update_needs_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), '--update', '-o', str(tmp_path / 'page.md')])
+    assert '--update needs -o FILE' in capsys.readouterr().err

@@ -4,6 +4,7 @@ Examples:
   python -m vss_ros.evaluation.accuracy_tables camvid/                  all tables, as Markdown
   python -m vss_ros.evaluation.accuracy_tables camvid/ -o docs/accuracy.md --json accuracy.json
   python -m vss_ros.evaluation.accuracy_tables camvid/ --only per_frame schedulers
+  python -m vss_ros.evaluation.accuracy_tables camvid/ --only propagation --update -o docs/accuracy.md
   python -m vss_ros.data.street --seed 900 --drives 8 --frames 80 --varied -o varied
   python -m vss_ros.evaluation.accuracy_tables camvid/ --drives varied --only varied_schedulers
 """
@@ -192,13 +193,27 @@ def markdown(rows: Sequence[Row]) -> str:
     return '\n'.join(lines)
 
 
-def page(tables: dict[str, list[Row]], command: str) -> str:
-    """Return the Markdown page of all tables."""
+def page(tables: dict[str, list[Row]], command: str, before: str = '') -> str:
+    """Return the Markdown page of all tables.
+
+    Args:
+        tables: Measured ones.
+        command: That made them.
+        before: A former page, whose other tables stay as they are.
+
+    """
     parts = ['# Accuracy of the shipped weights', f'Made by `{command}` ({_machine()}). Do not edit.']
-    for name, rows in ((name, rows) for name, rows in tables.items() if rows):
-        heading = (TABLES[name].__doc__ or '').removeprefix('Yield ').split('.')[0]
-        parts += [f'## {heading[0].upper()}{heading[1:]}', markdown(rows)]
+    sections = {_heading(name): markdown(rows) for name, rows in tables.items() if rows}
+    former = dict(section.split('\n\n', 1) for section in before.split('\n## ')[1:])
+    for heading in map(_heading, TABLES):
+        if heading in sections or heading in former:
+            parts += [f'## {heading}', sections.get(heading) or former[heading].strip()]
     return '\n\n'.join(parts) + '\n'
+
+
+def _heading(name: str) -> str:
+    heading = (TABLES[name].__doc__ or '').removeprefix('Yield ').split('.')[0]
+    return heading[0].upper() + heading[1:]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -217,10 +232,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         help='simulated drives, named DRIVE_FRAME.png, for varied_schedulers',
     )
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='Markdown page (default: stdout)')
+    parser.add_argument(
+        '--update', action='store_true', help='leave the other tables of FILE as they are: their parts are'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures as JSON')
     args = parser.parse_args(argv)
     if args.only == ['varied_schedulers'] and not args.drives:
         parser.error('varied_schedulers needs --drives DIR')
+    if args.update and not (args.output and args.output.is_file()):
+        parser.error('--update needs -o FILE, a page that was made before')
+    before = args.output.read_text() if args.update else ''
     try:
         measure = Measure(
             load_labelled_folder(args.data, args.split),
@@ -231,10 +252,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except VssError as error:
         sys.exit(f'accuracy_tables: {error}')
     options = ('' if args.stride == 1 else f' --stride {args.stride}') + (
-        ' --drives DIR' if args.drives else ''
+        ' --drives DIR' if args.drives or before else ''
     )
     command = f'python -m vss_ros.evaluation.accuracy_tables DIR --split {args.split}{options}'
-    write_text(args.output or Path('-'), page(tables, f'{command} -o docs/accuracy.md'))
+    write_text(args.output or Path('-'), page(tables, f'{command} -o docs/accuracy.md', before))
     write_json(args.json, tables)
     return 0
 
