@@ -31,6 +31,7 @@ LEARNED = [
     'spatially_variant_conv',
     'tamed_warping',
     'temporal_holistic_attention',
+    'warped_holistic_attention',
 ]
 
 
