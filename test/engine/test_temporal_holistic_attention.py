@@ -102,9 +102,10 @@ def test_gradients_reach_all_parameters() -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_four_frames_of_a_stream() -> None:
+@pytest.mark.parametrize('name', ['temporal_holistic_attention', 'warped_holistic_attention'])
+def test_four_frames_of_a_stream(name: str) -> None:
     net = backbone()
-    stream = segmenter(net, moved=propagation(net, 'temporal_holistic_attention'))
+    stream = segmenter(net, moved=propagation(net, name))
     results = [stream.step(frame(i)) for i in range(4)]
     assert [result.decision.is_key_frame for result in results] == [True, False, False, False]
     assert all(result.labels.shape == (48, 64) for result in results)

@@ -1,11 +1,11 @@
-"""Holistic attention on warped features: the paper's where nothing moves, and where things move, in place."""
+"""Holistic attention on warped features is the paper's of features that are where they are now."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import torch
-from engine_parts import backbone, frame, propagation, segmenter, view_of
+from engine_parts import backbone, frame, propagation, view_of
 
 from vss_ros.engine.motion.field import MotionField
 from vss_ros.engine.propagation.temporal_holistic_attention import TemporalHolisticAttention
@@ -27,11 +27,3 @@ def test_equations_3_and_4_of_features_that_moved_a_cell() -> None:
     assert isinstance(moves, TemporalHolisticAttention)
     assert torch.allclose(answer[..., :-1], expected[..., :-1], atol=1e-5)
     assert not torch.allclose(answer[..., :-1], unmoved[..., :-1], atol=1e-2)
-
-
-def test_four_frames_of_a_stream() -> None:
-    net = backbone()
-    stream = segmenter(net, moved=propagation(net, 'warped_holistic_attention'))
-    results = [stream.step(frame(i)) for i in range(4)]
-    assert [result.decision.is_key_frame for result in results] == [True, False, False, False]
-    assert all(result.labels.shape == (48, 64) for result in results)

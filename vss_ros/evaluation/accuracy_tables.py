@@ -77,7 +77,7 @@ class Measure:
         if card.name not in self._backbones:
             module = build_module(card)
             module.eval().requires_grad_(False)
-            fuse_for_inference(module, CPU)  # as it runs on the robot, and in two thirds of the time
+            fuse_for_inference(module, CPU)  # as it runs on the robot
             self._backbones[card.name] = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self._backbones[card.name]
 
@@ -233,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='Markdown page (default: stdout)')
     parser.add_argument(
-        '--update', action='store_true', help='leave the other tables of FILE as they are: their parts are'
+        '--update', action='store_true', help='keep the tables of FILE that --only leaves out'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures as JSON')
     args = parser.parse_args(argv)
@@ -241,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error('varied_schedulers needs --drives DIR')
     if args.update and not (args.output and args.output.is_file()):
         parser.error('--update needs -o FILE, a page that was made before')
-    before = args.output.read_text() if args.update else ''
+    before = args.output.read_text(encoding='utf-8') if args.update else ''
     try:
         measure = Measure(
             load_labelled_folder(args.data, args.split),

@@ -28,6 +28,7 @@ class Switch(NamedTuple):
     """What the module answers instead: one value for all channels, or one for each."""
 
 
+_ATTENTION = (Switch('THA: W_a = 1', 'attend', (inf,)),)
 _ZERO_SHIFT = tuple(float(i == SIDE * SIDE // 2) for i in range(SIDE * SIDE + 1))
 
 SWITCHES: dict[str, tuple[Switch, ...]] = {
@@ -39,8 +40,8 @@ SWITCHES: dict[str, tuple[Switch, ...]] = {
         Switch('CFR: residual = 0', 'rectify', (0.0,)),
         Switch('RGA: A = 1', 'attend', (inf,)),
     ),
-    'temporal_holistic_attention': (Switch('THA: W_a = 1', 'attend', (inf,)),),
-    'warped_holistic_attention': (Switch('THA: W_a = 1', 'attend', (inf,)),),
+    'temporal_holistic_attention': _ATTENTION,
+    'warped_holistic_attention': _ATTENTION,
 }
 """By propagation; ``inf`` goes through the sigmoid that follows and becomes 1."""
 
@@ -59,6 +60,7 @@ def switched_off(propagation: Propagation, switch: Switch) -> Iterator[Propagati
     """
 
     def answer(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Return the switch's answer in place of the module's, of the same shape."""
         values = torch.tensor(switch.answer, dtype=output.dtype, device=output.device)
         return values[:, None, None].expand_as(output)
 

@@ -83,8 +83,8 @@ def train_pairs(
 
     """
     backbone = deepcopy(backbone).eval().requires_grad_(False)
-    # Two thirds of its time go to low and high, and a third less of it without batch norms. Not fused
-    # with activations: gradients pass through the head.
+    # The low part takes two thirds of its time, and a third less without batch norms. Not fused with
+    # activations: gradients pass through the head.
     fuse_conv_bn(backbone)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
