@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from data_trees import write_png
 
-from vss_ros.evaluation.accuracy_tables import FURTHEST, TABLES, main, page
+from vss_ros.evaluation.accuracy_plot import curves_of
+from vss_ros.evaluation.accuracy_tables import FURTHEST, TABLES, Row, main, markdown, page, picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,3 +56,52 @@ def test_an_update_needs_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         main([str(tmp_path), '--update', '-o', str(tmp_path / 'page.md')])
     assert '--update needs -o FILE' in capsys.readouterr().err
+
+
+def curves(miou: float) -> list[Row]:
+    """Return the PDA curves of two propagations on two models."""
+    models, moves = ('one', 'two'), ('reuse', 'flow_warp')
+    return [{'model': m, 'propagation': p, 'at 1': miou, 'at 3': miou - 1.0} for m in models for p in moves]
+
+
+def test_curves_of_other_propagations_stay_as_they_are() -> None:
+    whole = page({'propagation': curves(70.0), 'corrections': curves(50.0)}, 'command')
+    new = [row for row in curves(71.0) if row['propagation'] == 'reuse']
+    changed = page({'propagation': new}, 'command', whole, ['reuse'])
+    for model in ('one', 'two'):
+        whole = whole.replace(f'| {model} | reuse | 70.0 | 69.0 |', f'| {model} | reuse | 71.0 | 70.0 |')
+    assert changed == whole
+
+
+def test_curves_measured_elsewhere_say_so() -> None:
+    whole = page({'propagation': curves(70.0)}, 'command').replace(' CPU, ', ' GPU, ')
+    changed = page({'propagation': curves(71.0)[:1]}, 'command', whole, ['reuse'])
+    assert changed.count(' GPU, ') == 1
+    assert '; reuse: PyTorch ' in changed
+
+
+def test_the_picture_has_the_first_models_curves() -> None:
+    tables = {
+        'propagation': curves(70.0),
+        'schedulers': [{'scheduler': 'fixed', 'every 2': 72.0, 'every 10': '65.5 (at rate 0.120)'}],
+    }
+    assert curves_of(markdown(tables['propagation'])) == {
+        p: {1: 70.0, 3: 69.0} for p in ('reuse', 'flow_warp')
+    }
+    assert curves_of(markdown(tables['schedulers'])) == {'fixed': {2: 72.0, 10: 65.5}}
+    whole, alone = (picture(page(some, 'command')) for some in (tables, {'schedulers': tables['schedulers']}))
+    widths = [int.from_bytes(png[16:20], 'big') for png in (whole, alone)]
+    assert whole.startswith(b'\x89PNG')
+    assert widths[0] == 2 * widths[1]
+
+
+def test_a_picture_needs_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), '--only', 'deviation', '--plot', str(tmp_path / 'curves.png')])
+    assert '--plot needs one of the tables' in capsys.readouterr().err
+
+
+def test_a_page_of_another_form_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / 'page.md').write_text('# Accuracy\n\n## Curves\n\n| a | b |\n')
+    with pytest.raises(SystemExit, match='other sections; leave out --update'):
+        main([str(tmp_path), '--only', 'propagation', '--update', '-o', str(tmp_path / 'page.md')])

@@ -14,6 +14,8 @@ from vss_ros.evaluation.confusion import ConfusionMatrix
 from vss_ros.evaluation.pair_table import PairTable
 from vss_ros.evaluation.schedules import (
     TrueDeviation,
+    _at_rate,
+    _Point,
     adaptive_schedule,
     compare,
     fixed_schedule,
@@ -102,6 +104,14 @@ def test_schedulers_are_compared_at_one_rate_over_all_drives() -> None:
         matrix.counts[...] += drive.confusion(fixed_schedule(24, 0, 4)).counts
     assert both == matrix.miou
     assert len({*alone, both}) == 3
+
+
+def test_a_score_at_a_rate_is_read_off_the_line_through_its_neighbours() -> None:
+    around = [_Point(rate, 0.5 + rate) for rate in (0.18, 0.19, 0.21)]
+    assert _at_rate(0.2, around) == pytest.approx((0.2, 0.7))
+    # Nothing is made up beyond them, nor from one rate.
+    assert _at_rate(0.1, around[:2]) == pytest.approx((0.185, 0.685))
+    assert _at_rate(0.2, [_Point(0.2, 0.6), _Point(0.2, 0.8)]) == pytest.approx((0.2, 0.7))
 
 
 def test_the_true_deviation_is_the_share_of_labels_that_changed() -> None:

@@ -2,9 +2,9 @@
 
 Examples:
   python -m vss_ros.evaluation.accuracy_tables camvid/                  all tables, as Markdown
-  python -m vss_ros.evaluation.accuracy_tables camvid/ -o docs/accuracy.md --json accuracy.json
+  python -m vss_ros.evaluation.accuracy_tables camvid/ -o docs/accuracy.md --plot docs/accuracy.png
   python -m vss_ros.evaluation.accuracy_tables camvid/ --only per_frame schedulers
-  python -m vss_ros.evaluation.accuracy_tables camvid/ --only propagation --update -o docs/accuracy.md
+  python -m vss_ros.evaluation.accuracy_tables camvid/ --only propagation --propagations my_flow --update
   python -m vss_ros.data.street --seed 900 --drives 8 --frames 80 --varied -o varied
   python -m vss_ros.evaluation.accuracy_tables camvid/ --drives varied --only varied_schedulers
 """
@@ -16,7 +16,7 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -32,27 +32,33 @@ from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.errors import VssError
+from vss_ros.evaluation.accuracy_plot import Panel, draw
 from vss_ros.evaluation.pair_table import PairTable
 from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
 from vss_ros.evaluation.schedules import TrueDeviation, compare
 from vss_ros.evaluation.switches import SWITCHES, switched_off
+from vss_ros.evaluation.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
 
+M = TypeVar('M', bound=torch.nn.Module)
+
 DEFAULT = 'efficientnet_lite0_fpn'
 DISTANCES = (1, 2, 3, 5, 7, 9)
-INTERVALS = (3, 5, 8)
+INTERVALS = (2, 3, 4, 5, 6, 8, 10)
 FURTHEST = 16
 """Most frames between key frames when schedulers are compared."""
 SCHEDULED = 'spatially_variant_conv'
 """What moves the features when schedulers are compared: the low-latency paper's own."""
 
 Row = dict[str, Any]
+Section = tuple[str, str]
+"""What a table was measured with, and the table."""
 
 
 class Measure:
@@ -62,12 +68,20 @@ class Measure:
         video: Consecutive labelled frames.
         stride: Take every ``stride``-th frame as the current one of a pair.
         drives: Simulated ones of other speeds, each of consecutive labelled frames.
+        only: Propagations whose curves are measured; empty for all.
 
     """
 
-    def __init__(self, video: LabelledImages, stride: int = 1, drives: Sequence[LabelledImages] = ()) -> None:
+    def __init__(
+        self,
+        video: LabelledImages,
+        stride: int = 1,
+        drives: Sequence[LabelledImages] = (),
+        only: Collection[str] = (),
+    ) -> None:
         """Remember them; backbones are loaded when they are asked for."""
         self.video = video
+        self.only = only
         self.stride = stride
         self.drives = drives
         self._backbones: dict[str, Backbone] = {}
@@ -75,9 +89,7 @@ class Measure:
     def backbone(self, card: ModelCard) -> Backbone:
         """Return a card's network, in evaluation mode."""
         if card.name not in self._backbones:
-            module = build_module(card)
-            module.eval().requires_grad_(False)
-            fuse_for_inference(module, CPU)  # as it runs on the robot
+            module = _ready(build_module(card))
             self._backbones[card.name] = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self._backbones[card.name]
 
@@ -85,6 +97,8 @@ class Measure:
         """Yield what moves this backbone's features with shipped weights, or needs none, with its name."""
         backbone = self.backbone(card)
         for member in PROPAGATIONS:
+            if self.only and member.name not in self.only:
+                continue
             cls = PROPAGATIONS.get(member.name)
             moves: Propagation = cls(Shapes.of(backbone, cls.space))
             if any(True for _ in moves.parameters()):
@@ -92,9 +106,7 @@ class Measure:
                 if not has_card(name):
                     continue
                 moves = build_module(read_card(name))  # type: ignore[assignment]
-            moves.eval().requires_grad_(False)
-            fuse_for_inference(moves, CPU)
-            yield moves, member.name
+            yield _ready(moves), member.name
 
     def curve(self, backbone: Backbone, moves: Propagation) -> dict[int, float]:
         """Return the PDA curve in per cent."""
@@ -141,7 +153,7 @@ def corrections(measure: Measure) -> Iterator[Row]:
 
 
 def schedulers(measure: Measure) -> Iterator[Row]:
-    """Yield every scheduler's mIoU at the key-frame rates of fixed intervals."""
+    """Yield every scheduler's mIoU at the very key-frame rates of fixed intervals."""
     yield from _compared(measure, [measure.video])
 
 
@@ -153,17 +165,22 @@ def varied_schedulers(measure: Measure) -> Iterator[Row]:
 
 def _compared(measure: Measure, drives: Sequence[LabelledImages]) -> Iterator[Row]:
     card = read_card(DEFAULT)
-    moves = next(moves for moves, name in measure.propagations(card) if name == SCHEDULED)
+    moves = _ready(build_module(read_card(part_card_name(card, SCHEDULED))))
+    assert isinstance(moves, Propagation)
     backbone = measure.backbone(card)
     members = _schedulers(backbone, card) | {'true deviation': TrueDeviation(backbone)}
     tables = [PairTable(backbone, moves, members, drive, FURTHEST, _motion('dis')) for drive in drives]
-    for row in compare(tables, INTERVALS):
-        yield {
-            'as often as every': row['interval'],
-            'scheduler': row['scheduler'],
-            'key-frame rate': row['key_frame_rate'],
-            'mIoU': 100 * float(row['miou']),
-        }
+    found = list(tqdm(compare(tables, INTERVALS), desc='schedules', leave=False))
+    fixed = {row['interval']: row['key_frame_rate'] for row in found if row['scheduler'] == 'fixed_interval'}
+    rows: dict[Any, Row] = {}
+    for row in found:
+        miou = 100 * float(row['miou'])
+        cells = rows.setdefault(row['scheduler'], {'scheduler': row['scheduler']})
+        met = row['key_frame_rate'] == fixed[row['interval']]
+        cells[f'every {row["interval"]}'] = (
+            miou if met else f'{miou:.1f} (at rate {row["key_frame_rate"]:.3f})'
+        )
+    yield from rows.values()
 
 
 def deviation(measure: Measure) -> Iterator[Row]:
@@ -184,6 +201,14 @@ TABLES = {
     for table in (per_frame, propagation, corrections, schedulers, varied_schedulers, deviation)
 }
 
+ACROSS = 'one key frame in so many'
+DRAWN = {
+    'propagation': ('PDA of the default model, val', 'frames since the key frame'),
+    'schedulers': ('schedulers at equal rates, val', ACROSS),
+    'varied_schedulers': ('the same, simulated drives', ACROSS),
+}
+"""Tables that are curves: title, and what goes across."""
+
 
 def markdown(rows: Sequence[Row]) -> str:
     """Return rows with equal keys as a Markdown table; numbers with the decimals that mean something."""
@@ -193,22 +218,55 @@ def markdown(rows: Sequence[Row]) -> str:
     return '\n'.join(lines)
 
 
-def page(tables: dict[str, list[Row]], command: str, before: str = '') -> str:
+def page(tables: dict[str, list[Row]], command: str, before: str = '', only: Sequence[str] = ()) -> str:
     """Return the Markdown page of all tables.
 
     Args:
         tables: Measured ones.
-        command: That made them.
+        command: That makes them all.
         before: A former page, whose other tables stay as they are.
+        only: Propagations that alone were measured; the former page's curves of others stay, too.
 
     """
-    parts = ['# Accuracy of the shipped weights', f'Made by `{command}` ({_machine()}). Do not edit.']
-    sections = {_heading(name): markdown(rows) for name, rows in tables.items() if rows}
-    former = dict(section.split('\n\n', 1) for section in before.split('\n## ')[1:])
+    parts = ['# Accuracy of the shipped weights', f'Made by `{command}`. Do not edit.']
+    sections = {_heading(name): (_machine(), markdown(rows)) for name, rows in tables.items() if rows}
+    former = _sections(before)
     for heading in map(_heading, TABLES):
+        if only and heading in sections and heading in former:
+            sections[heading] = _with_rows(former[heading], sections[heading], only)
         if heading in sections or heading in former:
-            parts += [f'## {heading}', sections.get(heading) or former[heading].strip()]
+            parts += [f'## {heading}', *(sections.get(heading) or former[heading])]
     return '\n\n'.join(parts) + '\n'
+
+
+def picture(text: str) -> bytes:
+    """Return a PNG of the curves that a page has."""
+    sections = _sections(text)
+    shown = ((sections.get(_heading(name)), told) for name, told in DRAWN.items())
+    return draw([Panel(section[1], *told) for section, told in shown if section])
+
+
+def _sections(text: str) -> dict[str, Section]:
+    """Return a page's sections by heading."""
+    found = [section.strip().split('\n\n') for section in text.split('\n## ')[1:]]
+    if any(len(section) != 3 for section in found):
+        msg = 'expected a page that this command wrote, got one with other sections; leave out --update'
+        raise VssError(msg)
+    return {heading: (machine, table) for heading, machine, table in found}
+
+
+def _with_rows(former: Section, measured: Section, only: Sequence[str]) -> Section:
+    """Return a former section in which measured rows stand for those of the same names."""
+    machine, table = former
+    if measured[0] not in machine:
+        machine = f'{machine}; {", ".join(only)}: {measured[0]}'
+    rows = {_names(line): line for section in (table, measured[1]) for line in section.splitlines()}
+    return machine, '\n'.join(rows.values())
+
+
+def _names(line: str) -> tuple[str, ...]:
+    """Return the cells of a table's line that are no figures."""
+    return tuple(cell for cell in line.split(' | ') if not cell.strip(' |').replace('.', '').isdigit())
 
 
 def _heading(name: str) -> str:
@@ -224,6 +282,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('data', type=Path, metavar='DIR', help='CamVid, with its split as a folder')
     parser.add_argument('--split', default='val', help='folder with consecutive frames (default: val)')
     parser.add_argument('--only', nargs='+', choices=TABLES, default=list(TABLES), metavar='TABLE')
+    parser.add_argument(
+        '--propagations',
+        nargs='+',
+        choices=[member.name for member in PROPAGATIONS],
+        default=[],
+        metavar='NAME',
+        help='curves of these alone (default: of all)',
+    )
     parser.add_argument('--stride', type=int, default=1, help='every n-th current frame only (default: 1)')
     parser.add_argument(
         '--drives',
@@ -233,7 +299,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='Markdown page (default: stdout)')
     parser.add_argument(
-        '--update', action='store_true', help='keep the tables of FILE that --only leaves out'
+        '--update',
+        action='store_true',
+        help='keep the tables of FILE that --only leaves out, and the curves that --propagations does',
+    )
+    parser.add_argument(
+        '--plot', type=Path, metavar='FILE', help="also draw the page's curves as a picture (PNG)"
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures as JSON')
     args = parser.parse_args(argv)
@@ -241,21 +312,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error('varied_schedulers needs --drives DIR')
     if args.update and not (args.output and args.output.is_file()):
         parser.error('--update needs -o FILE, a page that was made before')
+    if args.plot and not (args.update or DRAWN.keys() & set(args.only)):
+        parser.error(f'--plot needs one of the tables {", ".join(DRAWN)}')
     before = args.output.read_text(encoding='utf-8') if args.update else ''
     try:
+        _sections(before)  # tells before an hour of measuring if it cannot be kept
         measure = Measure(
             load_labelled_folder(args.data, args.split),
             args.stride,
             _by_drive(load_labelled_folder(args.drives, 'images')) if args.drives else (),
+            args.propagations,
         )
         tables = {name: list(TABLES[name](measure)) for name in args.only}
     except VssError as error:
         sys.exit(f'accuracy_tables: {error}')
-    options = ('' if args.stride == 1 else f' --stride {args.stride}') + (
-        ' --drives DIR' if args.drives or before else ''
-    )
-    command = f'python -m vss_ros.evaluation.accuracy_tables DIR --split {args.split}{options}'
-    write_text(args.output or Path('-'), page(tables, f'{command} -o docs/accuracy.md', before))
+    options = f' --split {args.split}' + ('' if args.stride == 1 else f' --stride {args.stride}')
+    command = f'python -m vss_ros.evaluation.accuracy_tables DIR{options} --drives DIR -o docs/accuracy.md'
+    text = page(tables, command, before, args.propagations)
+    write_text(args.output or Path('-'), text)
+    if args.plot:
+        write_whole(args.plot, picture(text))
     write_json(args.json, tables)
     return 0
 
@@ -293,6 +369,13 @@ def _schedulers(backbone: Backbone, card: ModelCard) -> dict[str, Scheduler]:
             member.load_state_dict(trained.state_dict())
         found[name] = member.eval().requires_grad_(False)
     return found
+
+
+def _ready(module: M) -> M:
+    """Return a module as it runs on the robot."""
+    module.eval().requires_grad_(False)
+    fuse_for_inference(module, CPU)
+    return module
 
 
 def _motion(name: str) -> MotionEstimator | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -110,9 +110,10 @@ def compare(
     """Yield mIoU of every scheduler at the key-frame rates of the given fixed intervals.
 
     Each schedule runs from each of the first frames, since a fixed one depends much on where it starts; rate
-    and mIoU, over all drives together, are means over these runs, and over thresholds that meet the rate
-    (`thresholds_for`). Thresholds are chosen on the very drives, one for all of them: this compares how well
-    key frames are placed, not how well a threshold carries over.
+    and mIoU, over all drives together, are means over these runs. Of the thresholds that about meet a rate
+    (`thresholds_for`) a line through their mIoU says what it is at that very rate: one key frame more in
+    twenty is worth as much as what schedulers differ by. Thresholds are chosen on the very drives, one for
+    all of them: this compares how well key frames are placed, not how well a threshold carries over.
 
     Args:
         tables: Of one or more drives, pairs up to a distance well above the intervals.
@@ -123,23 +124,52 @@ def compare(
     lengths, first_frames = [len(table.counts) for table in tables], range(starts)
     for interval in intervals:
         fixed = [[fixed_schedule(frames, first, interval) for frames in lengths] for first in first_frames]
-        schedules = {'fixed_interval': fixed}
-        wanted = sum(len(keys) for run in fixed for keys in run)
+        wanted = _scored(tables, fixed)
+        points = {'fixed_interval': wanted}
+        keys = sum(len(keys) for run in fixed for keys in run)
         for name in tables[0].scores:
             scores = [table.scores[name] for table in tables]
-            schedules[name] = [
-                [adaptive_schedule(drive, first, threshold) for drive in scores]
-                for threshold in thresholds_for(scores, first_frames, wanted)
-                for first in first_frames
-            ]
-        for name, runs in schedules.items():
-            shown = sum(frames - keys[0] for run in runs for frames, keys in zip(lengths, run, strict=True))
+            points[name] = _at_rate(
+                wanted.rate,
+                [
+                    _scored(
+                        tables,
+                        [[adaptive_schedule(drive, first, t) for drive in scores] for first in first_frames],
+                    )
+                    for t in thresholds_for(scores, first_frames, keys)
+                ],
+            )
+        for name, point in points.items():
             yield {
                 'interval': interval,
                 'scheduler': name,
-                'key_frame_rate': sum(len(keys) for run in runs for keys in run) / shown,
-                'miou': float(np.mean([_miou(tables, run) for run in runs])),
+                'key_frame_rate': point.rate,
+                'miou': point.miou,
             }
+
+
+class _Point(NamedTuple):
+    """What one threshold, or a fixed interval, gives."""
+
+    rate: float
+    """Key frames per frame."""
+    miou: float
+
+
+def _scored(tables: Sequence[PairTable], runs: Sequence[Sequence[Sequence[int]]]) -> _Point:
+    """Return rate and mIoU of one rule; a run has the key frames of every drive."""
+    lengths = [len(table.counts) for table in tables]
+    shown = sum(frames - keys[0] for run in runs for frames, keys in zip(lengths, run, strict=True))
+    rate = sum(len(keys) for run in runs for keys in run) / shown
+    return _Point(rate, float(np.mean([_miou(tables, run) for run in runs])))
+
+
+def _at_rate(wanted: float, points: Sequence[_Point]) -> _Point:
+    """Return the mIoU of points around a rate at that rate; the points' mean where all lie to one side."""
+    rates, mious = (np.array(values) for values in zip(*points, strict=True))
+    if not rates.min() <= wanted <= rates.max() or rates.min() == rates.max():
+        return _Point(float(rates.mean()), float(mious.mean()))
+    return _Point(wanted, float(np.polyfit(rates - wanted, mious, 1)[1]))
 
 
 def _miou(tables: Sequence[PairTable], run: Sequence[Sequence[int]]) -> float:
