@@ -38,6 +38,21 @@ def test_demo_on_the_embedded_clip(ros_domain: dict[str, str], tmp_path: Path, p
         assert bag.frame_count == summary['frames_in']
     assert (tmp_path / 'timeline.png').stat().st_size > 10_000
     assert 'overlay.mp4' in done.stdout
+    too_slow = summary['dropped']['overwritten'] > 0.1 * summary['frames_in']
+    assert ('faster: make demo' in done.stdout) == too_slow
+
+
+def test_demo_that_is_outrun_says_what_is_faster(
+    ros_domain: dict[str, str], tmp_path: Path, project_root: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, '-m', 'vss_ros.node.demo', '-o', str(tmp_path), '--rate', '20'],
+        capture_output=True, text=True, env=ros_domain, cwd=project_root, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / 'summary.json').read_text())
+    assert summary['dropped']['overwritten'] > 0.1 * summary['frames_in']  # 300 images a second
+    assert 'faster: make demo ARGS="--param propagation:=flow_warp' in done.stdout
 
 
 def test_demo_refuses_what_it_cannot_play(ros_domain: dict[str, str], tmp_path: Path) -> None:

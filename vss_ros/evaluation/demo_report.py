@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 PICTURE_EVERY = 45
 """Frames from one frame shown in picture.png to the next."""
 PICTURES = 3
+OVERWRITTEN = 0.1
+"""Share of the images above which the machine counts as too slow."""
+FASTER = '--param propagation:=flow_warp --param scheduler:=fixed_interval --param interval:=2'
+"""The settings that answer soonest: nothing of the network runs between key frames."""
 
 
 def write_report(recording: Recording, output: Path, source: Path, *, model: str, fps: float) -> int:
@@ -167,6 +171,12 @@ def _print(summary: dict[str, Any], output: Path) -> None:
 
     dropped = ', '.join(f'{count} {cause}' for cause, count in summary['dropped'].items() if count) or 'none'
     print(f'images {summary["frames_in"]}, masks {summary["masks"]}, dropped: {dropped}')
+    if summary['dropped']['overwritten'] > OVERWRITTEN * summary['frames_in']:
+        print(
+            'The answer is always to the newest image, and those overwritten had none: this machine, or what '
+            f'else it does, is too slow for these settings\n  faster: make demo ARGS="{FASTER}"\n'
+            '  all images, slower: make demo ARGS="--rate 0.3"'
+        )
     print(f'key frames {summary["key_frames"]} (one in {summary["mean_interval"]:.1f})')
     if summary['miou'] is not None:
         print(f'mIoU of the published masks {100 * summary["miou"]:.1f} %')

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 WINDOW = 300
 """Latencies kept for percentiles: 20 s at 15 Hz."""
 SPAN = 5.0
-"""Seconds over which the rate is taken."""
+"""Seconds over which rates are taken."""
+KEPT_UP = 0.9
+"""Share of the camera's images above which nobody need know that some were overwritten."""
 STALE_AFTER = 2.0
 """Seconds without an answer after which an active node warns."""
 TROUBLE_SHOWN = 30.0
@@ -33,6 +35,7 @@ class Statistics:
         self._lock = threading.Lock()
         self._key: deque[float] = deque(maxlen=WINDOW)
         self._other: deque[float] = deque(maxlen=WINDOW)
+        self._received_at: deque[float] = deque()
         self._answered_at: deque[float] = deque()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
@@ -43,12 +46,14 @@ class Statistics:
         """Remember that images are expected from now on."""
         with self._lock:
             self._active_since = time.monotonic()
+            self._received_at.clear()
             self._answered_at.clear()
 
     def received(self) -> None:
         """Count an image that arrived."""
         with self._lock:
             self._counts['received'] += 1
+            self._received_at.append(time.monotonic())
 
     def answered(self, result: FrameResult, latency: float) -> None:
         """Count an answer; ``latency`` in seconds."""
@@ -90,14 +95,16 @@ class Statistics:
         """Return the status of this moment; ``more`` are counters other parts own."""
         with self._lock:
             now = time.monotonic()
-            while self._answered_at and now - self._answered_at[0] > SPAN:
-                self._answered_at.popleft()
+            for moments in (self._received_at, self._answered_at):
+                while moments and now - moments[0] > SPAN:
+                    moments.popleft()
             last = self._answered_at[-1] if self._answered_at else self._active_since
             span = min(SPAN, max(now - self._active_since, 1e-3))
             values: dict[str, object] = {'received': 0, 'answered': 0, 'key_frames': 0, 'errors': 0}
             values |= {**self._counts, **more, 'rejected': self._rejected.total()}
             values |= {f'rejected_{reason}': count for reason, count in sorted(self._rejected.items())}
-            values['rate_hz'] = f'{len(self._answered_at) / span:.2f}'
+            camera_hz, rate_hz = (len(m) / span for m in (self._received_at, self._answered_at))
+            values |= {'camera_hz': f'{camera_hz:.2f}', 'rate_hz': f'{rate_hz:.2f}'}
             values['seconds_since_answer'] = f'{now - last:.3f}'
             windows = {'key': list(self._key), 'nonkey': list(self._other)}
             trouble, at = self._trouble
@@ -107,10 +114,13 @@ class Statistics:
             values |= {f'latency_{kind}_ms_{figure}': f'{value:.1f}' for figure, value in figures}
         values['last_trouble'] = trouble
         level, message = DiagnosticStatus.OK, 'segmenting' if active else 'inactive'
+        recent = bool(trouble) and now - at < TROUBLE_SHOWN
+        if active and not recent and rate_hz < KEPT_UP * camera_hz:  # no fault: the answer is to the newest
+            message += f' {rate_hz:.1f} of {camera_hz:.1f} images a second; README says what is faster'
         if active and now - last > STALE_AFTER:
             level, message = DiagnosticStatus.WARN, f'no image was answered for {now - last:.0f} s'
-            message += '' if trouble and now - at < TROUBLE_SHOWN else ': check the camera topic'
-        if trouble and now - at < TROUBLE_SHOWN:
+            message += '' if recent else ': check the camera topic'
+        if recent:
             level, message = DiagnosticStatus.WARN, f'{message}; {now - at:.0f} s ago: {trouble}'
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware, values=pairs)
