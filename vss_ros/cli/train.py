@@ -65,11 +65,13 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from vss_ros.training.data_sets import check_named
+    from vss_ros.training.memory import keep_freed_memory
     from vss_ros.training.recipe import read_recipe
     from vss_ros.training.run import run_recipe
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    keep_freed_memory()
     folders = dict(named_data(text) for text in args.data)
     for path in args.recipes:  # an hour before the last one's turn
         check_named(read_recipe(path), folders)
