@@ -15,6 +15,7 @@ import argparse
 import platform
 import sys
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +52,8 @@ M = TypeVar('M', bound=torch.nn.Module)
 DEFAULT = 'efficientnet_lite0_fpn'
 DISTANCES = (1, 2, 3, 5, 7, 9)
 INTERVALS = (2, 3, 4, 5, 6, 8, 10)
+SIZES = ((352, 480), (288, 384), (384, 512), (416, 544), (480, 640))
+"""Multiples of the coarsest stride; the first is what 360x480 becomes by itself."""
 FURTHEST = 16
 """Most frames between key frames when schedulers are compared."""
 SCHEDULED = 'spatially_variant_conv'
@@ -128,6 +131,18 @@ def per_frame(measure: Measure) -> Iterator[Row]:
         }
 
 
+def input_sizes(measure: Measure) -> Iterator[Row]:
+    """Yield the default model's mIoU by the size at which the network sees the images (parameter size)."""
+    backbone = measure.backbone(read_card(DEFAULT))
+    for size in tqdm(SIZES, desc='input sizes', unit='size', leave=False):
+        matrix = per_frame_confusion(backbone, measure.video, size)
+        yield {
+            'size': '{}x{}'.format(*size),
+            'pixels': prod(size) / prod(SIZES[0]),
+            'mIoU': 100 * matrix.miou,
+        }
+
+
 def propagation(measure: Measure) -> Iterator[Row]:
     """Yield the PDA curve of every propagation on every backbone it has weights for."""
     for card in _backbone_cards():
@@ -198,9 +213,11 @@ def deviation(measure: Measure) -> Iterator[Row]:
 
 TABLES = {
     table.__name__: table
-    for table in (per_frame, propagation, corrections, schedulers, varied_schedulers, deviation)
+    for table in (per_frame, input_sizes, propagation, corrections, schedulers, varied_schedulers, deviation)
 }
 
+DECIMALS = {'rank correlation': 3, 'pixels': 2}
+"""Of columns that are no per cent."""
 ACROSS = 'one key frame in so many'
 DRAWN = {
     'propagation': ('PDA of the default model, val', 'frames since the key frame'),
@@ -388,7 +405,7 @@ def _columns(curve: dict[int, float]) -> Row:
 
 def _cell(head: str, value: Any) -> str:
     if isinstance(value, float):
-        return f'{value:.3f}' if 'rate' in head or 'correlation' in head else f'{value:.1f}'
+        return f'{value:.{DECIMALS.get(head, 1)}f}'
     return str(value)
 
 
