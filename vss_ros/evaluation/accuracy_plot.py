@@ -30,8 +30,9 @@ class Panel(NamedTuple):
 def draw(panels: Sequence[Panel]) -> bytes:
     """Return a PNG of the tables' curves."""
     figure = new_figure(4.2 * len(panels), 5.2)
+    places: dict[str, int] = {}
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        _draw(axes, panel)
+        _draw(axes, panel, places)
     return drawn(figure, 'accuracy', ', '.join(panel.title for panel in panels)).png
 
 
@@ -53,10 +54,12 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip('| ').split('|')]
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
+def _draw(axes: Axes, panel: Panel, places: dict[str, int]) -> None:
+    """Draw one panel; ``places`` are those of names in colours and markers, the same in all panels."""
     curves = curves_of(panel.table)
     best = sorted(curves, key=lambda name: -max(curves[name].items())[1])  # the legend's order is the plot's
-    for place, name in enumerate(best):
+    for rank, name in enumerate(best):
+        place = places.setdefault(name, rank)
         axes.plot(
             *zip(*curves[name].items(), strict=True),
             color=COLOURS[place % len(COLOURS)],
