@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from data_trees import write_png
 
+from vss_ros.evaluation.accuracy_page import Row, markdown, page, picture
 from vss_ros.evaluation.accuracy_plot import curves_of
-from vss_ros.evaluation.accuracy_tables import FURTHEST, TABLES, Row, main, markdown, page, picture
+from vss_ros.evaluation.accuracy_tables import FURTHEST, HEADINGS, TABLES, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,9 @@ def test_a_table_of_drives_needs_drives(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_page_leaves_out_tables_without_rows() -> None:
     text = page(
-        {'deviation': [{'scheduler': 'x', 'rank correlation': 0.5}], 'varied_schedulers': []}, 'command'
+        {'deviation': [{'scheduler': 'x', 'rank correlation': 0.5}], 'varied_schedulers': []},
+        HEADINGS,
+        'command',
     )
     assert 'rank correlation' in text
     assert 'drives' not in text
@@ -46,8 +49,8 @@ def test_a_page_leaves_out_tables_without_rows() -> None:
 
 def test_other_tables_of_a_page_stay_as_they_are() -> None:
     rows = {name: [{'scheduler': name, 'mIoU': 1.0}, {'scheduler': 'x', 'mIoU': 2.0}] for name in TABLES}
-    whole = page(rows, 'command')
-    changed = page({'corrections': [{'scheduler': 'corrections', 'mIoU': 3.0}]}, 'command', whole)
+    whole = page(rows, HEADINGS, 'command')
+    changed = page({'corrections': [{'scheduler': 'corrections', 'mIoU': 3.0}]}, HEADINGS, 'command', whole)
     assert changed.count('\n## ') == len(TABLES)
     assert changed.replace('| corrections | 3.0 |', '| corrections | 1.0 |\n| x | 2.0 |') == whole
 
@@ -65,17 +68,17 @@ def curves(miou: float) -> list[Row]:
 
 
 def test_curves_of_other_propagations_stay_as_they_are() -> None:
-    whole = page({'propagation': curves(70.0), 'corrections': curves(50.0)}, 'command')
+    whole = page({'propagation': curves(70.0), 'corrections': curves(50.0)}, HEADINGS, 'command')
     new = [row for row in curves(71.0) if row['propagation'] == 'reuse']
-    changed = page({'propagation': new}, 'command', whole, ['reuse'])
+    changed = page({'propagation': new}, HEADINGS, 'command', whole, ['reuse'])
     for model in ('one', 'two'):
         whole = whole.replace(f'| {model} | reuse | 70.0 | 69.0 |', f'| {model} | reuse | 71.0 | 70.0 |')
     assert changed == whole
 
 
 def test_curves_measured_elsewhere_say_so() -> None:
-    whole = page({'propagation': curves(70.0)}, 'command').replace(' CPU, ', ' GPU, ')
-    changed = page({'propagation': curves(71.0)[:1]}, 'command', whole, ['reuse'])
+    whole = page({'propagation': curves(70.0)}, HEADINGS, 'command').replace(' CPU, ', ' GPU, ')
+    changed = page({'propagation': curves(71.0)[:1]}, HEADINGS, 'command', whole, ['reuse'])
     assert changed.count(' GPU, ') == 1
     assert '; reuse: PyTorch ' in changed
 
@@ -89,7 +92,10 @@ def test_the_picture_has_the_first_models_curves() -> None:
         p: {1: 70.0, 3: 69.0} for p in ('reuse', 'flow_warp')
     }
     assert curves_of(markdown(tables['schedulers'])) == {'fixed': {2: 72.0, 10: 65.5}}
-    whole, alone = (picture(page(some, 'command')) for some in (tables, {'schedulers': tables['schedulers']}))
+    whole, alone = (
+        picture(page(some, HEADINGS, 'command'), HEADINGS)
+        for some in (tables, {'schedulers': tables['schedulers']})
+    )
     widths = [int.from_bytes(png[16:20], 'big') for png in (whole, alone)]
     assert whole.startswith(b'\x89PNG')
     assert widths[0] == 2 * widths[1]

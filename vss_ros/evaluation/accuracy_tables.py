@@ -12,9 +12,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,7 +31,7 @@ from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.errors import VssError
-from vss_ros.evaluation.accuracy_plot import Panel, draw
+from vss_ros.evaluation.accuracy_page import DRAWN, Row, heading_of, page, picture, sections_of
 from vss_ros.evaluation.pair_table import PairTable
 from vss_ros.evaluation.per_frame import per_frame_confusion
 from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
@@ -58,10 +56,6 @@ FURTHEST = 16
 """Most frames between key frames when schedulers are compared."""
 SCHEDULED = 'spatially_variant_conv'
 """What moves the features when schedulers are compared: the low-latency paper's own."""
-
-Row = dict[str, Any]
-Section = tuple[str, str]
-"""What a table was measured with, and the table."""
 
 
 class Measure:
@@ -215,84 +209,35 @@ TABLES = {
     table.__name__: table
     for table in (per_frame, input_sizes, propagation, corrections, schedulers, varied_schedulers, deviation)
 }
-
-DECIMALS = {'rank correlation': 3, 'pixels': 2}
-"""Of columns that are no per cent."""
-ACROSS = 'one key frame in so many'
-DRAWN = {
-    'propagation': ('PDA of the default model, val', 'frames since the key frame'),
-    'schedulers': ('schedulers at equal rates, val', ACROSS),
-    'varied_schedulers': ('the same, simulated drives', ACROSS),
-}
-"""Tables that are curves: title, and what goes across."""
-
-
-def markdown(rows: Sequence[Row]) -> str:
-    """Return rows with equal keys as a Markdown table; numbers with the decimals that mean something."""
-    heads = list(rows[0])
-    lines = ['| ' + ' | '.join(heads) + ' |', '| ' + ' | '.join('---' for _ in heads) + ' |']
-    lines += ['| ' + ' | '.join(_cell(head, row[head]) for head in heads) + ' |' for row in rows]
-    return '\n'.join(lines)
-
-
-def page(tables: dict[str, list[Row]], command: str, before: str = '', only: Sequence[str] = ()) -> str:
-    """Return the Markdown page of all tables.
-
-    Args:
-        tables: Measured ones.
-        command: That makes them all.
-        before: A former page, whose other tables stay as they are.
-        only: Propagations that alone were measured; the former page's curves of others stay, too.
-
-    """
-    parts = ['# Accuracy of the shipped weights', f'Made by `{command}`. Do not edit.']
-    sections = {_heading(name): (_machine(), markdown(rows)) for name, rows in tables.items() if rows}
-    former = _sections(before)
-    for heading in map(_heading, TABLES):
-        if only and heading in sections and heading in former:
-            sections[heading] = _with_rows(former[heading], sections[heading], only)
-        if heading in sections or heading in former:
-            parts += [f'## {heading}', *(sections.get(heading) or former[heading])]
-    return '\n\n'.join(parts) + '\n'
-
-
-def picture(text: str) -> bytes:
-    """Return a PNG of the curves that a page has."""
-    sections = _sections(text)
-    shown = ((sections.get(_heading(name)), told) for name, told in DRAWN.items())
-    return draw([Panel(section[1], *told) for section, told in shown if section])
-
-
-def _sections(text: str) -> dict[str, Section]:
-    """Return a page's sections by heading."""
-    found = [section.strip().split('\n\n') for section in text.split('\n## ')[1:]]
-    if any(len(section) != 3 for section in found):
-        msg = 'expected a page that this command wrote, got one with other sections; leave out --update'
-        raise VssError(msg)
-    return {heading: (machine, table) for heading, machine, table in found}
-
-
-def _with_rows(former: Section, measured: Section, only: Sequence[str]) -> Section:
-    """Return a former section in which measured rows stand for those of the same names."""
-    machine, table = former
-    if measured[0] not in machine:
-        machine = f'{machine}; {", ".join(only)}: {measured[0]}'
-    rows = {_names(line): line for section in (table, measured[1]) for line in section.splitlines()}
-    return machine, '\n'.join(rows.values())
-
-
-def _names(line: str) -> tuple[str, ...]:
-    """Return the cells of a table's line that are no figures."""
-    return tuple(cell for cell in line.split(' | ') if not cell.strip(' |').replace('.', '').isdigit())
-
-
-def _heading(name: str) -> str:
-    heading = (TABLES[name].__doc__ or '').removeprefix('Yield ').split('.')[0]
-    return heading[0].upper() + heading[1:]
+HEADINGS = {name: heading_of(table.__doc__ or '') for name, table in TABLES.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
+    args = _parse(argv)
+    before = args.output.read_text(encoding='utf-8') if args.update else ''
+    try:
+        sections_of(before)  # tells before an hour of measuring if it cannot be kept
+        measure = Measure(
+            load_labelled_folder(args.data, args.split),
+            args.stride,
+            _by_drive(load_labelled_folder(args.drives, 'images')) if args.drives else (),
+            args.propagations,
+        )
+        tables = {name: list(TABLES[name](measure)) for name in args.only}
+    except VssError as error:
+        sys.exit(f'accuracy_tables: {error}')
+    options = f' --split {args.split}' + ('' if args.stride == 1 else f' --stride {args.stride}')
+    command = f'python -m vss_ros.evaluation.accuracy_tables DIR{options} --drives DIR -o docs/accuracy.md'
+    text = page(tables, HEADINGS, command, before, args.propagations)
+    write_text(args.output or Path('-'), text)
+    if args.plot:
+        write_whole(args.plot, picture(text, HEADINGS))
+    write_json(args.json, tables)
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -331,26 +276,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error('--update needs -o FILE, a page that was made before')
     if args.plot and not (args.update or DRAWN.keys() & set(args.only)):
         parser.error(f'--plot needs one of the tables {", ".join(DRAWN)}')
-    before = args.output.read_text(encoding='utf-8') if args.update else ''
-    try:
-        _sections(before)  # tells before an hour of measuring if it cannot be kept
-        measure = Measure(
-            load_labelled_folder(args.data, args.split),
-            args.stride,
-            _by_drive(load_labelled_folder(args.drives, 'images')) if args.drives else (),
-            args.propagations,
-        )
-        tables = {name: list(TABLES[name](measure)) for name in args.only}
-    except VssError as error:
-        sys.exit(f'accuracy_tables: {error}')
-    options = f' --split {args.split}' + ('' if args.stride == 1 else f' --stride {args.stride}')
-    command = f'python -m vss_ros.evaluation.accuracy_tables DIR{options} --drives DIR -o docs/accuracy.md'
-    text = page(tables, command, before, args.propagations)
-    write_text(args.output or Path('-'), text)
-    if args.plot:
-        write_whole(args.plot, picture(text))
-    write_json(args.json, tables)
-    return 0
+    return args
 
 
 def _by_drive(frames: LabelledImages) -> list[LabelledImages]:
@@ -401,16 +327,6 @@ def _motion(name: str) -> MotionEstimator | None:
 
 def _columns(curve: dict[int, float]) -> Row:
     return {f'at {distance}': miou for distance, miou in curve.items()}
-
-
-def _cell(head: str, value: Any) -> str:
-    if isinstance(value, float):
-        return f'{value:.{DECIMALS.get(head, 1)}f}'
-    return str(value)
-
-
-def _machine() -> str:
-    return f'PyTorch {version("torch")}, {platform.machine()} CPU, {torch.get_num_threads()} threads'
 
 
 if __name__ == '__main__':

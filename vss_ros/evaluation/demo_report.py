@@ -162,13 +162,13 @@ def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
     return summary
 
 
-def _print(summary: dict[str, Any], output: Path) -> None:
-    def line(name: str, figures: dict[str, float]) -> str:
-        values = (
-            '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
-        )
-        return f'  {name:<36}{values}'
+def _line(name: str, figures: dict[str, float]) -> str:
+    """Return one line of the latency table."""
+    values = '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
+    return f'  {name:<36}{values}'
 
+
+def _print(summary: dict[str, Any], output: Path) -> None:
     dropped = ', '.join(f'{count} {cause}' for cause, count in summary['dropped'].items() if count) or 'none'
     print(f'images {summary["frames_in"]}, masks {summary["masks"]}, dropped: {dropped}')
     if summary['dropped']['overwritten'] > OVERWRITTEN * summary['frames_in']:
@@ -181,7 +181,7 @@ def _print(summary: dict[str, Any], output: Path) -> None:
     if summary['miou'] is not None:
         print(f'mIoU of the published masks {100 * summary["miou"]:.1f} %')
     print('latency from receipt to published mask, ms')
-    print(line('propagated', summary['latency_nonkey_ms']))
-    print(line('key frames, answered by fast track', summary['latency_key_fast_ms']))
-    print(line('key frames, whole network', summary['latency_key_full_ms']))
+    print(_line('propagated', summary['latency_nonkey_ms']))
+    print(_line('key frames, answered by fast track', summary['latency_key_fast_ms']))
+    print(_line('key frames, whole network', summary['latency_key_full_ms']))
     print(f'look at {output}/overlay.mp4 and {output}/timeline.png; all that was published: {output}/bag')
