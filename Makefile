@@ -25,7 +25,7 @@ test-slow:  ## all tests
 	@$(RUN) pytest $(ARGS)
 
 demo:  ## segment the embedded clip live over DDS into demo-output/; SOURCE=bag, video or folder
-	@$(RUN) python -m vss_ros.node.demo $(if $(SOURCE),"$(SOURCE)") $(ARGS)
+	@$(RUN) python -m vss_ros.live.demo $(if $(SOURCE),"$(SOURCE)") $(ARGS)
 
 clean:  ## remove everything that was made here, .venv too
 	rm -rf .venv build install log demo-output .mypy_cache .ruff_cache .pytest_cache

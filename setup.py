@@ -19,7 +19,10 @@ def files_below(folder: str) -> list[str]:
 
 setup(
     packages=[
-        *find_packages(include=['vss_ros', 'vss_ros.*'], exclude=['vss_ros.node', 'vss_ros.node.*']),
+        *find_packages(
+            include=['vss_ros', 'vss_ros.*'],
+            exclude=[f'vss_ros.{d}{x}' for d in ('node', 'live') for x in ('', '.*')],
+        ),
         *(f'vss_ros.share.{folder}' for folder in DATA),
     ],
     package_dir={f'vss_ros.share.{folder}': folder for folder in DATA},

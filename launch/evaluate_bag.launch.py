@@ -23,8 +23,8 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-from vss_ros.data.camera_topic import find_camera
 from vss_ros.node.intake import TRANSPORTS
+from vss_ros.recordings.playback import find_camera
 from vss_ros.resources import large_image_environment
 
 if TYPE_CHECKING:

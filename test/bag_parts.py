@@ -11,10 +11,10 @@ from mcap.records import Chunk, Message
 from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import CompressionType, Writer
 
-from vss_ros.data.bags import IMAGE, BagWriter, Storage, message_types
-from vss_ros.data.messages import raw_image
-from vss_ros.data.salvage.checked_bag import open_checked
 from vss_ros.errors import VssError
+from vss_ros.recordings.bags import IMAGE, BagWriter, Storage, message_types
+from vss_ros.recordings.messages import raw_image
+from vss_ros.recordings.salvage.checked_bag import open_checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

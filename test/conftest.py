@@ -6,13 +6,15 @@ import os
 import socket
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from node_graph import Graph
 
 ROOT = Path(__file__).resolve().parent.parent
 _domains = count()
@@ -73,3 +75,19 @@ def _free_domain() -> int:
                 continue
         return domain
     pytest.fail('no free ROS domain from 1 to 100: end what is running there')
+
+
+@pytest.fixture
+def start(ros_domain: dict[str, str]) -> Iterator[Callable[..., Graph]]:
+    """Return a function that starts a graph; it is closed after the test."""
+    from node_graph import Graph  # imports rclpy, which ros_domain has looked for
+
+    graphs: list[Graph] = []
+
+    def make(**options: Any) -> Graph:
+        graphs.append(Graph(**options))
+        return graphs[-1]
+
+    yield make
+    for graph in graphs:
+        graph.close()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from vss_ros.cli.main import main
-from vss_ros.data.sources import open_source
 from vss_ros.engine.build import SegmenterConfig
-from vss_ros.evaluation.configuration import EvaluationConfig
+from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+from vss_ros.recordings.source import open_source
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vss_ros.data.bags import HEADER, HEADER_TOPIC, IMAGE, KEY_FRAME_DECISION, BagWriter, message_types
-from vss_ros.data.messages import header, raw_image
 from vss_ros.engine.frames import Decision, Reason, Track
+from vss_ros.recordings.bags import HEADER, HEADER_TOPIC, IMAGE, KEY_FRAME_DECISION, BagWriter, message_types
+from vss_ros.recordings.messages import header, raw_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

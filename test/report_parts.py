@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vss_ros.data.classes import load_classes
 from vss_ros.engine.build import SegmenterConfig
-from vss_ros.evaluation.configuration import EvaluationConfig
-from vss_ros.evaluation.frame_pictures import WorstFrames
-from vss_ros.evaluation.outputs import Evaluation, write_evaluation
-from vss_ros.evaluation.result import Evaluated, FrameRow, InputResult, InputTiming
-from vss_ros.evaluation.sweep import Refused
+from vss_ros.evaluation.replay.frame_pictures import WorstFrames
+from vss_ros.evaluation.replay.result import Evaluated, FrameRow, InputResult, InputTiming
+from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+from vss_ros.evaluation.sweep.outputs import Evaluation, write_evaluation
+from vss_ros.evaluation.sweep.sweep import Refused
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

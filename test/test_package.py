@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROS_FREE = ('engine', 'data', 'training', 'evaluation', 'cli')
+ROS_FREE = ('engine', 'images', 'recordings', 'datasets', 'training', 'evaluation', 'cli')
 ROS = {
     'rclpy',
     'sensor_msgs',

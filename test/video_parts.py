@@ -8,15 +8,15 @@ import av
 import cv2
 import numpy as np
 
-from vss_ros.data.video_decoding import Picture, VideoDecoder, VideoPacket
-from vss_ros.data.video_encoding import VideoEncoder
+from vss_ros.images.video_decoding import Picture, VideoDecoder, VideoPacket
+from vss_ros.images.video_encoding import VideoEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from vss_ros.data.image_decoding import ImageError
+    from vss_ros.images.image_decoding import ImageError
 
 SIZE = (144, 192)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from evaluation_parts import config
 
-from vss_ros.cli.live import live_sweep
+from vss_ros.cli.live_options import live_sweep
 from vss_ros.cli.main import main
-from vss_ros.evaluation.sweep import Sweep
+from vss_ros.evaluation.sweep.sweep import Sweep
 
 if TYPE_CHECKING:
     from pathlib import Path

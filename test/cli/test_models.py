@@ -56,7 +56,7 @@ def test_show_tells_what_parts_cost(
     assert rows <= set(costs)
     whole = costs['whole network']
     assert whole['parameters'] == sum(costs[part]['parameters'] for part in ('low', 'high', 'head'))
-    assert whole['table_flops'] > whole['flops'] > 0
+    assert whole['flops'] > 0
     assert all(row['milliseconds'] > 0 for row in costs.values() if row['part'] in rows)
     assert 'whole network' in capsys.readouterr().out
 

@@ -45,8 +45,8 @@ def test_a_class_table_of_ones_own_travels_with_the_card(file: Path, tmp_path: P
     card = add(file, '--name', 'sky', classes=str(own)).with_name('sky.yaml')
     own.unlink()
     moved = card.parent.rename(tmp_path / 'robot') / card.name
-    from vss_ros.data.classes import load_classes
     from vss_ros.engine.model_card import read_card
+    from vss_ros.images.classes import load_classes
 
     read = read_card(moved)
     assert read.class_names[0] == 'firmament'

@@ -17,7 +17,7 @@ from vss_ros.engine.layers.fuse import (
     fuse_conv_bn,
     has_fused_convolution,
 )
-from vss_ros.evaluation.cost import count_flops
+from vss_ros.evaluation.replay.operations import count_flops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from vss_ros.data.sources import open_source
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.motion.field import MotionField
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.schedulers.flow_residual import STRIDE, FlowResidual
 from vss_ros.engine.view import View
+from vss_ros.recordings.source import open_source
 from vss_ros.resources import resource
 
 HEIGHT, WIDTH = 96, 128

@@ -9,7 +9,6 @@ import pytest
 import torch
 from engine_parts import backbone, frame, propagation, segmenter
 
-from vss_ros.data.sources import open_source
 from vss_ros.engine.build import SegmenterConfig, build_segmenter
 from vss_ros.engine.frames import Frame, Track
 from vss_ros.engine.labels import argmax_upsampled, resize_labels
@@ -18,7 +17,8 @@ from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.tracks import SimulatedFastSlow
 from vss_ros.engine.view import look
-from vss_ros.evaluation.confusion import ConfusionMatrix
+from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.recordings.source import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,6 @@ import torch
 from engine_parts import backbone, propagation, segmenter
 from video_parts import panned, write_video
 
-from vss_ros.data.sources import open_source
 from vss_ros.engine.build import SegmenterConfig, build_segmenter
 from vss_ros.engine.frames import CodecFrame, Frame, Reason
 from vss_ros.engine.motion import MotionField
@@ -25,6 +24,7 @@ from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.engine.view import View
 from vss_ros.errors import VssError
+from vss_ros.recordings.source import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from engine_parts import backbone
 
-from vss_ros.data.labelled import LabelledImages
-from vss_ros.evaluation.per_frame import per_frame_confusion
+from vss_ros.datasets.labelled import LabelledImages
+from vss_ros.evaluation.card_scores import per_frame_confusion
 
 if TYPE_CHECKING:
     import torch

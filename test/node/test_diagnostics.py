@@ -9,8 +9,8 @@ pytest.importorskip('diagnostic_msgs', reason='needs ROS 2: make test, or source
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from vss_ros.data.image_checks import ImageError
 from vss_ros.engine.frames import Decision, FrameResult, Reason, Track
+from vss_ros.images.image_checks import ImageError
 from vss_ros.node.diagnostics import Statistics
 
 

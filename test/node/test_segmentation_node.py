@@ -272,7 +272,7 @@ def test_a_missing_model_leaves_the_node_unconfigured(start: Callable[..., Graph
 
 
 def _node_process(domain: dict[str, str], log: Path, *words: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, '-m', 'vss_ros.node.segmentation_main', '--ros-args', *words]
+    command = [sys.executable, '-m', 'vss_ros.node.main', '--ros-args', *words]
     with log.open('w') as file:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=os.environ | domain)
 
@@ -318,7 +318,7 @@ def test_clean_exit_in_the_middle_of_an_inference(
     try:
         _wait_for(process, log, 'waiting for images')
         player = subprocess.Popen(
-            [sys.executable, '-m', 'vss_ros.node.bag_player', 'test/data/street', '--wait-subscribers', '1'],
+            [sys.executable, '-m', 'vss_ros.live.player', 'test/data/street', '--wait-subscribers', '1'],
             env=os.environ | ros_domain,
             cwd=Path(__file__).parents[2],
         )

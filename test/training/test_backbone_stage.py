@@ -11,9 +11,9 @@ import pytest
 import torch
 from motion_parts import smooth
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.labelled import FileSequence, LabelledImages
+from vss_ros.datasets.labelled import FileSequence, LabelledImages
 from vss_ros.engine.backbones import BACKBONES
+from vss_ros.images.classes import load_classes
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.computing import Computing
 from vss_ros.training.losses import class_weights
@@ -24,7 +24,7 @@ from vss_ros.training.teacher import Teacher
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vss_ros.data.labelled import Pixels
+    from vss_ros.datasets.labelled import Pixels
     from vss_ros.engine.backbones import Backbone
 
 CPU = torch.device('cpu')

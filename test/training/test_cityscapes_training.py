@@ -11,8 +11,8 @@ import yaml
 from data_trees import cityscapes_tree
 
 from vss_ros.cli.main import main
-from vss_ros.data.classes import load_classes
 from vss_ros.engine.model_card import read_card
+from vss_ros.images.classes import load_classes
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from vss_ros.data import augment
-from vss_ros.data.augment import Framing, draw_framing
-from vss_ros.data.labelled import FileSequence, LabelledImages
-from vss_ros.data.sources import open_source
+from vss_ros.datasets import augment
+from vss_ros.datasets.augment import Framing, draw_framing
+from vss_ros.datasets.labelled import FileSequence, LabelledImages
+from vss_ros.recordings.source import open_source
 from vss_ros.resources import resource
-from vss_ros.training import device_views
-from vss_ros.training.device_views import HeldImages, can_be_held, framed, lit
+from vss_ros.training import still_batches as device_views
+from vss_ros.training.still_batches import HeldImages, can_be_held, framed, lit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vss_ros.data.augment import Light
+    from vss_ros.datasets.augment import Light
 
 VOID = 11
 SIZE, CROP = (360, 480), (192, 256)

@@ -12,13 +12,13 @@ import yaml
 from data_trees import blocks_of, picture, write_png
 from pretend_device import DEVICE, Elsewhere, pretend_device
 
-from vss_ros.data.augment import draw_framing
-from vss_ros.data.classes import load_classes
+from vss_ros.datasets.augment import draw_framing
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.device import choose_device, device_of
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
+from vss_ros.images.classes import load_classes
 from vss_ros.training import run
-from vss_ros.training.device_views import framed, lit
+from vss_ros.training.still_batches import framed, lit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

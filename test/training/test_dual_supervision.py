@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from engine_parts import backbone, propagation
 
-from vss_ros.data.pairs import Triple
+from vss_ros.datasets.pairs import Triple
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.training.pair_batch import PairBatch, pair_batch
 from vss_ros.training.pair_losses import propagation_loss

@@ -11,16 +11,15 @@ import torch
 from motion_parts import smooth
 from torch import nn
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.labelled import LabelledImages
+from vss_ros.datasets.labelled import LabelledImages
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.errors import VssError
+from vss_ros.images.classes import load_classes
 from vss_ros.training import loop
 from vss_ros.training.backbone_stage import train_backbone
-from vss_ros.training.checkpoint import append_point
-from vss_ros.training.hints import FeatureTap, Hints
+from vss_ros.training.loop import append_point
 from vss_ros.training.recipe import Recipe
-from vss_ros.training.teacher import Teacher
+from vss_ros.training.teacher import FeatureTap, Hints, Teacher
 
 if TYPE_CHECKING:
     from pathlib import Path

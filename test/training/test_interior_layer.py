@@ -12,7 +12,6 @@ import yaml
 from data_trees import blocks_of, picture, write_png
 from safetensors.torch import load_file
 
-from vss_ros.data.classes import load_classes
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.build import SegmenterConfig, build_segmenter
 from vss_ros.engine.frames import Frame
@@ -20,6 +19,7 @@ from vss_ros.engine.model_card import ModelCard, read_card, save_card
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import differences, measure, scored_on
+from vss_ros.images.classes import load_classes
 from vss_ros.training.run import run_recipe
 
 if TYPE_CHECKING:

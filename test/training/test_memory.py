@@ -11,7 +11,7 @@ import pytest
 # Blocks above 32 MiB, which glibc maps one by one however often they come.
 PROGRAM = """
 import resource, sys, torch
-from vss_ros.training.memory import keep_freed_memory
+from vss_ros.training.computing import keep_freed_memory
 if sys.argv[1] == 'keep':
     assert keep_freed_memory()
 for _ in range(20):

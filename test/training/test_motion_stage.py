@@ -9,10 +9,10 @@ import pytest
 import torch
 from motion_parts import smooth
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.labelled import LabelledImages
-from vss_ros.data.pairs import StillPairs
+from vss_ros.datasets.labelled import LabelledImages
+from vss_ros.datasets.pairs import StillPairs
 from vss_ros.engine.motion import MOTIONS, MotionField
+from vss_ros.images.classes import load_classes
 from vss_ros.training.motion_stage import Estimators, _view, exact_where_known, train_motion
 from vss_ros.training.recipe import Recipe
 

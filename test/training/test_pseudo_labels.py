@@ -11,15 +11,14 @@ import torch
 from engine_parts import backbone
 from motion_parts import smooth
 
-from vss_ros.data.labelled import LabelledImages
-from vss_ros.data.pairs import StillPairs
-from vss_ros.data.video_pairs import VideoPairs
+from vss_ros.datasets.labelled import LabelledImages
+from vss_ros.datasets.pairs import StillPairs, VideoPairs
 from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.view import look
 from vss_ros.errors import VssError
+from vss_ros.training.data_sets import triple_sources
 from vss_ros.training.pseudo_labels import pseudo_labelled
 from vss_ros.training.recipe import Recipe
-from vss_ros.training.sources import triple_sources
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.labelled import LabelledImages, LabelledVideo
-from vss_ros.data.pairs import StillPairs
-from vss_ros.data.video_pairs import VideoPairs
-from vss_ros.training.sources import typical_drive
+from vss_ros.datasets.labelled import LabelledImages, LabelledVideo
+from vss_ros.datasets.pairs import StillPairs, VideoPairs
+from vss_ros.images.classes import load_classes
+from vss_ros.training.data_sets import typical_drive
 
 
 def test_consecutive_frames_tell_how_a_vehicle_drives_stills_only_where_there_are_none() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from engine_parts import backbone
 
-from vss_ros.data.labelled import LabelledVideo
-from vss_ros.data.video_pairs import VideoPairs
+from vss_ros.datasets.labelled import LabelledVideo
+from vss_ros.datasets.pairs import VideoPairs
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import Shapes

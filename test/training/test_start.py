@@ -12,10 +12,10 @@ import yaml
 from data_trees import write_png
 
 from vss_ros.cli.main import main
-from vss_ros.data.classes import load_classes
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
 from vss_ros.errors import VssError
+from vss_ros.images.classes import load_classes
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.start import start_card, start_with
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 
-from vss_ros.data.classes import load_classes
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.model_card import ModelCard, save_card
 from vss_ros.errors import VssError
+from vss_ros.images.classes import load_classes
 from vss_ros.training.recipe import Recipe
 from vss_ros.training.run import run_recipe
 from vss_ros.training.teacher import teacher_card, told_of

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from vss_ros.cli.output import add_json_argument, write_json
-from vss_ros.data.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
-from vss_ros.data.messages import camera_info, compressed_image, raw_image, video_packet
-from vss_ros.data.playback import START_NS
-from vss_ros.data.salvage.checked_bag import open_checked
-from vss_ros.data.sources import open_source
+from vss_ros.cli.common import add_json_argument, write_json
 from vss_ros.errors import VssError
+from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
+from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
+from vss_ros.recordings.playback import START_NS
+from vss_ros.recordings.salvage.checked_bag import open_checked
+from vss_ros.recordings.source import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vss_ros.data.sources import Source
+    from vss_ros.recordings.source import Source
 
 VIDEO_FORMATS = ('mpeg4', 'h264')
 
@@ -147,7 +147,7 @@ def _image_message(pixels: NDArray[np.uint8], stamp: int, codec: str, args: argp
 
 def _packets(args: argparse.Namespace) -> Callable[[NDArray[np.uint8], int], Any]:
     """Return what makes the message of each image of a video in turn."""
-    from vss_ros.data.video_encoding import VideoEncoder
+    from vss_ros.images.video_encoding import VideoEncoder
 
     encoders: dict[tuple[int, ...], VideoEncoder] = {}
 

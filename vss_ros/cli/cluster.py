@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from vss_ros.evaluation.pool import Job
-    from vss_ros.evaluation.result import Evaluated
+    from vss_ros.evaluation.replay.result import Evaluated
+    from vss_ros.evaluation.sweep.pool import Job
 
 
 def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def evaluate_on_cluster(jobs: Sequence[Job], store: Path | None, address: str) -
     """
     from tqdm import tqdm
 
-    from vss_ros.evaluation.ray_engine import run_ray_jobs
+    from vss_ros.evaluation.sweep.ray import run_ray_jobs
 
     found: dict[Job, Evaluated] = {}
     left = Counter(job.path for job in jobs)

@@ -29,19 +29,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.cli.cluster import add_cluster_arguments, check_cluster, evaluate_on_cluster
-from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
-from vss_ros.cli.live import add_live_arguments, check_live, live_node, live_sweep
-from vss_ros.cli.output import add_json_argument, write_json
+from vss_ros.cli.common import add_json_argument, add_segmenter_arguments, segmenter_config, write_json
+from vss_ros.cli.live_options import add_live_arguments, check_live, live_node, live_sweep
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     import argparse
 
-    from vss_ros.evaluation.configuration import EvaluationConfig
-    from vss_ros.evaluation.outputs import Evaluation
-    from vss_ros.evaluation.pool import Job
-    from vss_ros.evaluation.result import Evaluated
-    from vss_ros.evaluation.sweep import Sweep
+    from vss_ros.evaluation.replay.result import Evaluated
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+    from vss_ros.evaluation.sweep.outputs import Evaluation
+    from vss_ros.evaluation.sweep.pool import Job
+    from vss_ros.evaluation.sweep.sweep import Sweep
 
 SWEEP_REPEATS = 3
 """Replays of which a sweep's times are the median: the fewest that outvote one busy moment."""
@@ -90,11 +89,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; returns the exit status."""
-    from vss_ros.evaluation.inputs import expand
-    from vss_ros.evaluation.outputs import Evaluation, check_folder, write_evaluation
-    from vss_ros.evaluation.paper_tables import read_tables
-    from vss_ros.evaluation.paper_tables_text import tables_text
-    from vss_ros.evaluation.text_table import text_of
+    from experiments.paper_tables import read_tables, tables_text
+    from vss_ros.evaluation.replay.input_frames import expand
+    from vss_ros.evaluation.report.text_table import text_of
+    from vss_ros.evaluation.sweep.outputs import Evaluation, check_folder, write_evaluation
 
     if args.workers < 1:
         raise VssError(f'expected --workers of 1 or more, got {args.workers}')
@@ -131,8 +129,8 @@ def run(args: argparse.Namespace) -> int:
 def _sweep(args: argparse.Namespace) -> Sweep:
     """Return the configurations to run, in order, and those that cannot."""
     from vss_ros.engine.build import build_segmenter
-    from vss_ros.evaluation.configuration import EvaluationConfig
-    from vss_ros.evaluation.sweep import Sweep, checked, read_sweep, with_references
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+    from vss_ros.evaluation.sweep.sweep import Sweep, checked, read_sweep, with_references
 
     segmenter = live_node().settings_of(args.attach) if args.attach else segmenter_config(args)
     base = EvaluationConfig(
@@ -161,9 +159,9 @@ def _evaluate(
     """Run every configuration over every input, under a progress bar."""
     from tqdm import tqdm
 
-    from vss_ros.evaluation.outputs import STORE
-    from vss_ros.evaluation.pool import Job, run_jobs
-    from vss_ros.evaluation.progress import expected_frames
+    from vss_ros.evaluation.sweep.outputs import STORE
+    from vss_ros.evaluation.sweep.pool import Job, run_jobs
+    from vss_ros.evaluation.sweep.progress import expected_frames
 
     run = partial(run_jobs, workers=args.workers)
     if args.live:

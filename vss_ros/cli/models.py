@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vss_ros.cli import models_add
-from vss_ros.cli.output import add_json_argument, write_json
+from vss_ros.cli.common import add_json_argument, write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:

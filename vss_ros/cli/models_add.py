@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.cli.output import write_json
+from vss_ros.cli.common import write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             name is there. Nothing is written then.
 
     """
-    from vss_ros.data.classes import load_classes
+    from vss_ros.images.classes import load_classes
 
     if args.name is None or args.classes is None:
         msg = 'expected a file and its classes, e.g.: vss models add mine.onnx --classes camvid11'

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from vss_ros.engine.pipeline import Parts
-    from vss_ros.evaluation.cost import PartCost
+    from vss_ros.evaluation.replay.operations import PartCost
 
 CLASSES = 11
 """Classes of a part that is shown without a card."""
@@ -67,7 +67,7 @@ def costs(name: str, model: str, size: tuple[int, int], device: torch.device) ->
         VssError: The parts do not fit, or the size does not suit the backbone.
 
     """
-    from vss_ros.evaluation.cost import frame_costs, part_costs
+    from vss_ros.evaluation.replay.operations import frame_costs, part_costs
 
     parts = _parts(name, model, device)
     multiple = parts.backbone.size_multiple
@@ -117,10 +117,9 @@ def _parts(name: str, model: str, device: torch.device) -> Parts:
 
 def cost_table(rows: list[PartCost]) -> str:
     """Return the rows as text: parameters in thousands, operations in 10^9, milliseconds."""
-    lines = [f'{"part":<20}{"parameters":>12}{"GFLOPs":>10}{"Table I":>10}{"ms":>10}']
+    lines = [f'{"part":<20}{"parameters":>12}{"GFLOPs":>10}{"ms":>10}']
     lines += [
-        f'{row.part:<20}{row.parameters:>12,}{row.flops / 1e9:>10.3f}{row.table_flops / 1e9:>10.3f}'
-        f'{row.milliseconds:>10.2f}'
+        f'{row.part:<20}{row.parameters:>12,}{row.flops / 1e9:>10.3f}{row.milliseconds:>10.2f}'
         for row in rows
     ]
     return '\n'.join(lines)

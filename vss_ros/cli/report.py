@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.cli.output import add_json_argument, write_json, write_text
+from vss_ros.cli.common import add_json_argument, write_json, write_text
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
-from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
-from vss_ros.cli.output import add_json_argument, write_json
+from vss_ros.cli.common import add_json_argument, add_segmenter_arguments, segmenter_config, write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vss_ros.data.sources import Source
     from vss_ros.engine.build import Built
+    from vss_ros.recordings.source import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment; returns 0, or 1 where frames or parts of the input were damaged and left out."""
-    from vss_ros.data.sources import open_source
     from vss_ros.engine.build import build_segmenter
+    from vss_ros.recordings.source import open_source
 
     built = build_segmenter(segmenter_config(args))
     with (
@@ -74,12 +73,12 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
     import numpy as np
     from tqdm import tqdm
 
-    from vss_ros.data.classes import load_classes
     from vss_ros.engine.labels import resize_labels
-    from vss_ros.evaluation.confusion import ConfusionMatrix
-    from vss_ros.evaluation.decisions import plot_timeline, write_csv
-    from vss_ros.evaluation.overlay import OverlayWriter, blend
-    from vss_ros.evaluation.rows import row_of
+    from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+    from vss_ros.evaluation.replay.decisions import plot_timeline, write_csv
+    from vss_ros.evaluation.replay.rows import row_of
+    from vss_ros.images.classes import load_classes
+    from vss_ros.images.overlay import OverlayWriter, blend
 
     table = load_classes(built.card.classes)
     matrix = ConfusionMatrix(len(table), table.void_id)
@@ -129,8 +128,8 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
-    from vss_ros.evaluation.decisions import mean_interval
-    from vss_ros.evaluation.latency import percentiles
+    from vss_ros.engine.latency import percentiles
+    from vss_ros.evaluation.replay.decisions import mean_interval
 
     keys = [row for row in rows if row.is_key_frame]
     summary: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.cli.output import add_json_argument, write_json
+from vss_ros.cli.common import add_json_argument, write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     import torch
 
+    from vss_ros.training.computing import keep_freed_memory
     from vss_ros.training.data_sets import check_named
-    from vss_ros.training.memory import keep_freed_memory
     from vss_ros.training.recipe import read_recipe
     from vss_ros.training.run import run_recipe
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.compatibility import refusal
-from vss_ros.engine.device import choose_device
+from vss_ros.engine.device import choose_device, use_threads
 from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
@@ -21,7 +21,6 @@ from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
-from vss_ros.engine.threads import use_threads
 from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
 from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError

@@ -1,15 +1,18 @@
-"""Where networks run."""
+"""Where networks run, and with how many CPU threads."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import cv2
 import torch
 
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     from torch import nn
+
 
 CPU = torch.device('cpu')
 
@@ -39,3 +42,22 @@ def choose_device(name: str) -> torch.device:
 def device_of(module: nn.Module) -> torch.device:
     """Return where a module's weights lie, the CPU where it has none: what it is given has to lie there."""
     return next((parameter.device for parameter in module.parameters()), CPU)
+
+
+def use_threads(number: int, *, background: bool) -> None:
+    """Set the number of threads that PyTorch, OpenCV and networks opened from now on compute with.
+
+    Args:
+        number: Threads per track, 0 for ``default_threads``.
+        background: Whether a slow track runs beside the fast one.
+
+    """
+    threads = number or default_threads(background=background)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+
+
+def default_threads(*, background: bool) -> int:
+    """Return CPU threads per track: a slow track in the background and the middleware need cores too."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    return max(cores // 2 if background else cores - 1, 1)

@@ -1,4 +1,4 @@
-"""The scores that model cards state: measured after training, and measured again to verify a card."""
+"""The whole network on every image."""
 
 from __future__ import annotations
 
@@ -6,26 +6,55 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.folders import has_folders
-from vss_ros.data.layouts import DataOptions, load_data
+import torch
+from torch.nn.functional import interpolate
+
+from vss_ros.datasets.folders import has_folders
+from vss_ros.datasets.layouts import DataOptions, load_data
 from vss_ros.engine.build import build_module, build_motion, new_backbone
+from vss_ros.engine.device import device_of
 from vss_ros.engine.model_card import load_weights, read_card
+from vss_ros.engine.preprocess import IMAGENET, fitted, normalise
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 from vss_ros.errors import VssError
-from vss_ros.evaluation.per_frame import per_frame_confusion
-from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from vss_ros.data.labelled import LabelledImages
+    from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.propagation import Propagation
     from vss_ros.engine.schedulers import Scheduler
+
+
+@torch.inference_mode()
+def per_frame_confusion(
+    model: Backbone, images: LabelledImages, size: tuple[int, int] | None = None
+) -> ConfusionMatrix:
+    """Return the confusion matrix of the whole network on every image, labels at full resolution.
+
+    Args:
+        model: Trained.
+        images: With labels.
+        size: Height and width at which the network sees them; None for their own, as near as it takes them.
+
+    """
+    model.eval()
+    device = device_of(model)
+    matrix = ConfusionMatrix(model.classes, model.classes)
+    for image, labels in zip(images.images, images.labels, strict=True):
+        pixels = torch.from_numpy(fitted(image, model.size_step, size or model.fixed_size))
+        logits = model(normalise(pixels.unsqueeze(0).to(device), IMAGENET))
+        logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
+        matrix.add(labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())
+    return matrix
+
 
 DISTANCES = (0, 1, 2, 3, 5, 7, 9)
 """Frames, of the PDA curves on cards."""

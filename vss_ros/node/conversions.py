@@ -1,4 +1,4 @@
-"""Messages to frames and results to messages; the only place that knows both."""
+"""ROS messages to arrays and back."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from builtin_interfaces.msg import Time
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from vss_ros.data.image_decoding import ImageError, decode_compressed, decode_raw
 from vss_ros.engine.frames import Frame
+from vss_ros.images.image_decoding import ImageError, decode_compressed, decode_raw
 from vss_ros.msg import KeyFrameDecision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
+    from rclpy.node import Node
 
     from vss_ros.engine.frames import FrameResult
 
@@ -118,3 +122,28 @@ def to_decision(result: FrameResult, header: Header, latency: float) -> KeyFrame
         features_accurate=result.features_accurate,
         latency=latency,
     )
+
+
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+
+
+def create_label_info(node: Node, names: Sequence[str]) -> Any | None:
+    """Publish ``~/label_info`` once, latched; returns the publisher, None without vision_msgs.
+
+    Args:
+        node: Whose topic it is.
+        names: Class names in order of their ids.
+
+    """
+    try:
+        from vision_msgs.msg import LabelInfo, VisionClass
+    except ImportError:
+        node.get_logger().info('no ~/label_info: the package vision_msgs is not installed')
+        return None
+    publisher = node.create_publisher(LabelInfo, '~/label_info', LATCHED)
+    message = LabelInfo(class_map=[VisionClass(class_id=i, class_name=name) for i, name in enumerate(names)])
+    message.header.stamp = node.get_clock().now().to_msg()
+    publisher.publish(message)
+    return publisher

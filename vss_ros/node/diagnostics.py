@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from vss_ros.evaluation.latency import percentiles
+from vss_ros.engine.latency import percentiles
 
 if TYPE_CHECKING:
-    from vss_ros.data.image_decoding import ImageError
     from vss_ros.engine.frames import FrameResult
+    from vss_ros.images.image_decoding import ImageError
 
 WINDOW = 300
 """Latencies kept for percentiles: 20 s at 15 Hz."""

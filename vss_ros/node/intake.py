@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from vss_ros.data.image_decoding import ImageError
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
+from vss_ros.images.image_decoding import ImageError
 from vss_ros.node.conversions import checked_stamp, header_of, stamp_to_ns, to_frame
 from vss_ros.node.process import load_message_type
 
@@ -119,7 +119,7 @@ class VideoIntake:
     def __init__(self, on_reject: Callable[[ImageError], None], on_wait: Callable[[int, bool], None]) -> None:
         """Start before the stream's first I-frame."""
         # Imported here: only video topics need the video library.
-        from vss_ros.data.video_decoding import VideoDecoder
+        from vss_ros.images.video_decoding import VideoDecoder
 
         self._on_reject, self._on_wait = on_reject, on_wait
         self._decoder = VideoDecoder(lambda _, error: on_reject(error))
@@ -128,7 +128,7 @@ class VideoIntake:
 
     def frame(self, received: Received, index: int) -> tuple[Frame, Header] | None:
         """Decode all messages and return the newest picture's frame; see :class:`Intake`."""
-        from vss_ros.data.video_decoding import VideoPacket
+        from vss_ros.images.video_decoding import VideoPacket
 
         stamps = [stamp_to_ns(header_of(message).stamp) for message in received.messages]
         # A stamp that goes back is a recording that starts anew, perhaps in the middle of a group.

@@ -22,18 +22,17 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.image_decoding import ImageError
 from vss_ros.engine.build import Built, build_segmenter
 from vss_ros.engine.labels import resize_labels
 from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
-from vss_ros.evaluation.overlay import blend
+from vss_ros.images.classes import load_classes
+from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.overlay import blend
 from vss_ros.msg import KeyFrameDecision
-from vss_ros.node.conversions import header_of, stamp_to_ns, to_decision, to_image
+from vss_ros.node.conversions import create_label_info, header_of, stamp_to_ns, to_decision, to_image
 from vss_ros.node.diagnostics import Statistics, to_array
 from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
-from vss_ros.node.label_info import create_label_info
 from vss_ros.node.parameters import (
     NodeConfig,
     declare_parameters,

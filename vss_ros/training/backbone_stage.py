@@ -11,18 +11,16 @@ import torch
 from torch import nn
 from torch.nn.functional import kl_div
 
-from vss_ros.data.augment import ViewRange
+from vss_ros.datasets.augment import ViewRange
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.layers.blocks import resize_like
-from vss_ros.evaluation.per_frame import per_frame_confusion
+from vss_ros.evaluation.card_scores import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
-from vss_ros.training.hints import Hints
-from vss_ros.training.imagenet import has_imagenet_encoder, load_imagenet_encoder
-from vss_ros.training.logit_adjustment import take_back
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, every_second, segmentation_loss
-from vss_ros.training.start import start_with
+from vss_ros.training.start import has_imagenet_encoder, load_imagenet_encoder, start_with, take_back
 from vss_ros.training.still_batches import Choice, StillViews, choices
+from vss_ros.training.teacher import Hints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +28,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from vss_ros.data.classes import ClassTable
-    from vss_ros.data.labelled import LabelledImages
+    from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.engine.model_card import ModelCard
+    from vss_ros.images.classes import ClassTable
     from vss_ros.training.recipe import Recipe
     from vss_ros.training.teacher import Teacher
 

@@ -1,22 +1,132 @@
-"""The data sets a recipe names, opened: what is trained on, and what is scored on."""
+"""What a recipe trains on: data sets opened, and frames drawn from them three at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from vss_ros.data.classes import ClassTable, load_classes
-from vss_ros.data.folders import has_folders
-from vss_ros.data.labelled import LabelledImages, LabelledVideo
-from vss_ros.data.layouts import load_data
+from vss_ros.datasets.folders import has_folders
+from vss_ros.datasets.labelled import LabelledImages, LabelledVideo
+from vss_ros.datasets.layouts import load_data
+from vss_ros.datasets.pairs import StillPairs, VideoPairs
+from vss_ros.datasets.synthetic_motion import Variety
 from vss_ros.errors import VssError
-from vss_ros.training.sources import is_unlabelled
+from vss_ros.images.classes import ClassTable, load_classes
+from vss_ros.training.pseudo_labels import pseudo_labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    import numpy as np
+
+    from vss_ros.datasets.pairs import Triple
+    from vss_ros.engine.backbones import Backbone
     from vss_ros.training.recipe import Recipe
+
+
+class Drawable(Protocol):
+    """Something triples can be drawn from."""
+
+    def __len__(self) -> int:
+        """Return the number of frames triples can end in."""
+
+    def draw(
+        self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator
+    ) -> Triple:
+        """Return a random triple for a frame."""
+
+
+class TripleBatches:
+    """The batches of one epoch; each is drawn, which takes its time, when the loop comes to it.
+
+    Args:
+        recipe: Batch size, images per epoch, distances, crop and the sources' shares.
+        data: Sources by the recipe's names; the first is the main one.
+        rng: Of the epoch.
+
+    """
+
+    def __init__(self, recipe: Recipe, data: dict[str, Drawable], rng: np.random.Generator) -> None:
+        """Compute the shares."""
+        self._recipe, self._rng = recipe, rng
+        self._sources = list(data.values())
+        shares = [float(recipe.data[name].get('share', 0.0)) for name in list(data)[1:]]
+        self._shares = [1 - sum(shares), *shares]
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return self._recipe.images_per_epoch // self._recipe.batch
+
+    def __iter__(self) -> Iterator[list[Triple]]:
+        """Draw the batches."""
+        for _ in range(len(self)):
+            yield [self._draw() for _ in range(self._recipe.batch)]
+
+    def _draw(self) -> Triple:
+        source = self._sources[self._rng.choice(len(self._sources), p=self._shares)]
+        index = int(self._rng.integers(len(source)))
+        return source.draw(index, self._recipe.distances, self._recipe.crop, self._rng)
+
+
+def is_unlabelled(options: Mapping[str, Any]) -> bool:
+    """Say whether a recipe's data entry names recordings that the backbone is to label."""
+    return bool(options.get('pseudo_labels'))
+
+
+def triple_sources(
+    recipe: Recipe,
+    data: Mapping[str, LabelledImages],
+    folders: Mapping[str, Path],
+    backbone: Backbone,
+    size: tuple[int, int],
+    watched: LabelledImages | None,
+    *,
+    with_flow: bool = False,
+) -> dict[str, Drawable]:
+    """Return the sources of a recipe's data entries, in their order; the first is the main one.
+
+    An entry with ``pseudo_labels: true`` (and maybe ``confidence`` and ``frames``) is recordings that the
+    frozen backbone labels here; one that is a video gives true motion; another gives stills in synthetic
+    motion, which ``motion`` may vary (`Variety`).
+
+    Args:
+        recipe: Its ``data`` and ``classes`` are looked at.
+        data: Labelled images by entry.
+        folders: Where entries without labels lie.
+        backbone: Trained, in evaluation mode.
+        size: Height and width it was trained for.
+        watched: What scores are measured on, which no pseudo-label may come from.
+        with_flow: Whether stills in motion carry their exact flow.
+
+    Raises:
+        VssError: Nonsense options, or recordings that cannot be used.
+
+    """
+    table = load_classes(recipe.classes)
+    sources: dict[str, Drawable] = {}
+    for name, options in recipe.data.items():
+        if is_unlabelled(options):
+            limits = {key: options[key] for key in ('confidence', 'frames') if key in options}
+            clips = () if watched is None else watched.clips()
+            withheld = (image for clip in clips for image in clip.images)
+            video = pseudo_labelled(backbone, folders[name], size, withheld=withheld, **limits)
+            sources[name] = VideoPairs(video)
+        elif isinstance(images := data[name], LabelledVideo):
+            sources[name] = VideoPairs(images)
+        else:
+            variety = Variety.parse(options.get('motion', {}), f'data {name}')
+            sources[name] = StillPairs(images, table, variety, with_flow=with_flow)
+    return sources
+
+
+def typical_drive(sources: Mapping[str, Drawable], interval: int) -> Drawable:
+    """Return the first source of consecutive frames ``interval`` apart, the main one where none is.
+
+    Stills are set in motion more violently than a vehicle is, so that propagations learn from it.
+    """
+    videos = (v for v in sources.values() if isinstance(v, VideoPairs) and v.furthest >= interval)
+    return next(videos, next(iter(sources.values())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from vss_ros.engine.device import CPU, device_of
 from vss_ros.engine.motion import MOTIONS, MotionEstimator, MotionField
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.view import View
-from vss_ros.training.side_by_side import Loss, train_side_by_side
+from vss_ros.training.loop import Loss, train_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vss_ros.data.pairs import Triple
+    from vss_ros.datasets.pairs import Triple
+    from vss_ros.training.data_sets import Drawable
     from vss_ros.training.recipe import Recipe
-    from vss_ros.training.triples import Drawable
 
 TEACHER = 'dis'
 PHOTOMETRIC, SMOOTH = 1.0, 0.1

@@ -15,7 +15,7 @@ from vss_ros.training.computing import answering
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vss_ros.data.pairs import Triple
+    from vss_ros.datasets.pairs import Triple
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
 

@@ -9,26 +9,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from vss_ros.data.video_pairs import VideoPairs
+from vss_ros.datasets.pairs import VideoPairs
 from vss_ros.engine.layers.fuse import fuse_conv_bn
 from vss_ros.engine.propagation import Propagation
 from vss_ros.engine.view import look
-from vss_ros.evaluation.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.training.loop import Loss, train_side_by_side
 from vss_ros.training.pair_batch import PairBatch, pair_batch
 from vss_ros.training.pair_losses import deviation_loss, propagation_loss
-from vss_ros.training.side_by_side import Loss, train_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from vss_ros.data.labelled import LabelledImages
-    from vss_ros.data.pairs import Triple
+    from vss_ros.datasets.labelled import LabelledImages
+    from vss_ros.datasets.pairs import Triple
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
+    from vss_ros.training.data_sets import Drawable
     from vss_ros.training.recipe import Recipe
-    from vss_ros.training.triples import Drawable
 
 DEVIATION_WEIGHT = 20.0
 TYPICAL_INTERVAL = 5

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from vss_ros.data.bags import is_bag
-from vss_ros.data.labelled import LabelledVideo
-from vss_ros.data.sources import VIDEO_SUFFIXES, open_source
+from vss_ros.datasets.labelled import LabelledVideo
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled
 from vss_ros.engine.preprocess import network_size, scaled
 from vss_ros.engine.view import look
 from vss_ros.errors import VssError
+from vss_ros.recordings.bags import is_bag
+from vss_ros.recordings.source import VIDEO_SUFFIXES, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vss_ros.data.layouts import DataOptions
+from vss_ros.datasets.layouts import DataOptions
 from vss_ros.errors import VssError
 from vss_ros.training.recipe_checks import faults_of
 
@@ -47,17 +47,17 @@ class Recipe:
     """Backbone card whose soft labels are learned beside the true ones, empty for none."""
     hints: float = 0.0
     """Weight of the teacher's encoder features as targets of the network's own, for networks from random
-    weights (:mod:`vss_ros.training.hints`); 0 for none."""
+    weights (:mod:`vss_ros.training.teacher`); 0 for none."""
     logit_adjustment: float = 0.0
     """Stage ``backbone``: share of the loss's class weights that is taken back from the trained network's
-    answers (:mod:`vss_ros.training.logit_adjustment`)."""
+    answers (:mod:`vss_ros.training.start`)."""
     scales: tuple[float, float] = (0.7, 1.7)
     """Stage ``backbone``: bounds of the views' random zoom."""
     light: float = 1.0
     """Stage ``backbone``: factor on how much the views' light varies."""
     mixed: float = 0.0
     """Stage ``backbone``: share of the views onto which parts of another are pasted
-    (:mod:`vss_ros.training.class_mix`)."""
+    (:mod:`vss_ros.training.still_batches`)."""
     propagations: tuple[str, ...] = ()
     """Stage ``pairs``: trained side by side on the same frames; they share nothing else."""
     scheduler: str = ''
@@ -74,7 +74,7 @@ class Recipe:
     """0, in stage ``backbone`` alone, for as many as the first data set has."""
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What is trained on, by the names of ``--data NAME=DIR``: options of
-    :class:`~vss_ros.data.layouts.DataOptions`, for all but the first a ``share`` of each epoch, in stage
+    :class:`~vss_ros.datasets.layouts.DataOptions`, for all but the first a ``share`` of each epoch, in stage
     ``backbone`` the epoch ``from_epoch`` it begins at, and as a remark ``made_by``, a command."""
     evaluate: dict[str, dict[str, Any]] = field(default_factory=dict)
     """One data set to score on, with its ``split`` (``{camvid: val}``) or options; what is not said here but

@@ -6,13 +6,13 @@ import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.layouts import LAYOUTS, DataOptions
-from vss_ros.data.listing import FURTHEST
+from vss_ros.datasets.layouts import LAYOUTS, DataOptions
+from vss_ros.datasets.listing import FURTHEST
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.errors import VssError
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ ONLY_IN = {
 MIXING = ('share', 'from_epoch', 'made_by')
 """Options of a data set that say when it is drawn from."""
 MOVING = ('motion', 'pseudo_labels', 'confidence', 'frames')
-"""Options of a data set that say how it comes to move, see :mod:`vss_ros.training.sources`."""
+"""Options of a data set that say how it comes to move, see :mod:`vss_ros.training.data_sets`."""
 
 
 def faults_of(raw: dict[str, Any], known: Iterable[Field[Any]]) -> list[str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vss_ros.data.classes import load_classes
 from vss_ros.engine.build import build_motion, new_backbone, part_card_name
 from vss_ros.engine.device import choose_device, device_of
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
@@ -29,15 +28,15 @@ from vss_ros.evaluation.card_scores import (
     propagation_scores,
     scheduler_scores,
 )
+from vss_ros.images.classes import load_classes
 from vss_ros.training.backbone_stage import train_backbone
-from vss_ros.training.checkpoint import trained_minutes
 from vss_ros.training.computing import Computing, has_bfloat16
-from vss_ros.training.data_sets import DataSets, open_data
+from vss_ros.training.data_sets import DataSets, open_data, triple_sources, typical_drive
 from vss_ros.training.half_precision import rounded_scores
+from vss_ros.training.loop import trained_minutes
 from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import TYPICAL_INTERVAL, PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
-from vss_ros.training.sources import triple_sources, typical_drive
 from vss_ros.training.start import start_card
 from vss_ros.training.teacher import Teacher, teacher_card, told_of
 
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from vss_ros.data.labelled import LabelledImages
+    from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
 
 

@@ -10,12 +10,12 @@ import pytest
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as cityscapes  # noqa: N813
 from cityscapesscripts.helpers.labels import id2label, trainId2label
 
-from vss_ros.data.classes import load_classes
 from vss_ros.errors import VssError
-from vss_ros.evaluation.confusion import ConfusionMatrix
 from vss_ros.evaluation.export import EXPORTERS
 from vss_ros.evaluation.export.base import ids_in
 from vss_ros.evaluation.export.cityscapes import CityscapesExporter
+from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from pathlib import Path

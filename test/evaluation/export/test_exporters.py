@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import trainId2label
 
-from vss_ros.data.classes import load_classes
-from vss_ros.data.label_code import colour_code, id_code
 from vss_ros.errors import VssError
 from vss_ros.evaluation.export import EXPORTERS
 from vss_ros.evaluation.export.coco import OTHER, THINGS, categories
+from vss_ros.images.classes import load_classes
+from vss_ros.images.label_code import colour_code, id_code
 
 if TYPE_CHECKING:
     from pathlib import Path

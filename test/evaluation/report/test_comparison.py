@@ -13,8 +13,8 @@ from vss_ros.evaluation.report.comparison_text import for_machines, page_of, tex
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vss_ros.evaluation.configuration import EvaluationConfig
     from vss_ros.evaluation.report.comparison import Comparison
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
 SWIFT, CAREFUL = configuration('swift'), configuration('careful', interval=2)
 

@@ -17,8 +17,8 @@ from vss_ros.evaluation.report.overview import options, verdict
 from vss_ros.evaluation.report.writing import write_report
 
 if TYPE_CHECKING:
-    from vss_ros.evaluation.configuration import EvaluationConfig
-    from vss_ros.evaluation.result import Evaluated
+    from vss_ros.evaluation.replay.result import Evaluated
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
 HOSTILE = '<script>alert("1")</script>'
 WHOLE = configuration('per_frame', 'none')

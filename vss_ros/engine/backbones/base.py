@@ -45,7 +45,7 @@ class Backbone(nn.Module, ABC):
     """TWNet's interior layer at which it is cut (section 4.4.2): the class's own, the instance's chosen."""
     encoder_stages: ClassVar[dict[int, str]] = {}
     """Submodules whose outputs are the encoder's features, by their strides: what another network's can be
-    taught by, see :mod:`vss_ros.training.hints`."""
+    taught by, see :mod:`vss_ros.training.teacher`."""
     has_features: bool = True
     """False where F_l is the image and F_h the logits: only segmentation-space propagation fits then."""
 

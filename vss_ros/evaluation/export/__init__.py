@@ -1,6 +1,6 @@
 """Masks and class tables in the forms that other tools read: ``EXPORTERS[name](folder, table)``.
 
-A CSV of decisions has no masks and so no exporter: ``vss_ros.evaluation.decisions.write_csv``, or
+A CSV of decisions has no masks and so no exporter: ``vss_ros.evaluation.replay.decisions.write_csv``, or
 ``write_rows`` for rows of any kind.
 """
 

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.whole_file import write_whole
+from vss_ros.files import write_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vss_ros.data.classes import ClassTable
+    from vss_ros.images.classes import ClassTable
 
 
 class Exporter(ABC):

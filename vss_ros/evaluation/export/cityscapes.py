@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from vss_ros.data.classes import load_classes
 from vss_ros.errors import VssError
 from vss_ros.evaluation.export.base import Exporter, ids_in, translate
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from vss_ros.data.classes import ClassTable
+    from vss_ros.images.classes import ClassTable
 
 SIZE = (1024, 2048)
 """Height and width of Cityscapes' images, and so of what its evaluation accepts."""

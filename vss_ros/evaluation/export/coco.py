@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.evaluation.export.base import Exporter, translate
-from vss_ros.evaluation.whole_file import write_whole
+from vss_ros.files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vss_ros.data.classes import ClassTable
+    from vss_ros.images.classes import ClassTable
 
 NO_CLASS = 255
 """What COCO-Stuff's pixel maps hold where there is no class."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
-from vss_ros.data.classes import load_classes
 from vss_ros.errors import VssError
 from vss_ros.evaluation.export.base import Exporter, ids_in, translate
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vss_ros.data.classes import ClassTable
+    from vss_ros.images.classes import ClassTable
 
 BLACK = (0, 0, 0)
 

@@ -7,7 +7,7 @@ from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.whole_file import write_whole
+from vss_ros.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

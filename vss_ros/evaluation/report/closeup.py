@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.frame_pictures import KINDS, picture_file
+from vss_ros.evaluation.replay.frame_pictures import KINDS, picture_file
 from vss_ros.evaluation.report.close_plots import MOST_FRAMES
 from vss_ros.evaluation.report.markup import Markup, element, joined, number, picture
 from vss_ros.evaluation.report.overview import command

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.verdict import score_of
+from vss_ros.evaluation.sweep.verdict import score_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,11 +8,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.configuration import EvaluationConfig
+from vss_ros.evaluation.replay.result import STREAM_STARTS
 from vss_ros.evaluation.report.columns import columns
 from vss_ros.evaluation.report.findings import read_findings
 from vss_ros.evaluation.report.noise import Interval, confidence
-from vss_ros.evaluation.result import STREAM_STARTS
+from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

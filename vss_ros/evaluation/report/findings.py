@@ -7,16 +7,16 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.outputs import read_evaluation
-from vss_ros.evaluation.result import STREAM_STARTS
-from vss_ros.evaluation.verdict import score_of
+from vss_ros.evaluation.replay.result import STREAM_STARTS
+from vss_ros.evaluation.sweep.outputs import read_evaluation
+from vss_ros.evaluation.sweep.verdict import score_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from vss_ros.evaluation.outputs import Evaluation
-    from vss_ros.evaluation.verdict import Verdict
+    from vss_ros.evaluation.sweep.outputs import Evaluation
+    from vss_ros.evaluation.sweep.verdict import Verdict
 
 Row = dict[str, Any]
 """A decision with its latency."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vss_ros.evaluation.live_text import slowest_rate
 from vss_ros.evaluation.report.markup import NONE, element, number
 from vss_ros.evaluation.report.page import section, table, wide
+from vss_ros.evaluation.report.text_table import slowest_rate
 
 if TYPE_CHECKING:
     from vss_ros.evaluation.report.findings import Findings

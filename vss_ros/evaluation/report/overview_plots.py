@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vss_ros.evaluation.curves import cost_accuracy_curve
+from vss_ros.evaluation.metrics.distance import cost_accuracy_curve
 from vss_ros.evaluation.report.drawing import (
     COLOURS,
     MARKERS,
@@ -19,7 +19,7 @@ from vss_ros.evaluation.report.drawing import (
     whole_numbers,
 )
 from vss_ros.evaluation.report.markup import number
-from vss_ros.evaluation.verdict import ACCURACY_LOSS, LATENCY_SHARE
+from vss_ros.evaluation.sweep.verdict import ACCURACY_LOSS, LATENCY_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,8 +19,8 @@ from vss_ros.evaluation.report.overview import (
     plots,
 )
 from vss_ros.evaluation.report.page import page
-from vss_ros.evaluation.verdict import sentences
-from vss_ros.evaluation.whole_file import write_whole
+from vss_ros.evaluation.sweep.verdict import sentences
+from vss_ros.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

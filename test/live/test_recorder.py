@@ -1,0 +1,131 @@
+"""The recorder as a process of its own, over real DDS."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from vss_ros.recordings.bags import deserialise, open_bag, read_messages
+from vss_ros.recordings.source import open_source
+
+rclpy = pytest.importorskip(
+    'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def talker() -> Iterator[Any]:
+    """A node in a context of its own."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('talker', context=context, start_parameter_services=False)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@contextmanager
+def recorder(env: dict[str, str], *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a recorder; it is gone at the end."""
+    command = [sys.executable, '-m', 'vss_ros.live.recorder', *options]
+    process = subprocess.Popen(command, env=env, text=True, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def wait_for_subscription(publisher: Any) -> None:
+    end = time.monotonic() + 120
+    while publisher.get_subscription_count() < 1:
+        assert time.monotonic() < end, 'the recorder did not subscribe'
+        time.sleep(0.02)
+    time.sleep(0.3)
+
+
+def image(i: int) -> Any:
+    from sensor_msgs.msg import Image
+
+    message = Image(height=4, width=6, encoding='rgb8', step=18)
+    message.header.stamp.sec = i
+    message.data.frombytes(bytes([i]) * 72)
+    return message
+
+
+def test_records_images_and_latched_topics_until_interrupted(
+    tmp_path: Path, ros_domain: dict[str, str]
+) -> None:
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import String
+
+    bag = tmp_path / 'bag'
+    latched = rclpy.qos.QoSProfile(depth=1, durability=rclpy.qos.DurabilityPolicy.TRANSIENT_LOCAL)
+    with talker() as node:
+        names = node.create_publisher(String, '/names', latched)
+        names.publish(String(data='road, car'))
+        images = node.create_publisher(Image, '/camera/image_raw', rclpy.qos.qos_profile_sensor_data)
+        with recorder(ros_domain, '-o', str(bag), '/names', '/camera/image_raw') as process:
+            wait_for_subscription(images)
+            for i in range(10):
+                images.publish(image(i))
+                time.sleep(0.02)
+            time.sleep(0.2)
+            assert not bag.exists(), 'a bag appears when it is whole'
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert 'Traceback' not in errors
+    assert [entry.name for entry in tmp_path.iterdir()] == ['bag']
+    with open_source(bag) as source:
+        frames = [frame for frame, _ in source]
+    assert [frame.stamp_ns for frame in frames] == [i * 10**9 for i in range(10)]
+    assert all((frame.image == frame.index).all() for frame in frames)
+    with open_bag(bag) as reader:
+        (connection,) = [c for c in reader.connections if c.topic == '/names']
+        ((_, _, data),) = read_messages(reader, [connection])
+    assert deserialise(data, connection.msgtype).data == 'road, car'
+
+
+def test_typed_topic_needs_no_publisher_yet_and_silence_ends_it(
+    tmp_path: Path, ros_domain: dict[str, str]
+) -> None:
+    from sensor_msgs.msg import Image
+
+    options = ['-o', str(tmp_path / 'bag'), '/image:sensor_msgs/msg/Image', '--until-topic-idle', '0.5']
+    with talker() as node, recorder(ros_domain, *options) as process:
+        time.sleep(1.5)
+        assert process.poll() is None, 'no message yet is not silence'
+        images = node.create_publisher(Image, '/image', 10)
+        wait_for_subscription(images)
+        for i in range(20):
+            images.publish(image(i))
+            time.sleep(0.05)
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    with open_source(tmp_path / 'bag') as source:
+        stamps = [frame.stamp_ns // 10**9 for frame, _ in source]
+    # Best effort: a busy machine may lose the first ones.
+    assert stamps == list(range(20))[-len(stamps) :]
+    assert len(stamps) > 10
+
+
+def test_existing_target_is_refused(tmp_path: Path, ros_domain: dict[str, str]) -> None:
+    with recorder(ros_domain, '-o', str(tmp_path), '/image') as process:
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert 'exists' in errors
+    assert 'Traceback' not in errors

@@ -1,0 +1,125 @@
+"""Cityscapes: labelled stills, and the snippets of 30 frames they were taken from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from vss_ros.datasets.listing import Film, Listing, missing, refuse
+from vss_ros.errors import VssError
+from vss_ros.images.label_code import id_code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vss_ros.images.classes import ClassTable
+
+IMAGES, SEQUENCES, LABELS = 'leftImg8bit', 'leftImg8bit_sequence', 'gtFine'
+LABEL_IDS, TRAIN_IDS = '_gtFine_labelIds.png', '_gtFine_labelTrainIds.png'
+TABLE, TRAIN_TABLE = 'cityscapes34', 'cityscapes19'
+EARLIER = 19
+"""Frames of a snippet before the labelled one, which is its 20th of 30 (Cordts et al. 2016)."""
+
+
+class _Frame(NamedTuple):
+    """A file's place in the data set: ``city/city_seq_frame``."""
+
+    city: str
+    sequence: str
+    number: str
+
+    @property
+    def stem(self) -> str:
+        return f'{self.city}/{self.city}_{self.sequence}_{self.number}'
+
+    def before(self, count: int) -> _Frame:
+        return self._replace(number=f'{int(self.number) - count:0{len(self.number)}d}')
+
+
+def has_cityscapes(root: Path) -> bool:
+    """Tell whether a folder looks like Cityscapes' stills."""
+    return (root / IMAGES).is_dir()
+
+
+def has_cityscapes_sequence(root: Path) -> bool:
+    """Tell whether a folder looks like Cityscapes' snippets."""
+    return (root / SEQUENCES).is_dir()
+
+
+def list_cityscapes(root: Path, split: str, table: ClassTable) -> Listing:
+    """List the labelled stills of ``leftImg8bit`` and ``gtFine``.
+
+    Args:
+        root: Holds these two folders.
+        split: ``train`` or ``val``; the labels of ``test`` are not public.
+        table: ``cityscapes19``, or other classes merged from ``cityscapes34``.
+
+    Raises:
+        VssError: Another split or table, or files that are missing, all in one message.
+    """
+    found, labels, suffix = _labelled(root, split)
+    images = [_image(root / IMAGES / split, frame) for frame in found]
+    have = set(found)
+    unlabelled = [frame for frame in _frames(root / IMAGES / split, '_leftImg8bit.png') if frame not in have]
+    wanted = [root / LABELS / split / f'{frame.stem}{suffix}' for frame in unlabelled]
+    refuse(root, missing(root, images + wanted), 'every image needs its labels, every label file its image')
+    return Listing(images, labels, id_code(table, _written(suffix)))
+
+
+def list_cityscapes_sequence(root: Path, split: str, table: ClassTable) -> Listing:
+    """List the labelled frames with the 19 before each, of ``leftImg8bit_sequence`` and ``gtFine``.
+
+    Arguments and errors are those of :func:`list_cityscapes`. The ten frames after the labelled one are not
+    looked at.
+    """
+    found, labels, suffix = _labelled(root, split)
+    folder = root / SEQUENCES / split
+    frames = [_image(folder, frame.before(count)) for frame in found for count in range(EARLIER, -1, -1)]
+    refuse(root, missing(root, frames), f'every label file needs its frame and the {EARLIER} before it')
+    places = [EARLIER + (EARLIER + 1) * number for number in range(len(found))]
+    images = [frames[place] for place in places]
+    film = Film(frames, places, [EARLIER] * len(found))
+    return Listing(images, labels, id_code(table, _written(suffix)), film)
+
+
+def _labelled(root: Path, split: str) -> tuple[list[_Frame], list[Path], str]:
+    """Return the labelled frames of a split, their label files and the ending of these."""
+    if split not in {'train', 'val'}:
+        raise VssError(
+            f'{root}: expected a labelled split of Cityscapes (train, val), got {split!r}; name one'
+        )
+    folder = root / LABELS / split
+    for suffix in (LABEL_IDS, TRAIN_IDS):
+        found = _frames(folder, suffix)
+        if found:
+            return found, [folder / f'{frame.stem}{suffix}' for frame in found], suffix
+    have = sorted(p.name for p in root.glob('*'))[:8] if root.is_dir() else 'no folder'
+    raise VssError(
+        f'{root}: expected {LABELS}/{split}/CITY/*{LABEL_IDS} (or *{TRAIN_IDS}), got none in {have}; '
+        'unpack gtFine_trainvaltest.zip there'
+    )
+
+
+def _frames(folder: Path, suffix: str) -> list[_Frame]:
+    """List the frames whose files end so, by name.
+
+    Raises:
+        VssError: A file is not called ``CITY/CITY_SEQUENCE_FRAME``, all in one message.
+    """
+    frames, faults = [], []
+    for path in sorted(folder.glob(f'*/*{suffix}')):
+        parts = path.name.removesuffix(suffix).split('_')
+        if len(parts) == 3 and parts[0] == path.parent.name and parts[1].isdecimal() and parts[2].isdecimal():
+            frames.append(_Frame(*parts))
+        else:
+            faults.append(f'{path.parent.name}/{path.name}')
+    refuse(folder, faults, f'expected files called CITY/CITY_SEQUENCE_FRAME{suffix}; rename or remove them')
+    return frames
+
+
+def _image(folder: Path, frame: _Frame) -> Path:
+    return folder / f'{frame.stem}_leftImg8bit.png'
+
+
+def _written(suffix: str) -> str:
+    """Return the table whose ids the label files hold."""
+    return TABLE if suffix == LABEL_IDS else TRAIN_TABLE

@@ -1,0 +1,152 @@
+"""Data sets by the layout of their files: chosen by name, or found out where there is only one way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vss_ros.datasets.camvid import has_camvid, list_camvid
+from vss_ros.datasets.cityscapes import (
+    has_cityscapes,
+    has_cityscapes_sequence,
+    list_cityscapes,
+    list_cityscapes_sequence,
+)
+from vss_ros.datasets.folders import has_folders, list_drives, list_folders, list_lists
+from vss_ros.datasets.listing import open_listing
+from vss_ros.datasets.uavid import has_uavid, list_uavid
+from vss_ros.errors import VssError
+from vss_ros.recordings.source import VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vss_ros.datasets.labelled import LabelledImages
+    from vss_ros.datasets.listing import Listing
+    from vss_ros.images.classes import ClassTable
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """How a data set is read; the fields are keys of a recipe's ``data`` and ``evaluate``."""
+
+    layout: str = ''
+    """One of ``LAYOUTS``; empty to find out."""
+    split: str = ''
+    """Such as ``train``; some layouts have one alone."""
+    size: tuple[int, int] | None = None
+    """Height and width that images are scaled to; None for their own."""
+    every: int = 1
+    """Take every so many-th labelled image."""
+    image_topic: str = ''
+    """Layout ``recording``: the topic to read from a bag with several."""
+    mask_topic: str = ''
+    """Layout ``recording``: the topic with the masks."""
+    masks: str = ''
+    """Layout ``recording``: a folder of masks beside the recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way to lay out a data set."""
+
+    shape: str
+    """What it looks like, for messages and help."""
+    fits: Callable[[Path, str], bool]
+    """Whether a folder looks like it, for a split."""
+    files: Callable[[Path, str, ClassTable], Listing] | None
+    """Lists its files; None for what is read through."""
+    stills: str = ''
+    """Layout that gives the same labelled images without the frames before them."""
+
+
+def _is_recording(path: Path, _: str) -> bool:
+    from vss_ros.recordings.bags import is_bag
+
+    return is_bag(path) or path.suffix.lower() in VIDEO_SUFFIXES
+
+
+LAYOUTS: dict[str, Layout] = {
+    'folders': Layout('train/ + trainannot/ (val, test), or images/ + labels/', has_folders, list_folders),
+    'drives': Layout(
+        'the same, consecutive frames called DRIVE_FRAME',
+        lambda root, split: split in {'', 'images'} and has_folders(root, 'images'),
+        list_drives,
+        stills='folders',
+    ),
+    'lists': Layout(
+        'train.txt (val, test) with an image and its labels a line',
+        lambda root, split: (root / f'{split}.txt').is_file() and not has_folders(root, split),
+        list_lists,
+    ),
+    'camvid': Layout(
+        '701_StillsRaw_full/ + LabeledApproved_full/', lambda root, _: has_camvid(root), list_camvid
+    ),
+    'cityscapes': Layout('leftImg8bit/ + gtFine/', lambda root, _: has_cityscapes(root), list_cityscapes),
+    'cityscapes_sequence': Layout(
+        'leftImg8bit_sequence/ + gtFine/',
+        lambda root, _: has_cityscapes_sequence(root),
+        list_cityscapes_sequence,
+        stills='cityscapes',
+    ),
+    'uavid': Layout('uavid_train/seqN/Images/ + Labels/', lambda root, _: has_uavid(root), list_uavid),
+    'recording': Layout('a bag or video with masks', _is_recording, None),
+}
+"""By the name a recipe calls them."""
+
+
+def load_data(
+    path: Path, options: DataOptions, table: ClassTable, *, moving: bool = False, scale_labels: bool = True
+) -> LabelledImages:
+    """Open a data set.
+
+    Args:
+        path: Its folder or file.
+        options: How to read it.
+        table: The classes; labels come as its ids, void as their number.
+        moving: Whether the frames before the labelled ones are wanted, so that it matters whether there are.
+        scale_labels: Whether labels are scaled with the images; scores are better taken without.
+
+    Returns:
+        A :class:`~vss_ros.datasets.labelled.LabelledVideo` where such frames are there.
+
+    Raises:
+        VssError: Another layout, no layout that fits or several, or what the layout's reader refuses.
+    """
+    name = options.layout or find_layout(path, options.split, moving=moving)
+    if name not in LAYOUTS:
+        raise VssError(f'{path}: layout is {name!r}, expected one of: {", ".join(LAYOUTS)}')
+    files = LAYOUTS[name].files
+    if files is None:
+        from vss_ros.datasets.recording import read_recording
+
+        return read_recording(path, table, options, scale_labels=scale_labels)
+    if not path.is_dir():
+        raise VssError(f'{path}: expected a folder with {LAYOUTS[name].shape}; name one, or another layout')
+    listing = files(path, options.split, table)
+    return open_listing(path, listing, options.size, every=options.every, scale_labels=scale_labels)
+
+
+def find_layout(path: Path, split: str, *, moving: bool) -> str:
+    """Return the only layout that fits.
+
+    Args:
+        path: The data set's folder or file.
+        split: The split wanted, may be empty.
+        moving: Whether the frames before the labelled ones matter; if not, stills are taken for stills.
+
+    Raises:
+        VssError: None fits, or several do.
+    """
+    fitting = [name for name, layout in LAYOUTS.items() if layout.fits(path, split)]
+    if not moving:
+        fitting = [name for name in fitting if LAYOUTS[name].stills not in fitting]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        listed = '; '.join(f'{name}: {LAYOUTS[name].shape}' for name in fitting)
+        raise VssError(f'{path}: several layouts fit; state layout in the recipe: {listed}')
+    listed = '; '.join(f'{name}: {layout.shape}' for name, layout in LAYOUTS.items())
+    have = sorted(p.name for p in path.glob('*'))[:8] if path.is_dir() else 'no folder'
+    raise VssError(f'{path}: expected a layout with split {split!r} among {listed}; got {have}')

@@ -1,0 +1,207 @@
+"""From lists of files, which is all that the official layouts differ in, to labelled images."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from vss_ros.datasets.labelled import FileSequence, LabelledImages, LabelledVideo, read_together
+from vss_ros.errors import VssError
+from vss_ros.images.image_checks import PNG_MAGIC, ImageError
+from vss_ros.images.image_decoding import decode_compressed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from vss_ros.datasets.labelled import Pixels
+    from vss_ros.images.label_code import LabelCode
+
+IMAGE_SUFFIXES = frozenset({'.png', '.jpg', '.jpeg'})
+LISTED = 8
+"""Faults an error names; the others are counted."""
+FURTHEST = 30
+"""Frames before a labelled one that are kept in touch with it; nothing is propagated further."""
+MEMORY_SHARE = 0.25
+"""Of the memory that is free: data sets that need less are held, others stay on disk."""
+
+
+class Film(NamedTuple):
+    """Where labelled frames lie in what was filmed."""
+
+    frames: list[Path]
+    """All frames, those of a clip in order."""
+    places: list[int]
+    """Which of them are labelled, ascending."""
+    earlier: list[int]
+    """How many frames directly before each of these belong to its clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of one data set."""
+
+    images: list[Path]
+    """Labelled images."""
+    labels: list[Path]
+    """Their label files."""
+    code: LabelCode
+    film: Film | None = None
+    """None, or without earlier frames, where these are stills."""
+
+
+def files_in(folder: Path) -> list[Path]:
+    """List a folder's images by name, hidden files aside."""
+    return sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith('.')
+    )
+
+
+def refuse(root: Path, faults: Sequence[str], remedy: str) -> None:
+    """Raise one error that lists what is wrong with a data set, if anything is.
+
+    Raises:
+        VssError: With the first ``LISTED`` faults, the number of the others and the remedy.
+    """
+    if faults:
+        more = f' and {len(faults) - LISTED} more' if len(faults) > LISTED else ''
+        raise VssError(f'{root}: {len(faults)} faults: {"; ".join(faults[:LISTED])}{more}; {remedy}')
+
+
+def missing(root: Path, paths: Sequence[Path]) -> list[str]:
+    """Return a fault for each file that does not exist, and one alone for each folder that does not."""
+    folders = sorted({path.parent for path in paths})
+    absent = {folder for folder in folders if not folder.is_dir()}
+    faults = [f'folder {_below(root, folder)} is missing' for folder in folders if folder in absent]
+    return faults + [
+        f'{_below(root, path)} is missing'
+        for path in paths
+        if path.parent not in absent and not path.is_file()
+    ]
+
+
+def open_listing(
+    root: Path,
+    listing: Listing,
+    size: tuple[int, int] | None = None,
+    *,
+    every: int = 1,
+    scale_labels: bool = True,
+) -> LabelledImages:
+    """Check that images and labels fit, and open them: in memory where they fit there, else from disk.
+
+    Args:
+        root: Of the data set, for messages.
+        listing: Its files, all of which exist.
+        size: Height and width the images are scaled to; None for their own.
+        every: Take every so many-th labelled image.
+        scale_labels: Whether labels are scaled too (nearest neighbour); scores are better taken at the
+            labels' own resolution.
+
+    Raises:
+        VssError: No images, or images and labels of different sizes, all in one message.
+    """
+    if not listing.images:
+        raise VssError(f'{root}: expected labelled images, got none; name the folder that holds them')
+    images, labels = listing.images[::every], listing.labels[::every]
+    faults = []
+    for image, label in zip(images, labels, strict=True):
+        have, want = image_size(label), image_size(image)
+        if have != want:
+            faults.append(f'{_below(root, label)} is {have[0]}x{have[1]}, its image {want[0]}x{want[1]}')
+    refuse(root, faults, 'every label file must have the size of its image')
+
+    def read_image(path: Path) -> Pixels:
+        return scaled(_read_image(path), size, cv2.INTER_AREA)
+
+    def read_labels(path: Path) -> Pixels:
+        return scaled(listing.code.read(path), size if scale_labels else None, cv2.INTER_NEAREST_EXACT)
+
+    film = listing.film if listing.film and any(listing.film.earlier) else None
+    height, width = size or image_size(images[0])
+    count = len(film.frames if film else images)
+    held = (3 * count + len(labels)) * height * width <= MEMORY_SHARE * free_memory()
+    opened = _held if held else FileSequence
+    maps = opened(labels, read_labels)
+    names = [path.stem for path in images]
+    if film is None:
+        return LabelledImages(opened(images, read_image), maps, names)
+    frames, places = opened(film.frames, read_image), film.places[::every]
+    stills = [frames[place] for place in places] if held else FileSequence(images, read_image)
+    earlier = [min(number, FURTHEST) for number in film.earlier[::every]]
+    return LabelledVideo(stills, maps, names, frames, places, earlier)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return height and width from a PNG's or JPEG's header.
+
+    Raises:
+        VssError: Neither, or not readable.
+    """
+    try:
+        with path.open('rb') as file:
+            head = file.read(24)
+        if head.startswith(PNG_MAGIC) and len(head) == 24:
+            width, height = struct.unpack('>II', head[16:])
+            return height, width
+        height, width, *_ = simplejpeg.decode_jpeg_header(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise VssError(f'{path}: expected a PNG or JPEG, got {error}; replace or remove it') from error
+    return height, width
+
+
+def scaled(pixels: Pixels, size: tuple[int, int] | None, interpolation: int) -> Pixels:
+    """Return pixels at a size, height and width; as they are where it is None."""
+    if size is None or pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=interpolation), np.uint8)
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that programs may still take."""
+    return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+
+
+def consecutive(numbers: Sequence[int], step: int = 1) -> list[int]:
+    """Return for each of ascending frame numbers how many directly before it follow one another.
+
+    Args:
+        numbers: Of one sequence.
+        step: Largest difference of two consecutive frames.
+    """
+    counts: list[int] = []
+    for place, number in enumerate(numbers):
+        follows = place > 0 and number - numbers[place - 1] <= step
+        counts.append(counts[-1] + 1 if follows else 0)
+    return counts
+
+
+def _held(paths: Sequence[Path], read: Callable[[Path], Pixels]) -> list[Pixels]:
+    """Read all files."""
+    files = FileSequence(paths, read)
+    return read_together((files, place) for place in range(len(files)))
+
+
+def _read_image(path: Path) -> Pixels:
+    """Read an RGB image.
+
+    Raises:
+        VssError: It is damaged or no image.
+    """
+    try:
+        return decode_compressed(path.read_bytes(), '')
+    except OSError as error:
+        raise VssError(f'{path}: cannot be read ({error.strerror}); restore it') from error
+    except ImageError as error:
+        raise VssError(f'{path}: {error}') from error
+
+
+def _below(root: Path, path: Path) -> str:
+    """Return a path as seen from the data set's folder."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

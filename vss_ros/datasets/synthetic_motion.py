@@ -1,0 +1,246 @@
+"""Earlier views of labelled stills: motion with exact labels and flow where no video is labelled.
+
+The annotated still is the *current* frame. What a camera saw some frames earlier is rendered from it: a car's
+own motion moves the scene (`ego_motion`), and objects cut from other stills move in front, covering and
+uncovering. Each of these motions can be followed exactly, and it is known what was hidden or outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from vss_ros.datasets.augment import draw_light, lit
+from vss_ros.datasets.cutouts import Cutout, Mover, random_mover
+from vss_ros.datasets.ego_motion import FRAME_SECONDS, Drive, EgoMotion, random_drive
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SEEN = 0.99
+"""Share of a pixel, and of the four about its earlier place, that one thing has to fill to be followed."""
+SAME_PLACE = 0.5
+"""Pixels by which a place may be missed on the way to the earlier view and back; beyond, it was hidden."""
+MUCH = 100
+"""No part of the variety is meant in such numbers."""
+EXPOSURES = 5
+"""Instants that a motion-blurred view is the mean of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """What varies from drive to drive beside the motion of the car; 0 switches each off."""
+
+    objects: int = 3
+    """At most so many objects move in front."""
+    lens: float = 0.04
+    """Spread of the lens distortion (`Drive.lens`)."""
+    light: float = 0.2
+    """Strength of the change of light between the frames, 1 being that between drives."""
+    blur: float = 0.3
+    """Share of drives whose frames are exposed long enough to be blurred by motion."""
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], where: str) -> Variety:
+        """Return what a recipe states, the rest at its default.
+
+        Raises:
+            VssError: Another key, or a value that is no such number.
+
+        """
+        known = {f.name: int if f.type == 'int' else float for f in fields(cls)}
+        wrong = {
+            key: value
+            for key, value in values.items()
+            if key not in known or not isinstance(value, (int, known[key])) or not 0 <= value < MUCH
+        }
+        if wrong:
+            wanted = ', '.join(f'{name} ({kind.__name__})' for name, kind in known.items())
+            msg = f'{where}: motion has {wrong}, expected any of {wanted}, each from 0 to below {MUCH}'
+            raise VssError(msg)
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The layers of one instant: the scene, and the objects in front of it."""
+
+    seconds: float
+    """Before the current view."""
+    source: NDArray[np.float32]
+    """Where the scene of each pixel lies in the still, ``(2, H, W)`` x and y."""
+    alphas: list[NDArray[np.float32]] = field(default_factory=list)
+    """What each object covers of each pixel, the later in front, ``(H, W)`` 0..1."""
+
+    def visible(self, layer: int) -> NDArray[np.float32]:
+        """Return what is seen of the scene (layer 0) or of an object (from 1 on), ``(H, W)`` 0..1."""
+        shape = self.source.shape[1:]
+        seen = self.alphas[layer - 1].copy() if layer else np.ones(shape, np.float32)
+        for alpha in self.alphas[layer:]:
+            seen *= 1 - alpha
+        return seen
+
+
+class MovingStill:
+    """A labelled still that can be seen from earlier.
+
+    Args:
+        image: The current view without the objects, RGB ``(H, W, 3)``.
+        labels: Its ids ``(H, W)``.
+        drive: How the camera came here.
+        movers: What moves in front, the later in front of the earlier.
+        sky: Id of what is infinitely far, None where there is no such class.
+
+    """
+
+    def __init__(
+        self,
+        image: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        drive: Drive,
+        movers: tuple[Mover, ...] = (),
+        sky: int | None = 0,
+    ) -> None:
+        """Compute the rays."""
+        self._image, self._labels, self._movers = image, labels, movers
+        self._sky = (labels == sky).astype(np.uint8) if sky is not None and (labels == sky).any() else None
+        self._ego = EgoMotion(drive, (labels.shape[0], labels.shape[1]))
+        self._now = self.at(0.0)
+
+    def at(self, seconds: float) -> Moment:
+        """Return the layers ``seconds`` before the current view."""
+        height, width = self._labels.shape
+        alphas = [mover.alpha(seconds, (height, width)) for mover in self._movers]
+        if seconds == 0:
+            return Moment(0.0, self._ego.grid, alphas)
+        source = self._ego.to_current(seconds)
+        if self._sky is None:
+            return Moment(seconds, source, alphas)
+        far = self._ego.to_current(seconds, sky=True)
+        # Houses hide the sky. Sky that they hide only in the current view looks like the sky beside them.
+        clear = _sampled(self._sky, source, cv2.INTER_NEAREST) & _sampled(self._sky, far, cv2.INTER_NEAREST)
+        return Moment(seconds, np.where(clear > 0, far, source), alphas)
+
+    def image(self, moment: Moment) -> NDArray[np.uint8]:
+        """Return what the camera saw, RGB ``(H, W, 3)``, of an instant."""
+        view = self._image.copy() if moment.seconds == 0 else _sampled(self._image, moment.source)
+        for mover, alpha in zip(self._movers, moment.alphas, strict=True):
+            mover.paint(view, alpha, moment.seconds)
+        return view
+
+    def exposed(self, moment: Moment, exposure: float) -> NDArray[np.uint8]:
+        """Return what the camera saw in ``exposure`` seconds about an instant: blurred by all that moved."""
+        if not exposure:
+            return self.image(moment)
+        total = np.zeros(self._image.shape, np.uint16)
+        for shift in np.linspace(-0.5, 0.5, EXPOSURES) * exposure:
+            total += self.image(moment if shift == 0 else self.at(moment.seconds + shift))
+        return np.asarray((total + EXPOSURES // 2) // EXPOSURES, np.uint8)
+
+    def labels(self, moment: Moment) -> NDArray[np.uint8]:
+        """Return the exact ids of an instant ``(H, W)``."""
+        ids = _sampled(self._labels, moment.source, cv2.INTER_NEAREST)
+        for mover, alpha in zip(self._movers, moment.alphas, strict=True):
+            ids[alpha > 0.5] = mover.cutout.label
+        return ids
+
+    def flow(self, moment: Moment) -> NDArray[np.float32]:
+        """Return the exact flow from the current view to an earlier one.
+
+        Args:
+            moment: Of the earlier view.
+
+        Returns:
+            ``(H, W, 2)`` float32, x and y in pixels: what is at ``(i, j)`` was at ``(i + y, j + x)``. NaN
+            where it was hidden or outside, and where a pixel of either view mixes things that move apart.
+
+        """
+        flow = np.full(self._ego.grid.shape, np.nan, np.float32)
+        for layer in range(len(self._movers) + 1):
+            places = self._earlier(layer, moment.seconds)
+            known = self._now.visible(layer) > SEEN
+            known &= _sampled(moment.visible(layer), places, border=0) > SEEN
+            if layer == 0:
+                for back, here in zip(moment.source, self._ego.grid, strict=True):
+                    known &= np.abs(_sampled(back, places) - here) < SAME_PLACE
+            flow = np.where(known, places - self._ego.grid, flow)
+        return np.ascontiguousarray(flow.transpose(1, 2, 0))
+
+    def _earlier(self, layer: int, seconds: float) -> NDArray[np.float32]:
+        """Return where every pixel of the current view was, were it of this layer, ``(2, H, W)``."""
+        if layer:
+            return self._movers[layer - 1].moved(self._ego.grid, seconds)
+        places = self._ego.to_earlier(seconds)
+        if self._sky is None:
+            return places
+        return np.where(self._sky > 0, self._ego.to_earlier(seconds, sky=True), places)
+
+
+def random_motion(
+    image: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    cutouts: list[Cutout],
+    variety: Variety,
+    rng: np.random.Generator,
+    sky: int | None = 0,
+) -> MovingStill:
+    """Return a still with a random drive and random objects in front.
+
+    Args:
+        image: RGB ``(H, W, 3)``.
+        labels: Its ids ``(H, W)``.
+        cutouts: Objects that may move in front.
+        variety: How much varies.
+        rng: Source of randomness.
+        sky: Id of the sky.
+
+    """
+    drive = random_drive(rng, variety.lens)
+    count = int(rng.integers(0, variety.objects + 1)) if cutouts else 0
+    size = (labels.shape[0], labels.shape[1])
+    movers = tuple(random_mover(cutouts, size, rng) for _ in range(count))
+    return MovingStill(image, labels, drive, movers, sky)
+
+
+def photographed(
+    scene: MovingStill, moments: list[Moment], variety: Variety, rng: np.random.Generator
+) -> list[NDArray[np.uint8]]:
+    """Return what one camera made of several instants: only the light changes.
+
+    Exposure, sharpness and noise are the camera's. Were they drawn for each frame, features would differ
+    where nothing moved, and whoever compares frames would learn not to trust what differs.
+
+    Args:
+        scene: What is seen.
+        moments: When.
+        variety: How much varies.
+        rng: Source of randomness.
+
+    """
+    exposure = rng.uniform(0.1, 0.6) * FRAME_SECONDS if rng.random() < variety.blur else 0.0
+    views = [scene.exposed(moment, exposure) for moment in moments]
+    if not variety.light:
+        return views
+    camera = draw_light(rng, variety.light)
+    lights = (draw_light(rng, variety.light) for _ in views)
+    return [
+        lit(view, replace(light, blur=camera.blur, noise=camera.noise), rng)
+        for view, light in zip(views, lights, strict=True)
+    ]
+
+
+def _sampled(
+    values: NDArray[Any],
+    places: NDArray[np.float32],
+    mode: int = cv2.INTER_LINEAR,
+    border: float | None = None,
+) -> NDArray[Any]:
+    """Return values at fractional places; beyond the border is ``border``, or the outermost once more."""
+    edge = cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT
+    x, y = places
+    found = cv2.remap(values, x, y, mode, borderMode=edge, borderValue=(border or 0.0,))
+    return np.asarray(found, values.dtype)

@@ -1,0 +1,157 @@
+"""Accuracy over propagation distance: PDA and CCA curves, average and minimum over a key-frame interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import fsum, nan
+from typing import TYPE_CHECKING
+
+from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class DistanceAccuracy:
+    """One confusion matrix for each propagation distance, in frames from the key frame (0: a key frame).
+
+    Fed with every labelled frame of a replay and its ``frames_since_key``, it is that replay's accuracy by
+    distance. Fed with the same labelled frames at each distance, each propagated from
+    the key frame so many frames before it, it is the PDA curve (section IV-B), which compares distances
+    fairly; ``propagation_distance_accuracy`` does that.
+    """
+
+    def __init__(self, classes: int, void_id: int) -> None:
+        """Start empty.
+
+        Args:
+            classes: Number of classes C.
+            void_id: True label of pixels to ignore.
+        """
+        self.classes = classes
+        self.void_id = void_id
+        self._matrices: dict[int, ConfusionMatrix] = {}
+
+    @property
+    def matrices(self) -> dict[int, ConfusionMatrix]:
+        """The matrix of each distance that occurred, by growing distance."""
+        return dict(sorted(self._matrices.items()))
+
+    def add(self, distance: int, truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
+        """Count one labelled frame.
+
+        Args:
+            distance: Frames since the key frame its answer was propagated from, 0 for a key frame.
+            truth: Class ids and ``void_id``, ``(H, W)``.
+            prediction: Class ids, ``(H, W)``.
+
+        Raises:
+            VssError: The distance is negative, or as ``ConfusionMatrix.add``.
+        """
+        if distance < 0:
+            raise VssError(f'expected a distance of 0 frames or more, got {distance}')
+        matrix = self._matrices.setdefault(distance, ConfusionMatrix(self.classes, self.void_id))
+        matrix.add(truth, prediction)
+
+    def merge(self, other: DistanceAccuracy) -> None:
+        """Add the counts of other frames.
+
+        Raises:
+            VssError: The classes differ.
+        """
+        if (other.classes, other.void_id) != (self.classes, self.void_id):
+            raise VssError(f'expected matrices of {self.classes} classes, got those of {other.classes}')
+        for distance, matrix in other.matrices.items():
+            mine = self._matrices.setdefault(distance, ConfusionMatrix(self.classes, self.void_id))
+            mine.merge(matrix)
+
+    @property
+    def miou(self) -> dict[int, float]:
+        """Mean IoU at each distance that occurred, 0..1, by growing distance."""
+        return {distance: matrix.miou for distance, matrix in self.matrices.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One point of the CCA curve."""
+
+    distance: int
+    """Propagation distance D_P in frames; a key frame comes every D_P + 1 frames."""
+    cost: float
+    """Mean cost of a frame, in the unit of what was given: FLOPs or milliseconds."""
+    miou: float
+    """Mean IoU at that distance, 0..1."""
+
+
+def mean_cost(key: float, between: float, distance: float) -> float:
+    """Return the mean cost of a frame, C_mean = (C_seg + C_warp * D_P) / (D_P + 1) (Eq. 8).
+
+    Args:
+        key: Cost of a key frame, C_seg: FLOPs, milliseconds or any unit.
+        between: Cost of a frame between key frames, C_warp, in the same unit.
+        distance: D_P, frames between two key frames.
+
+    Raises:
+        VssError: The distance is negative.
+    """
+    if distance < 0:
+        raise VssError(f'expected a distance of 0 frames or more, got {distance}')
+    return (key + between * distance) / (distance + 1)
+
+
+def cost_accuracy_curve(pda: Mapping[int, float], key: float, between: float) -> list[CurvePoint]:
+    """Return the CCA curve by growing distance, which is falling cost where propagation is the cheaper.
+
+    With the FLOPs of ``frame_costs`` it is the paper's curve; with the mean measured milliseconds of key and
+    other frames it is the curve that matters on that machine. Whatever the scheduler and its own cost do to a
+    real stream is not in it: Eq. 8 takes a key frame every D_P + 1 frames.
+
+    Args:
+        pda: Mean IoU by propagation distance.
+        key: Cost of a key frame.
+        between: Cost of a frame between key frames, in the same unit.
+    """
+    return [
+        CurvePoint(distance, mean_cost(key, between, distance), pda[distance]) for distance in sorted(pda)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalScores:
+    """Scores over one key-frame interval of a stated length."""
+
+    interval: int
+    """The interval l in frames: a key frame and l - 1 frames after it."""
+    average_miou: float
+    """Mean of the mIoU at distances 0 to l - 1, 0..1; NaN where one of them was never seen."""
+    minimum_miou: float
+    """The mIoU at distance l - 1, 0..1; NaN where that was never seen."""
+
+
+def interval_scores(distance_miou: Mapping[int, float], interval: int) -> IntervalScores:
+    """Return the scores over an interval (GSVNet, section 4.1, "Accuracy Metrics").
+
+    GSVNet measures l image pairs (20 - i, 20), i = 0 … l - 1: the key frame lies i frames before the labelled
+    one. The *minimum* is by its definition the mIoU of "the non-keyframe farthest away from the keyframe",
+    distance l - 1, even where another distance happens to be worse. Whether the *average* pools the pixels of
+    all pairs or averages their mIoUs it does not say; here it is the mean of the mIoUs, one at each distance,
+    as in Accel (Jain et al. 2019), whose protocol it follows.
+
+    Nothing is made up for a distance that no labelled frame has, as happens where labels are as far apart as
+    key frames: the average is then NaN. The PDA protocol fills every distance.
+
+    Args:
+        distance_miou: Mean IoU by frames since the key frame, 0 for key frames; ``DistanceAccuracy.miou``.
+        interval: The interval l in frames, GSVNet's default being 5.
+
+    Raises:
+        VssError: The interval is below 1.
+    """
+    if interval < 1:
+        raise VssError(f'expected an interval of at least 1 frame, got {interval}')
+    scores = [distance_miou.get(distance, nan) for distance in range(interval)]
+    return IntervalScores(interval, fsum(scores) / interval, scores[-1])

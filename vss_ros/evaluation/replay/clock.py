@@ -1,0 +1,153 @@
+"""Takes the time of a replay: of one, or the median of several over the same frames."""
+
+from __future__ import annotations
+
+import platform
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from vss_ros import __version__
+from vss_ros.engine.labels import resize_labels
+from vss_ros.evaluation.replay.result import InputTiming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from vss_ros.engine.build import Built
+    from vss_ros.engine.frames import Frame, FrameResult
+
+
+class _Step(NamedTuple):
+    """What one frame took, seconds."""
+
+    latency: float
+    parts: Mapping[str, float]
+
+
+class Clock:
+    """Steps a segmenter and takes the time; of several replays a frame's time is their median.
+
+    A replay does the same work at the same frame every time, so that what differs between two is the
+    machine's doing: with three, one busy moment is in no figure any more.
+
+    Args:
+        built: The segmenter.
+
+    """
+
+    def __init__(self, built: Built) -> None:
+        """Start without a replay."""
+        self._built = built
+        self._replays: list[list[_Step]] = []
+
+    def start(self, frame: Frame) -> None:
+        """Begin a replay: first calls are over before the clock runs, and nothing of a stream is left.
+
+        Args:
+            frame: The first one, for its size.
+
+        """
+        segmenter = self._built.segmenter
+        segmenter.warm_up((frame.image.shape[0], frame.image.shape[1]))
+        while segmenter.parts.track.busy:  # with what the warming up has left behind
+            segmenter.parts.track.collect()
+        self._replays.append([])
+
+    def step(self, frame: Frame) -> FrameResult:
+        """Return the answer; counted are the pipeline's parts and the way to the camera's size.
+
+        Not counted is the simulated slow track, which on the robot runs beside.
+        """
+        result = self._built.segmenter.step(frame)
+        start = perf_counter()
+        resize_labels(result.labels, result.size)
+        latency = sum(result.seconds.values()) + perf_counter() - start
+        self._replays[-1].append(_Step(latency, result.seconds))
+        return result
+
+    def repeat(self, frames: Iterable[tuple[Frame, Any]], on_frame: Callable[[], None]) -> None:
+        """Replay the same frames once more for their times only.
+
+        Args:
+            frames: With whatever comes beside them.
+            on_frame: Called after each.
+
+        """
+        for number, (frame, _) in enumerate(frames):
+            if not number:
+                self.start(frame)
+            self.step(frame)
+            on_frame()
+
+    def timing(self, streaming: Callable[[Sequence[float]], dict[str, Any] | None]) -> InputTiming:
+        """Return the medians.
+
+        Args:
+            streaming: Gives streaming accuracy with these very latencies, seconds.
+
+        """
+        frames = list(zip(*self._replays, strict=True))
+        latencies = [median(step.latency for step in steps) for steps in frames]
+        return InputTiming(
+            latency_ms=tuple(map(_milliseconds, latencies)),
+            parts_ms=_parts(frames),
+            streaming=streaming(latencies),
+            machine=describe_machine(self._built.device),
+            replays=len(self._replays),
+            spread=_spread(frames),
+        )
+
+
+def _spread(frames: Sequence[Sequence[_Step]]) -> float | None:
+    """Return the usual ratio of a frame's longest time to its shortest; None for one replay."""
+    if len(frames[0]) < 2:
+        return None
+    times = [[step.latency for step in steps] for steps in frames]
+    return round(median(max(each) / min(each) for each in times), 3)
+
+
+def _parts(frames: Sequence[Sequence[_Step]]) -> dict[str, tuple[float, ...]]:
+    """Return the median times of each part over the frames on which it ran."""
+    parts: defaultdict[str, list[float]] = defaultdict(list)
+    for steps in frames:
+        for part in steps[0].parts:
+            parts[part].append(_milliseconds(median(step.parts[part] for step in steps)))
+    return {part: tuple(values) for part, values in sorted(parts.items())}
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Return what a measured time is worth nothing without."""
+    cpu = next(
+        (line.partition(':')[2].strip() for line in _cpu_info() if line.startswith('model name')),
+        platform.processor() or platform.machine(),
+    )
+    return {
+        'cpu': cpu,
+        'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else 'cpu',
+        'threads': torch.get_num_threads(),
+        'date': datetime.now(UTC).strftime('%Y-%m-%d'),
+        'versions': {
+            'vss_ros': __version__,
+            'python': platform.python_version(),
+            'torch': torch.__version__,
+            'numpy': np.__version__,
+            'opencv': cv2.__version__,
+        },
+    }
+
+
+def _cpu_info() -> list[str]:
+    path = Path('/proc/cpuinfo')
+    return path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(1e3 * seconds, 3)

@@ -1,0 +1,110 @@
+"""What an evaluation depends on, as hashes: the input's bytes, the weights and the code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.engine.build import part_card_name
+from vss_ros.engine.model_card import has_card, read_card
+from vss_ros.engine.motion import MOTIONS
+from vss_ros.images.classes import load_classes
+from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vss_ros.engine.build import Built, SegmenterConfig
+
+CHUNK = 1 << 22
+PACKAGE = Path(__file__).resolve().parent.parent
+ENTRY = PACKAGE / 'evaluation' / 'evaluate_bag.py'
+"""Whatever this module imports, and all of the engine, whose members are found by name, decides a result."""
+LIVE = tuple(PACKAGE / 'node' / name for name in ('live.py', 'segmentation_main.py', 'bag_player.py'))
+"""Of a live run also what these import: what scores it, and the two processes that it starts."""
+ABOUT_CARDS = ('path', 'recipe', 'scores')
+"""Entries of a model card that say where it comes from, not what it does."""
+FileStates = tuple[tuple[str, int, int], ...]
+"""Path, size in bytes and time of change in nanoseconds of each file."""
+
+
+def file_states(paths: Iterable[Path]) -> FileStates:
+    """List the files at or below some paths, in order, with what tells whether they have changed."""
+    files = []
+    for path in (path for path in paths if path.exists()):
+        below = [path] if path.is_file() else sorted(file for file in path.rglob('*') if file.is_file())
+        files += [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in below]
+    return tuple(files)
+
+
+@lru_cache(maxsize=1024)
+def content_digest(files: FileStates) -> str:
+    """Return the SHA-256 over the bytes and last names of files; 64 hexadecimal digits.
+
+    Computed once for files that stay as they are.
+    """
+    digest = hashlib.sha256()
+    for name, size, _ in files:
+        digest.update(f'{Path(name).name}\0{size}\0'.encode())
+        with Path(name).open('rb') as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def weights_digest(config: SegmenterConfig, built: Built) -> str:
+    """Return the SHA-256 over all cards a segmenter was built from, and so over its weights and classes."""
+    parts = built.segmenter.parts
+    members = (config.propagation, config.scheduler)
+    names = [part_card_name(built.card, member, parts.backbone) for member in members]
+    names += [member.name for member in MOTIONS if type(parts.motion) is member.cls]
+    cards = [built.card, *(read_card(name) for name in names if has_card(name))]
+    values = [{key: v for key, v in asdict(card).items() if key not in ABOUT_CARDS} for card in cards]
+    table = load_classes(built.card.classes)
+    return _digest([values, table.names, table.void_id])
+
+
+@cache
+def code_digest(*, live: bool = False) -> str:
+    """Return the SHA-256 over the code that decides a result; reports and the like are not among it.
+
+    Args:
+        live: Whether the real node gives it, whose file of parameters then counts too.
+
+    """
+    files = sorted(code_files(live=live))
+    return content_digest(file_states([*files, resource('config', 'segment.yaml')] if live else files))
+
+
+def code_files(*, live: bool = False) -> set[Path]:
+    """Return the files that decide a result, of a live run those of node and player as well."""
+    files = {ENTRY, *(PACKAGE / 'engine').rglob('*.py'), *(LIVE if live else ())}
+    unread = list(files)
+    while unread:
+        found = _imported(unread.pop()) - files
+        files |= found
+        unread += found
+    return files
+
+
+def _imported(file: Path) -> set[Path]:
+    """Return the files of this package that one of them imports anywhere."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f'{node.module}.{alias.name}' for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    inside = [name.split('.')[1:] for name in names if name.startswith(f'{PACKAGE.name}.')]
+    places = [PACKAGE.joinpath(*parts) for parts in inside]
+    candidates = [path for place in places for path in (place.with_suffix('.py'), place / '__init__.py')]
+    return {path for path in candidates if path.is_file()}
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

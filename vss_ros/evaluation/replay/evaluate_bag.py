@@ -1,0 +1,166 @@
+"""One input under one configuration: the pure function that every way of running an evaluation calls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from vss_ros.engine.build import build_segmenter
+from vss_ros.engine.frames import Track
+from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.distance import DistanceAccuracy
+from vss_ros.evaluation.replay.clock import Clock
+from vss_ros.evaluation.replay.frame_pictures import WorstFrames
+from vss_ros.evaluation.replay.input_frames import open_input, per_frame_labels
+from vss_ros.evaluation.replay.operations import frame_operations
+from vss_ros.evaluation.replay.pda import PropagationAccuracy
+from vss_ros.evaluation.replay.result import Evaluated, InputResult
+from vss_ros.evaluation.replay.scoring import Scorer
+from vss_ros.images.classes import load_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vss_ros.engine.build import Built
+    from vss_ros.engine.frames import Frame
+    from vss_ros.evaluation.replay.input_frames import InputFrames
+    from vss_ros.evaluation.replay.operations import FrameOperations
+    from vss_ros.evaluation.replay.result import Counts
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+    from vss_ros.images.classes import ClassTable
+
+    OnFrame = Callable[[], None]
+
+
+def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame | None = None) -> Evaluated:
+    """Replay one input through one segmenter and score every answer.
+
+    Depends on the files, the configuration and the code alone: time is the input's own and the slow track
+    is simulated, so that the result is the same in every run, on however many machines the runs are spread.
+    Only the timing, kept apart, comes from a clock.
+
+    Args:
+        path: A bag (MCAP or sqlite3), a video, or a folder of images in one of the known layouts.
+        config: What to run.
+        on_frame: Called after each frame of every pass (``EvaluationConfig.passes``, and one more where the
+            per-frame network has to answer first), for progress.
+
+    Returns:
+        The result; where the input is at fault, one that says so (``failed`` and ``reason``).
+
+    Raises:
+        VssError: The segmenter cannot be built: unknown names, missing weights, parts that do not fit.
+    """
+    built = build_segmenter(config.segmenter)
+    try:
+        return _evaluate(Path(path), config, built, on_frame or (lambda: None))
+    except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others
+        reason = str(error) if isinstance(error, VssError) else f'{type(error).__name__}: {error}'
+        return Evaluated(InputResult(str(path), failed=True, reason=reason))
+    finally:
+        built.segmenter.close()
+
+
+def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFrame) -> Evaluated:
+    frames = open_input(path, config)
+    table = load_classes(built.card.classes)
+    scorer = Scorer(len(table), table.void_id, at_camera=frames.truth != 'per_frame')
+    clock, worst = Clock(built), WorstFrames(table)
+    for frame, truth in with_truth(frames, config, on_frame):
+        if not scorer.rows:
+            clock.start(frame)
+        answer = clock.step(frame)
+        row = scorer.add(frame, answer, truth)
+        worst.offer(row, frame.image, truth, answer.labels)
+        on_frame()
+    if not scorer.rows:
+        raise VssError(f'expected at least one readable frame in {path}, got none')
+    if not scorer.scored:
+        raise VssError(
+            f'expected masks with the stamps or names of the images of {path}, got none that fits; '
+            'name the mask topic or folder, or compare with the per-frame network by --agreement'
+        )
+    for _ in range(config.repeats - 1):
+        clock.repeat(frames, on_frame)
+    pda = _pda(frames, config, built, scorer, on_frame) if config.pda else {}
+    result = replace(result_of(path, frames, scorer, table), pictures=worst.pictures, pda=pda)
+    with torch.inference_mode():
+        size = built.segmenter.network_size(answer.size)
+        operations = frame_operations(built.segmenter.parts, size, built.device)
+    return Evaluated(with_operations(result, operations), clock.timing(scorer.streaming))
+
+
+def with_truth(
+    frames: InputFrames, config: EvaluationConfig, on_frame: OnFrame | None = None
+) -> Iterator[tuple[Frame, NDArray[np.uint8] | None]]:
+    """Yield the frames with their masks or, where nobody drew any, with what the per-frame network says.
+
+    Args:
+        frames: The input.
+        config: Says which network that is.
+        on_frame: Called after each frame that this network had to answer first.
+
+    """
+    if frames.truth != 'per_frame':
+        yield from frames
+        return
+    references = per_frame_labels(frames, config, on_frame)
+    for (frame, _), reference in zip(frames, references, strict=True):
+        yield frame, reference.labels()
+
+
+def _pda(
+    frames: InputFrames, config: EvaluationConfig, built: Built, scorer: Scorer, on_frame: OnFrame
+) -> dict[int, Counts]:
+    """Return the counts of the PDA curve, measured over the same frames once more."""
+    accuracy = DistanceAccuracy(scorer.confusion.classes, scorer.confusion.void_id)
+
+    def again() -> Iterator[tuple[Frame, NDArray[np.uint8] | None, bool]]:
+        """Yield the frames with their truth and whether a stream begins there."""
+        for (frame, truth), row in zip(with_truth(frames, config), scorer.rows, strict=True):
+            yield frame, truth, row.starts_stream
+            on_frame()
+
+    PropagationAccuracy(built, config.segmenter.size, accuracy).run(again())
+    return {distance: matrix.counts.tolist() for distance, matrix in accuracy.matrices.items()}
+
+
+def result_of(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
+    """Return everything of a result that the scorer and the input know."""
+    by_distance = scorer.by_distance.matrices
+    return InputResult(
+        path=str(path),
+        sha256=frames.sha256,
+        truth=frames.truth,
+        class_names=table.names,
+        class_colours=tuple('#{:02x}{:02x}{:02x}'.format(*colour) for colour in table.colours.tolist()),
+        void_id=table.void_id,
+        frames=len(scorer.rows),
+        scored=scorer.scored,
+        rejected=frames.drops.total(),
+        drops=dict(sorted(frames.drops.items())),
+        partial=frames.partial is not None,
+        reason=frames.partial or '',
+        confusion=scorer.confusion.counts.tolist(),
+        distance_confusion={distance: matrix.counts.tolist() for distance, matrix in by_distance.items()},
+        boundary=scorer.boundary.to_dict(),
+        temporal=scorer.temporal.to_dict(),
+        rows=tuple(scorer.rows),
+    )
+
+
+def with_operations(result: InputResult, operations: FrameOperations) -> InputResult:
+    """Return the result with what its frames cost."""
+    spent = [(row.is_key_frame, operations.by_track[Track(row.track)]) for row in result.rows]
+    return replace(
+        result,
+        flops=sum(flops for _, flops in spent),
+        flops_whole=operations.whole * result.frames,
+        flops_key=sum(flops for is_key, flops in spent if is_key),
+    )

@@ -1,0 +1,120 @@
+"""Results on disk, found by what they depend on, so that a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vss_ros.engine.build import build_segmenter
+from vss_ros.errors import VssError
+from vss_ros.evaluation.replay.content import code_digest, weights_digest
+from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
+from vss_ros.evaluation.replay.input_frames import open_input
+from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
+from vss_ros.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+
+    Evaluate = Callable[[Path | str, EvaluationConfig, Callable[[], None] | None], Evaluated]
+
+
+class ResultStore:
+    """A folder of results, one file each, named by the SHA-256 of everything they depend on.
+
+    Several processes and machines may share it: a file appears under its name when it is whole.
+
+    Args:
+        folder: Made where it is missing.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Remember the folder."""
+        self.folder = folder
+
+    def load(self, key: str, replays: int = 1) -> Evaluated | None:
+        """Return a result, None where there is none or its file is damaged.
+
+        Args:
+            key: Of ``result_key``.
+            replays: What was timed in fewer counts as none; more are welcome.
+
+        """
+        try:
+            values = json.loads(self._file(key).read_text(encoding='utf-8'))
+            found = Evaluated(
+                InputResult.from_dict(values['result']), InputTiming.from_dict(values['timing'])
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found if found.timing.replays >= replays else None
+
+    def save(self, key: str, evaluated: Evaluated) -> None:
+        """Write a result, whole or not at all."""
+        values = {'result': evaluated.result.to_dict(), 'timing': evaluated.timing.to_dict()}
+        write_whole(self._file(key), json.dumps(values, allow_nan=False).encode())
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f'{key}.json'
+
+
+def result_key(path: Path, config: EvaluationConfig) -> str:
+    """Return the SHA-256 of what a result depends on: input, configuration, weights, code.
+
+    Not the number of replays, which only the times depend on; ``ResultStore.load`` looks at it.
+
+    Raises:
+        VssError: The input cannot be opened, or the segmenter cannot be built.
+    """
+    built = build_segmenter(config.segmenter)
+    built.segmenter.close()
+    parts = (
+        open_input(path, config).sha256,
+        config.digest(),
+        weights_digest(config.segmenter, built),
+        code_digest(live=config.live),
+    )
+    return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
+
+
+def evaluate_stored(
+    path: Path | str,
+    config: EvaluationConfig,
+    folder: Path | str | None,
+    on_frame: Callable[[], None] | None = None,
+    evaluate: Evaluate = evaluate_bag,
+) -> Evaluated:
+    """Return what ``evaluate_bag`` gives, from the store where it is there.
+
+    This is what a worker runs, on this machine or another: paths go in, a result comes out.
+
+    Args:
+        path: The input.
+        config: What to run.
+        folder: Of the store; None for none.
+        on_frame: Called for each frame that is computed.
+        evaluate: What computes the result.
+
+    Raises:
+        VssError: The segmenter cannot be built.
+    """
+    if folder is None:
+        return evaluate(path, config, on_frame)
+    store = ResultStore(Path(folder))
+    try:
+        key = result_key(Path(path), config)
+    except VssError:
+        return evaluate(path, config, on_frame)  # which says what is wrong, of the input or the parts
+    known = store.load(key, config.repeats)
+    if known is not None:
+        return replace(known, result=replace(known.result, path=str(path)))
+    evaluated = evaluate(path, config, on_frame)
+    if not evaluated.result.failed:  # a failure may be the machine's; trying again is cheap
+        store.save(key, evaluated)
+    return evaluated

@@ -1,0 +1,207 @@
+"""Bytes of a camera message or file → pixels, or a reason why not; shared by the node and the sources.
+
+Nothing here trusts its input: sizes are checked before anything is allocated or decoded, and a picture that
+the decoder had to mend is refused. A truncated file never passes. What no decoder can notice is damage inside
+a JPEG that happens to decode (JPEG has no checksum); PNG's checksums catch even a flipped bit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from vss_ros.images.image_checks import PNG_GREY, PNG_MAGIC, ImageError, check_png, check_size
+
+__all__ = ['ImageError', 'check_size', 'decode_compressed', 'decode_mask', 'decode_raw', 'decode_raw_mask']
+
+if TYPE_CHECKING:
+    from array import array
+
+    from numpy.typing import NDArray
+
+ImageData: TypeAlias = 'bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]'
+"""What message libraries hold bytes in; anything flat and contiguous."""
+
+_CHANNELS: Final = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
+_TO_RGB: Final = {
+    'bgr8': cv2.COLOR_BGR2RGB,
+    'rgba8': cv2.COLOR_RGBA2RGB,
+    'bgra8': cv2.COLOR_BGRA2RGB,
+    'mono8': cv2.COLOR_GRAY2RGB,
+}
+_MASK_CHANNELS: Final = {'mono8': 1, '8UC1': 1}
+_JPEG_MAGIC: Final = b'\xff\xd8\xff'
+
+
+def decode_raw(
+    data: ImageData,
+    height: int,
+    width: int,
+    encoding: str,
+    step: int,
+    *,
+    is_bigendian: bool = False,  # noqa: ARG001
+) -> NDArray[np.uint8]:
+    """Turn the pixels of a sensor_msgs/Image into RGB.
+
+    Args:
+        data: The message's ``data``; exactly ``step * height`` bytes.
+        height: Rows.
+        width: Columns.
+        encoding: ``rgb8``, ``bgr8``, ``rgba8``, ``bgra8`` or ``mono8``.
+        step: Bytes from one row to the next, at least ``width`` times the channels.
+        is_bigendian: Without meaning for 8-bit encodings; accepted so that a message can be passed whole.
+
+    Returns:
+        RGB image, shape ``(height, width, 3)``, C-contiguous. For ``rgb8`` without padding this is a view of
+        ``data`` (no copy): it keeps ``data`` alive, shows later changes to it, and must not be written to.
+
+    Raises:
+        ImageError: Anything contradicts anything else.
+    """
+    pixels = _view(data, height, width, encoding, step, encodings=_CHANNELS)
+    if encoding == 'rgb8':
+        return np.ascontiguousarray(pixels)
+    return np.asarray(cv2.cvtColor(pixels, _TO_RGB[encoding]), np.uint8)
+
+
+def decode_raw_mask(data: ImageData, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
+    """Turn a mono8 (or 8UC1) sensor_msgs/Image into class ids.
+
+    Args:
+        data: The message's ``data``; exactly ``step * height`` bytes.
+        height: Rows.
+        width: Columns.
+        encoding: ``mono8`` or ``8UC1``.
+        step: Bytes from one row to the next, at least ``width``.
+
+    Returns:
+        Class ids, shape ``(height, width)``, C-contiguous; a view of ``data`` where rows are not padded.
+
+    Raises:
+        ImageError: Anything contradicts anything else.
+    """
+    pixels = _view(data, height, width, encoding, step, encodings=_MASK_CHANNELS)
+    return np.ascontiguousarray(pixels[..., 0])
+
+
+def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
+    """Turn a JPEG or PNG, from a sensor_msgs/CompressedImage or a file, into RGB.
+
+    Args:
+        data: The file's bytes.
+        format_name: The message's ``format``: ``jpeg``, ``png``, ``rgb8; jpeg compressed bgr8`` and the like;
+            empty where the sender left it out.
+
+    Returns:
+        RGB image, shape ``(H, W, 3)``, C-contiguous, owned by the caller.
+
+    Raises:
+        ImageError: Another format, damaged or truncated data, 16 bits a channel, or too large.
+    """
+    blob = np.frombuffer(data, np.uint8).tobytes()
+    image = _decode_jpeg(blob) if _kind(blob, format_name) == 'jpeg' else _decode_png(blob)
+    # image_transport's way to say that its encoder took an RGB array for BGR.
+    return np.ascontiguousarray(image[..., ::-1]) if 'compressed rgb' in format_name else image
+
+
+def decode_mask(data: ImageData) -> NDArray[np.uint8]:
+    """Turn an 8-bit grey PNG into class ids.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        Class ids, shape ``(H, W)``.
+
+    Raises:
+        ImageError: Not a PNG, damaged, or not 8-bit grey (a palette or colour image would change the ids).
+    """
+    blob = np.frombuffer(data, np.uint8).tobytes()
+    if _kind(blob, '') != 'png':
+        raise ImageError('format', 'expected a PNG mask, got a JPEG, which changes class ids; use PNG')
+    if check_png(blob) != PNG_GREY:
+        raise ImageError('format', 'expected an 8-bit grey PNG of class ids, got a colour or palette PNG')
+    return _imdecode(blob, cv2.IMREAD_GRAYSCALE)
+
+
+def _view(
+    data: ImageData, height: int, width: int, encoding: str, step: int, *, encodings: dict[str, int]
+) -> NDArray[np.uint8]:
+    """Check a raw image and lay a view of shape ``(height, width, channels)`` over it."""
+    channels = encodings.get(encoding)
+    if channels is None:
+        raise ImageError(
+            'encoding',
+            f'expected encoding {", ".join(encodings)}, got {encoding!r}; convert it with image_proc',
+        )
+    check_size(height, width)
+    if step < width * channels:
+        raise ImageError(
+            'step',
+            f'expected a step of at least {width * channels} bytes ({width} pixels of {encoding}), '
+            f'got {step}; set step to width times channels',
+        )
+    octets = np.frombuffer(data, np.uint8)
+    if octets.size != step * height:
+        raise ImageError(
+            'data',
+            f'expected {step * height} bytes (step {step} x height {height}), got {octets.size}; '
+            f'the sender must fill data, step and height alike',
+        )
+    return np.ndarray((height, width, channels), np.uint8, buffer=octets, strides=(step, channels, 1))
+
+
+def _kind(blob: bytes, format_name: str) -> str:
+    """Tell JPEG from PNG by the contents, and refuse a format that says something else."""
+    named = format_name.lower()
+    if 'depth' in named or (named and not any(word in named for word in ('jpeg', 'jpg', 'png'))):
+        raise ImageError(
+            'format', f"expected format 'jpeg' or 'png', got {format_name!r}; publish one of these"
+        )
+    if blob.startswith(_JPEG_MAGIC):
+        kind, wrong = 'jpeg', 'png'
+    elif blob.startswith(PNG_MAGIC):
+        kind, wrong = 'png', 'jp'
+    else:
+        raise ImageError('data', f'expected a JPEG or PNG, got {len(blob)} bytes starting {blob[:8].hex()!r}')
+    if wrong in named:
+        raise ImageError(
+            'format', f'expected what format {format_name!r} says, got a {kind}; correct the format'
+        )
+    return kind
+
+
+def _decode_jpeg(blob: bytes) -> NDArray[np.uint8]:
+    """Decode strictly: whatever libjpeg would only warn of is an error here."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(blob)
+        check_size(height, width)
+        if colours not in {'YCbCr', 'RGB', 'Gray'}:
+            raise ImageError('format', f'expected a colour or grey JPEG, got {colours}; convert it to RGB')
+        return np.asarray(simplejpeg.decode_jpeg(blob, colorspace='RGB', strict=True), np.uint8)
+    except (ValueError, MemoryError) as error:
+        reason = 'data' if b'\xff\xd9' in blob[-64:] else 'truncated'
+        raise ImageError(
+            reason, f'expected a whole JPEG, got {len(blob)} bytes: {error}; send it again'
+        ) from error
+
+
+def _decode_png(blob: bytes) -> NDArray[np.uint8]:
+    """Decode a PNG of any 8-bit kind; an alpha channel is dropped."""
+    check_png(blob)
+    return np.asarray(cv2.cvtColor(_imdecode(blob, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _imdecode(blob: bytes, flags: int) -> NDArray[np.uint8]:
+    """Decode with OpenCV, which reports some failures by None and others by an exception."""
+    try:
+        image = cv2.imdecode(np.frombuffer(blob, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise ImageError('data', f'expected a decodable PNG, got {error}; send it again') from error
+    if image is None:
+        raise ImageError('data', f'expected a decodable PNG, got {len(blob)} damaged bytes; send it again')
+    return np.asarray(image, np.uint8)

@@ -1,0 +1,150 @@
+"""What the pixels of label files mean: grey values or colours → training ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vss_ros.errors import VssError
+from vss_ros.images.classes import load_classes
+from vss_ros.images.image_checks import PNG_GREY, PNG_MAGIC, ImageError, check_png
+from vss_ros.images.image_decoding import decode_compressed, decode_mask
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vss_ros.images.classes import ClassTable
+
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelCode:
+    """Grey values, colours or both, with the training id each stands for.
+
+    Training ids are a class table's ids, and the number of its classes for void: whatever id the files use,
+    trainings and scores know void as the first id that is no class.
+    """
+
+    meaning: str
+    """Whose values these are, for messages: ``ids of camvid11``."""
+    grey: NDArray[np.int16]
+    """Training id of each grey value, shape ``(256,)``; ``UNKNOWN`` where it has none."""
+    colours: NDArray[np.int32]
+    """Colours as ``R << 16 | G << 8 | B``, ascending, shape ``(K,)``; empty where files have no colours."""
+    ids: NDArray[np.int16]
+    """Training id of each colour, shape ``(K,)``."""
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """Read a label file.
+
+        Returns:
+            Training ids, shape ``(H, W)``.
+
+        Raises:
+            VssError: It is damaged or missing, is grey where colours were expected or the other way round, or
+                has a pixel whose value means nothing: the message names file, pixel and value.
+        """
+        try:
+            data = path.read_bytes()
+            is_grey = data.startswith(PNG_MAGIC) and check_png(data) == PNG_GREY
+            if is_grey:
+                return self.from_grey(decode_mask(data), str(path))
+            return self.from_colours(decode_compressed(data, 'png'), str(path))
+        except OSError as error:
+            raise VssError(f'{path}: cannot be read ({error.strerror}); restore it') from error
+        except ImageError as error:
+            raise VssError(f'{path}: {error}') from error
+
+    def from_grey(self, values: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+        """Translate grey values ``(H, W)``; ``name`` is for messages."""
+        if not (self.grey != UNKNOWN).any():
+            raise VssError(f'{name}: expected {self.meaning}, got a grey image; choose another layout')
+        return self._checked(self.grey[values], values, name)
+
+    def from_colours(self, values: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+        """Translate an RGB image ``(H, W, 3)``; ``name`` is for messages."""
+        if not self.colours.size:
+            raise VssError(
+                f'{name}: expected {self.meaning} in an 8-bit grey PNG, got a colour or palette image; '
+                'choose another layout, or write ids'
+            )
+        packed = _packed(values)
+        places = np.searchsorted(self.colours, packed).clip(max=len(self.colours) - 1)
+        found = np.where(self.colours[places] == packed, self.ids[places], np.int16(UNKNOWN))
+        return self._checked(found, values, name)
+
+    def _checked(self, found: NDArray[np.int16], values: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+        """Refuse values that mean nothing."""
+        wrong = found == UNKNOWN
+        if wrong.any():
+            y, x = (int(place) for place in np.unravel_index(int(wrong.argmax()), wrong.shape))
+            kind = 'colour' if values.ndim == 3 else 'value'
+            value = tuple(values[y, x].tolist()) if values.ndim == 3 else int(values[y, x])
+            raise VssError(
+                f'{name}: pixel (x={x}, y={y}) has {kind} {value}, expected {self.meaning}; '
+                f'{int(wrong.sum())} such pixels: mend the file, or choose the right class table and layout'
+            )
+        return found.astype(np.uint8)
+
+
+def id_code(table: ClassTable, source: str = '') -> LabelCode:
+    """Return the code of grey files that hold ids.
+
+    Args:
+        table: The classes that are trained.
+        source: Name of the table whose ids the files hold, where that is another.
+
+    Raises:
+        VssError: ``table`` cannot be made from ``source``.
+    """
+    written = load_classes(source) if source else table
+    grey = np.full(256, UNKNOWN, np.int16)
+    grey[: len(written)] = table.ids_of(written)
+    grey[written.void_id] = len(table)
+    return LabelCode(f'ids of {written.name}', grey, np.empty(0, np.int32), np.empty(0, np.int16))
+
+
+def colour_code(table: ClassTable, source: str) -> LabelCode:
+    """Return the code of colour files.
+
+    Args:
+        table: The classes that are trained.
+        source: Name of the table whose colours the files hold.
+
+    Raises:
+        VssError: ``table`` cannot be made from ``source``, or ``source`` has a colour twice.
+    """
+    written = load_classes(source) if source != table.name else table
+    void = np.full(len(written.void_colours), len(table))
+    ids = np.concatenate((table.ids_of(written), void)).astype(np.int16)
+    keys = _packed(np.concatenate((written.colours, written.void_colours)))
+    if len(np.unique(keys)) != len(keys):
+        raise VssError(f'expected each colour once in {written.name}, whose files cannot be read otherwise')
+    order = np.argsort(keys)
+    return LabelCode(f'colours of {written.name}', np.full(256, UNKNOWN, np.int16), keys[order], ids[order])
+
+
+def any_code(table: ClassTable) -> LabelCode:
+    """Return the code of files that hold a table's own ids (grey) or own colours (colour or palette)."""
+    ids = id_code(table)
+    try:
+        colours = colour_code(table, table.name)
+    except VssError:  # tables may draw two classes alike; their files then hold ids only
+        return ids
+    return LabelCode(f'ids or colours of {table.name}', ids.grey, colours.colours, colours.ids)
+
+
+def raw_code() -> LabelCode:
+    """Return the code of grey files whose ids are taken as they are."""
+    return LabelCode('ids', np.arange(256, dtype=np.int16), np.empty(0, np.int32), np.empty(0, np.int16))
+
+
+def _packed(colours: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Return RGB colours ``(..., 3)`` as one number each."""
+    wide = colours.astype(np.int32)
+    return np.asarray(wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2], np.int32)

@@ -1,0 +1,267 @@
+"""What a live run left behind, for people (video, pictures, table) and machines (summary.json)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from vss_ros.cli.common import write_json
+from vss_ros.engine.latency import percentiles
+from vss_ros.engine.model_card import read_card
+from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.evaluation.replay.decisions import mean_interval, plot_timeline, write_csv
+from vss_ros.images.classes import load_classes
+from vss_ros.images.overlay import OverlayWriter, blend
+from vss_ros.live.received import RecordedTopics, Recording
+from vss_ros.live.run import BAG, NODE, LiveRun, play, stay_apart
+from vss_ros.recordings.bags import is_bag
+from vss_ros.recordings.playback import find_camera, open_playback
+from vss_ros.recordings.source import is_mask_topic, open_source
+from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from vss_ros.evaluation.replay.decisions import DecisionRow
+    from vss_ros.images.classes import ClassTable
+    from vss_ros.live.received import Answer
+
+
+PICTURE_EVERY = 45
+"""Frames from one frame shown in picture.png to the next."""
+PICTURES = 3
+OVERWRITTEN = 0.1
+"""Share of the images above which the machine counts as too slow."""
+FASTER = '--param propagation:=flow_warp --param scheduler:=fixed_interval --param interval:=2'
+"""The settings that answer soonest: nothing of the network runs between key frames."""
+
+
+def write_report(recording: Recording, output: Path, source: Path, *, model: str, fps: float) -> int:
+    """Write overlay.mp4, timeline.png, decisions.csv, summary.json and print a table.
+
+    Returns:
+        0, or 1 where not a single image was answered.
+
+    """
+    table = load_classes(read_card(model).classes)
+    matrix = ConfusionMatrix(len(table), table.void_id)
+    pictures = _read(recording, output, table, matrix, fps)
+    rows = recording.decisions
+    if not rows:
+        print(f'no image was answered; look at {output}/segmentation_main.log')
+        return 1
+    plot_timeline(rows, output / 'timeline.png', f'{source.name}: live over DDS, {model}')
+    _write_picture(pictures, output)
+    write_csv(rows, output / 'decisions.csv')
+    summary = _summary(recording, matrix)
+    write_json(output / 'summary.json', summary)
+    _print(summary, output)
+    return 0
+
+
+def _read(
+    recording: Recording, output: Path, table: ClassTable, matrix: ConfusionMatrix, fps: float
+) -> list[NDArray[np.uint8]]:
+    """Go through the recording once: score masks, draw the video; returns a few of its pictures."""
+    few: list[NDArray[np.uint8]] = []
+    size: tuple[int, int] | None = None
+    writer: OverlayWriter | None = None
+    for answer in tqdm(recording.answers(), desc='drawing', unit='frame'):
+        recording.counts['scored'] += _score(answer, matrix)
+        if answer.image is None or answer.mask is None:
+            continue
+        size = size or (answer.mask.shape[0], answer.mask.shape[1])
+        writer = writer or OverlayWriter(output / 'overlay.mp4', size, fps)
+        picture = blend(answer.image, answer.mask, table)
+        picture = _captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer)
+        writer.write(picture)
+        if writer.frames % PICTURE_EVERY == PICTURE_EVERY // 2 and len(few) < PICTURES:
+            few.append(picture)
+    if writer is not None:
+        writer.close()
+    return few
+
+
+def _score(answer: Answer, matrix: ConfusionMatrix) -> bool:
+    """Add an answer to the matrix; False where there is nothing to compare or truth is of other classes."""
+    if answer.mask is None or answer.truth is None:
+        return False
+    try:
+        matrix.add(answer.truth, answer.mask)
+    except VssError as error:
+        tqdm.write(f'mask {answer.stamp_ns} is not scored: {error}')
+        return False
+    return True
+
+
+def _unpaired(masks: list[int], decisions: list[int]) -> int:
+    """Return how many masks lack exactly one decision of their own, or decisions a mask."""
+    counts = Counter(masks)
+    counts.subtract(decisions)
+    return sum(abs(count) for count in counts.values())
+
+
+def _write_picture(pictures: list[NDArray[np.uint8]], output: Path) -> None:
+    """Put a few frames above the timeline: picture.png."""
+    if not pictures:
+        return
+    row = np.hstack(pictures)[..., ::-1]
+    timeline = cv2.imread(str(output / 'timeline.png'))
+    if timeline is None:
+        return
+    height = round(timeline.shape[0] * row.shape[1] / timeline.shape[1])
+    below = cv2.resize(timeline, (row.shape[1], height), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(output / 'picture.png'), np.vstack((row, below)))
+
+
+def _captioned(picture: NDArray[np.uint8], answer: Answer) -> NDArray[np.uint8]:
+    """Say in a corner whether this is a key frame, how far the last one is, and how long it took."""
+    row = answer.decision
+    if row is None:
+        return picture
+    text = f'KEY ({row.reason})' if row.is_key_frame else f'+{row.frames_since_key}'
+    text += f'  {1e3 * row.latency:.0f} ms'
+    cv2.rectangle(
+        picture, (0, 0), (11 * len(text) + 8, 22), (0, 120, 0) if row.is_key_frame else (40, 40, 40), -1
+    )
+    cv2.putText(picture, text, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    return picture
+
+
+def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
+    rows: list[DecisionRow] = recording.decisions
+    keys = [row for row in rows if row.is_key_frame]
+    told = recording.diagnostics
+    received = int(told.get('received', 0))
+    stamps = recording.mask_stamps
+    frames_in = recording.counts['image']
+    summary: dict[str, Any] = {
+        'frames_in': frames_in,
+        'masks': recording.counts['mask'],
+        'decisions': len(rows),
+        'key_frames': len(keys),
+        'mean_interval': round(mean_interval(rows), 3),
+        'miou': round(matrix.miou, 5) if recording.counts['scored'] else None,
+        'masks_scored': recording.counts['scored'],
+        'latency_ms': percentiles([row.latency for row in rows]),
+        'latency_key_ms': percentiles([row.latency for row in keys]),
+        'latency_key_fast_ms': percentiles([row.latency for row in keys if row.track == 'fast']),
+        'latency_key_full_ms': percentiles([row.latency for row in keys if row.track == 'full']),
+        'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
+        'masks_out_of_order': sum(later <= earlier for earlier, later in pairwise(stamps)),
+        'masks_without_decision': _unpaired(stamps, [row.stamp_ns for row in rows]),
+        'dropped': {
+            'overwritten': int(told.get('overwritten', 0)),
+            'rejected': int(told.get('rejected', 0)),
+            'errors': int(told.get('errors', 0)),
+            'transport': max(frames_in - received, 0),
+        },
+    }
+    return summary
+
+
+def _line(name: str, figures: dict[str, float]) -> str:
+    """Return one line of the latency table."""
+    values = '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
+    return f'  {name:<36}{values}'
+
+
+def _print(summary: dict[str, Any], output: Path) -> None:
+    dropped = ', '.join(f'{count} {cause}' for cause, count in summary['dropped'].items() if count) or 'none'
+    print(f'images {summary["frames_in"]}, masks {summary["masks"]}, dropped: {dropped}')
+    if summary['dropped']['overwritten'] > OVERWRITTEN * summary['frames_in']:
+        print(
+            'The answer is always to the newest image, and those overwritten had none: this machine, or what '
+            f'else it does, is too slow for these settings\n  faster: make demo ARGS="{FASTER}"\n'
+            '  all images, slower: make demo ARGS="--rate 0.3"'
+        )
+    print(f'key frames {summary["key_frames"]} (one in {summary["mean_interval"]:.1f})')
+    if summary['miou'] is not None:
+        print(f'mIoU of the published masks {100 * summary["miou"]:.1f} %')
+    print('latency from receipt to published mask, ms')
+    print(_line('propagated', summary['latency_nonkey_ms']))
+    print(_line('key frames, answered by fast track', summary['latency_key_fast_ms']))
+    print(_line('key frames, whole network', summary['latency_key_full_ms']))
+    print(f'look at {output}/overlay.mp4 and {output}/timeline.png; all that was published: {output}/bag')
+
+
+OUTPUTS = ('overlay.mp4', 'timeline.png', 'picture.png', 'decisions.csv', 'summary.json')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; returns the exit status."""
+    args = _parse(arguments)
+    stay_apart()
+    try:
+        return _run(args)
+    except VssError as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('demo: interrupted', file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    source = args.source or resource('test', 'data', 'street')
+    camera, truth = find_camera(source), _truth(source)
+    output: Path = args.output
+    output.mkdir(parents=True, exist_ok=True)
+    for name in OUTPUTS:  # so that what is there after a failure is not an older run's
+        (output / name).unlink(missing_ok=True)
+    topics = RecordedTopics(camera.name, f'{NODE}/mask', f'{NODE}/key_frame', truth)
+    print(f'playing {source} through {NODE} over DDS, ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}')
+    more = [f'{NODE}/confidence', *([truth] if truth else [])]
+    run = LiveRun(source, camera, args.rate, parameters=args.param, only_camera=False, more=more)
+    with tqdm(total=camera.messages or None, unit='image', desc='playing', leave=False) as bar:
+        play(run, output, bar.update)
+    recording = Recording(output / BAG, topics)
+    with open_source(source, image_topic=camera.name if is_bag(source) else None) as opened:
+        fps = opened.fps or 15.0
+    return write_report(recording, output, source, model=_model(args.param), fps=fps)
+
+
+def _truth(source: Path) -> str | None:
+    """Return the true masks' topic if there is one."""
+    with open_playback(source) as playback:
+        truths = [t.name for t in playback.topics if is_mask_topic(t.name) and 'mage' in t.msgtype]
+    return truths[0] if len(truths) == 1 else None
+
+
+def _model(parameters: Sequence[str]) -> str:
+    from vss_ros.engine.build import SegmenterConfig
+
+    return next((p.split(':=', 1)[1] for p in parameters if p.startswith('model:=')), SegmenterConfig().model)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        'demo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'source', nargs='?', type=Path, help='bag, video or image folder (default: the embedded clip)'
+    )
+    parser.add_argument('-o', '--output', type=Path, default=Path('demo-output'), help='default: demo-output')
+    parser.add_argument(
+        '--rate', type=float, default=1.0, help="speed, 1 being the source's own (default: 1)"
+    )
+    parser.add_argument(
+        '--param', action='append', default=[], metavar='NAME:=VALUE', help='a node parameter, repeatable'
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Evaluates the real node: plays an input to it over DDS and scores what a subscriber received."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rcl_interfaces.srv import GetParameters
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+
+from vss_ros.errors import VssError
+from vss_ros.evaluation.replay.input_frames import open_input
+from vss_ros.evaluation.replay.result import Evaluated, InputResult
+from vss_ros.evaluation.sweep.store import evaluate_stored
+from vss_ros.live.observer import ask, graph
+from vss_ros.live.run import LiveRun, play, stay_apart
+from vss_ros.live.scoring import score_live
+from vss_ros.node.parameters import NodeConfig, assignments
+from vss_ros.recordings.playback import find_camera
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from vss_ros.engine.build import SegmenterConfig
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+    from vss_ros.evaluation.sweep.pool import Job
+
+FOLDER = 'live'
+"""Folder of what was received, beside the results."""
+_runs = count()
+
+
+def run_live_jobs(
+    jobs: Sequence[Job],
+    store: str | None,
+    *,
+    node: str = '',
+    on_frame: Callable[[Job], None] | None = None,
+) -> Iterator[tuple[Job, Evaluated]]:
+    """Yield each job with its result, one after the other: they would disturb one another.
+
+    Args:
+        jobs: Of live configurations.
+        store: Folder of the results; None for none. Recorded bags and logs lie in ``live`` beside it, or are
+            gone after the run where there is none.
+        node: Full name of a node that runs already; empty to start one with each job's configuration, in a
+            ROS domain where no robot is.
+        on_frame: Called with the job for each image that a subscriber received.
+
+    Raises:
+        VssError: A segmenter cannot be built.
+    """
+    if not node:
+        stay_apart()
+    if store is not None:
+        Path(store).mkdir(parents=True, exist_ok=True)  # by which a stopped run's folder is known again
+    for job in jobs:
+        place = None if store is None else Path(store).with_name(FOLDER) / _name(job)
+        evaluate = partial(evaluate_live, folder=place, node=node)
+        told = None if on_frame is None else partial(on_frame, job)
+        yield job, evaluate_stored(job.path, job.config, store, told, evaluate)
+
+
+def evaluate_live(
+    path: Path | str,
+    config: EvaluationConfig,
+    on_image: Callable[[], None] | None = None,
+    *,
+    folder: Path | None = None,
+    node: str = '',
+) -> Evaluated:
+    """Play one input to the node and score every mask that arrived.
+
+    How many arrive, and when, is the machine's affair: overload shows in the figures and is no error. Of a
+    damaged bag every complete image is played, and the result is partial.
+
+    Args:
+        path: A bag, video or folder of images.
+        config: What to run; a live one.
+        on_image: Called for each image that a subscriber received.
+        folder: For the recorded bag and logs; None for one that is removed.
+        node: Full name of a node that runs already; empty to start one.
+
+    Returns:
+        The result; where the input or the run is at fault, one that says so (``failed`` and ``reason``).
+    """
+    try:
+        salvage = open_input(Path(path), config).damaged
+        camera = find_camera(Path(path), config.image_topic, but=config.mask_topic, salvage=salvage)
+        with _kept(folder) as place:
+            run = LiveRun(
+                Path(path),
+                camera,
+                rate=config.rate,
+                fps=config.fps,
+                namespace='' if node else f'/live_{os.getpid()}_{next(_runs)}',
+                # Diagnostics twice a second, for the run ends when they say that all is done.
+                parameters=[*assignments(config.segmenter), 'diagnostics_period:=0.5'],
+                attach=node,
+                salvage=salvage,
+            )
+            return score_live(Path(path), config, play(run, place, on_image))
+    except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others
+        reason = str(error) if isinstance(error, VssError) else f'{type(error).__name__}: {error}'
+        return Evaluated(InputResult(str(path), failed=True, reason=reason))
+
+
+def settings_of(node: str) -> SegmenterConfig:
+    """Return what a node that runs already is set to.
+
+    Args:
+        node: Its full name.
+
+    Raises:
+        VssError: It does not answer, or is no segmentation node.
+    """
+    names = [field.name for field in fields(NodeConfig)]
+    with graph() as (context, executor):
+        asker = Node('vss_evaluate', context=context, start_parameter_services=False)
+        executor.add_node(asker)
+        request = GetParameters.Request(names=names)
+        values = ask(asker, executor, GetParameters, f'{node}/get_parameters', request).values
+        executor.remove_node(asker)
+        asker.destroy_node()
+    known = dict(zip(names, map(parameter_value_to_python, values), strict=False))
+    missing = [name for name in names if known.get(name) is None]
+    if missing:
+        raise VssError(f'expected a segmentation_node, got {node} without parameters {", ".join(missing)}')
+    return replace(NodeConfig(**known).segmenter(), slow_delay=1)
+
+
+@contextmanager
+def _kept(folder: Path | None) -> Iterator[Path]:
+    """Give a folder that stays, or one that goes."""
+    if folder is not None:
+        yield folder
+        return
+    with TemporaryDirectory(prefix='vss-live-') as temporary:
+        yield Path(temporary)
+
+
+def _name(job: Job) -> str:
+    """Return the folder of a job, told from others by the last of its digest."""
+    words = re.sub(r'[^\w.+=-]', '_', f'{Path(job.path).stem}.{job.config.name}')[:80]
+    return f'{words}.{job.config.digest()[:8]}'

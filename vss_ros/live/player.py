@@ -1,0 +1,239 @@
+"""A node that plays a bag, video or image folder with its own timing.
+
+Messages of a bag go out as they are, byte for byte, at absolute moments, so that delays do not add up. With
+--loop the stamps of each round repeat, that is, time jumps back; --restamp makes them go on instead.
+
+Examples:
+  ros2 run vss_ros bag_player street_bag --loop
+  ros2 run vss_ros bag_player drive.mp4 --restamp --wait-subscribers 1 --progress
+  ros2 run vss_ros bag_player street_bag --clock --ros-args -r /camera/image_raw:=/front/image_raw
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock
+from tqdm import tqdm
+
+from vss_ros.errors import VssError
+from vss_ros.live.stamps import Restamper, has_header
+from vss_ros.node.process import StopRequest, load_message_type
+from vss_ros.recordings.bags import CAMERA_TYPES, IMAGE
+from vss_ros.recordings.playback import open_playback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vss_ros.recordings.playback import Playback, TimedMessage
+
+_CLOCK_PERIOD_NS = 10_000_000
+# Discovery tells the publisher of a subscription a moment before the subscription knows of the publisher.
+_SETTLE_NS = 500_000_000
+
+
+class BagPlayer(Node):
+    """Publishes a playback on the topics it names."""
+
+    def __init__(
+        self, playback: Playback, stop: StopRequest, *, clock: bool = False, restamp: bool = False
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            playback: What to play.
+            stop: Ends waiting and playing.
+            clock: Publish ``/clock``.
+            restamp: Move header stamps to the present.
+
+        Raises:
+            VssError: No topic's message type is installed.
+        """
+        super().__init__('bag_player', start_parameter_services=False)
+        self._playback = playback
+        self._stop = stop
+        self._publishers_by_topic: dict[str, Any] = {}
+        self._camera: list[Any] = []
+        self._with_header: set[str] = set()
+        for topic in playback.topics:
+            message_type = load_message_type(topic.msgtype)
+            if message_type is None:
+                self.get_logger().warning(f'{topic.name} is left out: {topic.msgtype} is not installed')
+                continue
+            # Reliable suits every subscription; a best-effort one just gets it best effort.
+            durability = DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
+            # Of a compressed video each packet is needed.
+            depth = 30 if topic.msgtype in CAMERA_TYPES - {IMAGE} else 5
+            qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
+            self._publishers_by_topic[topic.name] = self.create_publisher(message_type, topic.name, qos)
+            if topic.is_camera:
+                self._camera.append(self._publishers_by_topic[topic.name])
+            if has_header(message_type):
+                self._with_header.add(topic.name)
+        if not self._publishers_by_topic:
+            raise VssError('expected a topic whose message type is installed, got none; source its workspace')
+        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._clock = self.create_publisher(Clock, '/clock', best_effort) if clock else None
+        self._restamper = Restamper() if restamp else None
+        self._next_tick_ns = 0
+
+    def wait_for_subscribers(self, number: int) -> None:
+        """Return once a camera topic (any topic where there is none) has that many subscriptions."""
+        if number <= 0:
+            return
+        publishers = self._camera or list(self._publishers_by_topic.values())
+        while max(publisher.get_subscription_count() for publisher in publishers) < number:
+            if not self._stop.sleep_until(time.monotonic_ns() + _CLOCK_PERIOD_NS):
+                return
+        self._stop.sleep_until(time.monotonic_ns() + _SETTLE_NS)
+
+    def play(self, rate: float, *, loop: bool = False, progress: bool = False) -> int:
+        """Play until the end, or for ever; returns the number of messages sent.
+
+        Args:
+            rate: Speed, 1 being that of the recording.
+            loop: Start again at the end.
+            progress: Show a bar on standard error.
+        """
+        sent = 0
+        total = sum(topic.messages for topic in self._playback.topics) or None
+        start_ns = time.monotonic_ns()
+        while True:
+            with tqdm(total=total, unit='message', disable=not progress) as bar:
+                count, start_ns = self._play_once(start_ns, rate, bar)
+            sent += count
+            if not loop or not count or self._stop.requested:
+                return sent
+
+    def _play_once(self, start_ns: int, rate: float, bar: Any) -> tuple[int, int]:
+        """Play one round; returns the messages sent and when the next round should start."""
+        first_ns, last_ns, count = None, 0, 0
+        for message in self._playback:
+            if first_ns is None:
+                first_ns = message.time_ns
+                # What opening took is not caught up by a burst of images.
+                start_ns = max(start_ns, time.monotonic_ns())
+                if self._restamper is not None:
+                    self._restamper.start_round(start_ns, rate)
+            last_ns = message.time_ns
+            due_ns = start_ns + round((message.time_ns - first_ns) / rate)
+            if not self._wait(due_ns, first_ns, start_ns, rate):
+                break
+            count += self._publish(message)
+            bar.update()
+        # The last message lasts as long as the ones before it on average.
+        busiest = max(topic.messages for topic in self._playback.topics)
+        length_ns = last_ns - (first_ns or 0)
+        return count, start_ns + round(length_ns * (1 + 1 / max(1, busiest - 1)) / rate)
+
+    def _wait(self, due_ns: int, first_ns: int, start_ns: int, rate: float) -> bool:
+        """Sleep until a message is due, with the clock ticking; returns whether to go on."""
+        if self._clock is None:
+            return self._stop.sleep_until(due_ns)
+        while self._next_tick_ns <= due_ns:
+            if not self._stop.sleep_until(self._next_tick_ns):
+                return False
+            now_ns = time.monotonic_ns()
+            # Between two rounds the clock stands at the start of the next.
+            elapsed_ns = max(0, now_ns - start_ns)
+            seconds, nanoseconds = divmod(first_ns + round(elapsed_ns * rate), 10**9)
+            tick = Clock()
+            tick.clock.sec, tick.clock.nanosec = seconds, nanoseconds
+            self._clock.publish(tick)
+            # From now rather than from the last tick: a late clock need not catch up.
+            self._next_tick_ns = now_ns + _CLOCK_PERIOD_NS
+        return self._stop.sleep_until(due_ns)
+
+    def _publish(self, message: TimedMessage) -> int:
+        """Send one message; returns 1, or 0 where its type is not installed."""
+        publisher = self._publishers_by_topic.get(message.topic)
+        if publisher is None:
+            return 0
+        data = message.data
+        if self._restamper is not None and message.topic in self._with_header:
+            data = self._restamper.apply(data)
+        publisher.publish(data)
+        return 1
+
+    def flush(self, seconds: float = 2.0) -> None:
+        """Wait until reliable subscriptions have what was sent."""
+        deadline = time.monotonic() + seconds
+        for publisher in self._publishers_by_topic.values():
+            left = max(0.0, deadline - time.monotonic())
+            publisher.wait_for_all_acked(Duration(seconds=left))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns 0 also after SIGINT and SIGTERM, 2 after an error of the user's concern."""
+    arguments = list(sys.argv if arguments is None else arguments)
+    stop = StopRequest()
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        options = _parse(rclpy.utilities.remove_ros_args(arguments)[1:])
+        with open_playback(
+            options.source, topics=options.topics, fps=options.fps, salvage=options.salvage
+        ) as playback:
+            player = BagPlayer(playback, stop, clock=options.clock, restamp=options.restamp)
+            player.wait_for_subscribers(options.wait_subscribers)
+            stop.sleep_until(time.monotonic_ns() + round(options.delay * 1e9))
+            sent = (
+                0
+                if stop.requested
+                else player.play(options.rate, loop=options.loop, progress=options.progress)
+            )
+            player.flush()
+            player.get_logger().info(f'{sent} messages sent')
+            player.destroy_node()
+    except VssError as error:
+        sys.stderr.write(f'bag_player: {error}\n')
+        return 2
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        'bag_player', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', type=Path, metavar='SOURCE', help='rosbag2 bag, video, or image folder')
+    parser.add_argument('--rate', type=float, default=1.0, help='speed (default: %(default)s)')
+    parser.add_argument('--loop', action='store_true', help='start again at the end')
+    parser.add_argument(
+        '--clock', action='store_true', help="publish the recording's time on /clock at 100 Hz"
+    )
+    parser.add_argument('--restamp', action='store_true', help='replace header stamps by the present')
+    parser.add_argument(
+        '--delay', type=float, default=0.0, metavar='S', help='seconds before the first message'
+    )
+    parser.add_argument(
+        '--wait-subscribers', type=int, default=0, metavar='N', help='wait for N subscriptions to the images'
+    )
+    parser.add_argument('--topics', nargs='+', default=[], help='play only these topics')
+    parser.add_argument(
+        '--fps', type=float, default=15.0, help='rate of an image folder (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--salvage', action='store_true', help='read a bag first, and of a damaged one play what can be had'
+    )
+    parser.add_argument('--progress', action='store_true', help='show a progress bar')
+    options = parser.parse_args(arguments)
+    if not options.rate > 0 or not options.delay >= 0:
+        parser.error(f'expected --rate above 0 and --delay from 0 on, got {options.rate} and {options.delay}')
+    if options.clock and options.restamp:
+        parser.error('expected one of --clock and --restamp, got both: the stamps would not be of that clock')
+    return options
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""What a node published during a run, read back from the recorded bag."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from vss_ros.errors import VssError
+from vss_ros.evaluation.replay.decisions import DecisionRow
+from vss_ros.images.image_decoding import decode_compressed, decode_mask, decode_raw, decode_raw_mask
+from vss_ros.recordings.bags import HEADER_TOPIC, deserialise, message_types, open_bag, read_messages
+from vss_ros.recordings.messages import stamp_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+PATIENCE = 30
+"""Stamps that may wait for what belongs to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTopics:
+    """Which topic of a recording holds what."""
+
+    image: str
+    mask: str
+    decision: str
+    truth: str | None = None
+    diagnostics: str = '/diagnostics'
+
+
+@dataclass(slots=True)
+class Answer:
+    """What belongs to one stamp."""
+
+    stamp_ns: int
+    image: NDArray[np.uint8] | None = None
+    mask: NDArray[np.uint8] | None = None
+    truth: NDArray[np.uint8] | None = None
+    decision: DecisionRow | None = None
+
+
+@dataclass(slots=True)
+class Recording:
+    """Reads a recording once, in order; counts as it goes."""
+
+    path: Path
+    topics: RecordedTopics
+    counts: Counter[str] = field(default_factory=Counter)
+    """Messages per role: image, mask, truth, decision."""
+    mask_stamps: list[int] = field(default_factory=list)
+    """Stamps of the masks in order of arrival, nanoseconds."""
+    decisions: list[DecisionRow] = field(default_factory=list)
+    diagnostics: dict[str, str] = field(default_factory=dict)
+    """The last status of the node."""
+    last_fault: str = ''
+    """Why the last picture that could not be decoded was not."""
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield the stamps in order of their images, each with what belongs to it.
+
+        What lacks a part (an image nobody answered, a mask without truth) is yielded without it once
+        ``PATIENCE`` later stamps have come, so that memory stays bounded.
+        """
+        roles = {self.topics.image: 'image', self.topics.mask: 'mask', self.topics.decision: 'decision'}
+        if self.topics.truth:
+            roles[self.topics.truth] = 'truth'
+        waiting: dict[int, dict[str, Any]] = {}
+        types = message_types()
+        with open_bag(self.path) as reader:
+            wanted = [c for c in reader.connections if c.topic in roles or c.topic == self.topics.diagnostics]
+            for connection, _, data in read_messages(reader, wanted):
+                message: Any = types.deserialize_cdr(data, connection.msgtype)
+                if connection.topic == self.topics.diagnostics:
+                    self._take_diagnostics(message)
+                    continue
+                role, stamp = roles[connection.topic], stamp_ns(message)
+                self._count(role, message, stamp)
+                waiting.setdefault(stamp, {})[role] = message
+                while waiting:
+                    first = min(waiting)
+                    if len(waiting[first]) < len(roles) and len(waiting) <= PATIENCE:
+                        break
+                    yield self._answer(first, waiting.pop(first))
+        for stamp in sorted(waiting):
+            yield self._answer(stamp, waiting[stamp])
+
+    def _count(self, role: str, message: Any, stamp: int) -> None:
+        self.counts[role] += 1
+        if role == 'decision':
+            self.decisions.append(decision_row(message))
+        elif role == 'mask':
+            self.mask_stamps.append(stamp)
+
+    def _answer(self, stamp: int, messages: dict[str, Any]) -> Answer:
+        answer = Answer(stamp)
+        if 'decision' in messages:
+            answer.decision = decision_row(messages['decision'])
+        for role, decode in (('image', _pixels), ('mask', decode_labels), ('truth', decode_labels)):
+            try:
+                setattr(answer, role, decode(messages[role]) if role in messages else None)
+            except VssError as error:  # the node refused it too; the rest of the recording still counts
+                self.counts[f'undecodable_{role}'] += 1
+                self.last_fault = str(error)
+        return answer
+
+    def _take_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            if status.name.endswith('segmentation'):
+                self.diagnostics = {pair.key: pair.value for pair in status.values}
+
+
+def decode_labels(message: Any) -> NDArray[np.uint8]:
+    """Return the class ids ``(H, W)`` of a mask message of either image type.
+
+    Raises:
+        VssError: It is damaged.
+    """
+    if hasattr(message, 'format'):
+        return decode_mask(message.data)
+    if message.encoding == '16UC1':  # ids are bytes; the node widens them on request
+        wide = np.frombuffer(message.data, '<u2').reshape(message.height, -1)[:, : message.width]
+        return wide.astype(np.uint8)
+    return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
+
+
+def _pixels(message: Any) -> NDArray[np.uint8]:
+    if hasattr(message, 'format'):
+        return decode_compressed(message.data, message.format)
+    return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
+
+
+def decision_row(message: Any) -> DecisionRow:
+    """Return a KeyFrameDecision message as a row."""
+    key = message.key_frame_stamp
+    return DecisionRow(
+        frame_index=int(message.frame_index),
+        stamp_ns=stamp_ns(message),
+        is_key_frame=bool(message.is_key_frame),
+        reason=str(message.reason),
+        predicted_deviation=float(message.predicted_deviation),
+        threshold=float(message.threshold),
+        key_frame_stamp_ns=key.sec * 10**9 + key.nanosec,
+        frames_since_key=int(message.frames_since_key),
+        track=str(message.track),
+        features_accurate=bool(message.features_accurate),
+        latency=float(message.latency),
+    )
+
+
+CAUSES = ('overwritten', 'errors', 'waited_for_i_frame')
+"""Why the node dropped an image, by its diagnostics; those that begin with ``REJECTED`` come besides."""
+REJECTED = 'rejected_'
+
+
+class ReceivedMask(NamedTuple):
+    """A mask as a planner got it."""
+
+    stamp_ns: int
+    """Of the image it answers."""
+    arrived_ns: int
+    """On the subscriber's clock."""
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Received:
+    """A recorded live run."""
+
+    bag: Path
+    camera: str
+    """Topic of the images."""
+    node: str
+    """Full name of the node."""
+    sent: int
+    """Images that were played."""
+    counters: Mapping[str, int]
+    """What the node counted meanwhile, by the names of its diagnostics."""
+
+    def index(self) -> ReceivedIndex:
+        """Read everything but the masks' pixels."""
+        index = ReceivedIndex()
+        images, masks, decisions = self.camera + HEADER_TOPIC, f'{self.node}/mask', f'{self.node}/key_frame'
+        for topic, arrived_ns, message in self._messages(images, masks, decisions):
+            if topic == images:
+                stamp = message.stamp
+                index.images[stamp.sec * 10**9 + stamp.nanosec].append(arrived_ns)
+            elif topic == masks:
+                index.masks[stamp_ns(message)] += 1
+            else:
+                row = decision_row(message)
+                index.decisions[row.stamp_ns].append(row)
+        return index
+
+    def masks(self) -> Iterator[ReceivedMask]:
+        """Yield the masks in order of arrival."""
+        for _, arrived_ns, message in self._messages(f'{self.node}/mask'):
+            yield ReceivedMask(stamp_ns(message), arrived_ns, decode_labels(message))
+
+    def _messages(self, *topics: str) -> Iterator[tuple[str, int, Any]]:
+        with open_bag(self.bag) as reader:
+            wanted = [c for c in reader.connections if c.topic in topics]
+            for connection, time_ns, data in read_messages(reader, wanted) if wanted else ():
+                yield connection.topic, time_ns, deserialise(data, connection.msgtype)
+
+    def drops(self, masks: int) -> dict[str, int]:
+        """Return the images without a mask by cause, in the node's own words.
+
+        Args:
+            masks: Received ones.
+
+        Returns:
+            Also ``transport``, images that did not reach the node, and ``mask_lost``, masks that did not
+            reach the subscriber.
+        """
+        counted = self.counters.items()
+        found = {name: count for name, count in counted if name in CAUSES or name.startswith(REJECTED)}
+        found['transport'] = self.sent - self.counters.get('received', 0)
+        found['mask_lost'] = self.counters.get('answered', 0) - masks
+        return {cause: count for cause, count in sorted(found.items()) if count > 0}
+
+
+class ReceivedIndex:
+    """Arrivals and decisions by stamp; where a stamp comes several times, in order."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.images: defaultdict[int, deque[int]] = defaultdict(deque)
+        """When the image of a stamp arrived at the subscriber, nanoseconds."""
+        self.masks: Counter[int] = Counter()
+        self.decisions: defaultdict[int, deque[DecisionRow]] = defaultdict(deque)
+
+    @property
+    def played_rate(self) -> float | None:
+        """Speed at which the images came, 1 being the recording's own; None without two of them."""
+        came = [(arrived_ns, stamp) for stamp, times in self.images.items() for arrived_ns in times]
+        (first_ns, first), (last_ns, last) = min(came, default=(0, 0)), max(came, default=(0, 0))
+        played = last > first and last_ns > first_ns
+        return round((last - first) / (last_ns - first_ns), 3) if played else None
+
+
+class Instants:
+    """The moments at which a subscriber had each image, on its own clock.
+
+    An image that was lost on its way has the moment it would have come by its stamp and the rate.
+
+    Args:
+        index: What arrived.
+        rate: Speed of playing.
+
+    """
+
+    def __init__(self, index: ReceivedIndex, rate: float) -> None:
+        """Start before the first image."""
+        self._arrivals = {stamp: deque(times) for stamp, times in index.images.items()}
+        self._rate = rate
+        anchor = min(((times[0], stamp) for stamp, times in self._arrivals.items()), default=(0, 0))
+        self._near_ns, self._near_stamp = anchor
+        self._last_ns = 0
+
+    def of(self, stamp: int) -> int:
+        """Return the next image's moment, later than the one before; stamps come in the order of playing."""
+        arrivals = self._arrivals.get(stamp)
+        if arrivals:
+            moment = arrivals.popleft()
+        else:
+            moment = self._near_ns + round((stamp - self._near_stamp) / self._rate)
+        self._near_ns, self._near_stamp = moment, stamp
+        self._last_ns = max(moment, self._last_ns + 1)
+        return self._last_ns

@@ -1,0 +1,194 @@
+"""A node that records topics into an MCAP bag, whole when it ends by SIGINT, SIGTERM or silence.
+
+Examples:
+  ros2 run vss_ros recorder -o run_1 /segmentation/mask /segmentation/key_frame
+  ros2 run vss_ros recorder -o run_2 /camera/image_raw:sensor_msgs/msg/Image --until-topic-idle 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from vss_ros.errors import VssError
+from vss_ros.live.stamps import header_bytes
+from vss_ros.node.process import StopRequest, load_message_type
+from vss_ros.recordings.bags import COMPRESSED_IMAGE, HEADER, HEADER_TOPIC, IMAGE, BagWriter, qos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from rclpy.subscription import MessageInfo
+
+    OnMessage = Callable[[str, bytes], None]
+
+_DEPTH = 50
+_LOOK_AROUND_S = 0.2
+_SPIN_S = 0.05
+
+
+class Recorder(Node):
+    """Subscribes to topics as they appear and writes their bytes as they come."""
+
+    def __init__(
+        self,
+        topics: Sequence[str],
+        bag: BagWriter,
+        *,
+        headers_of: Collection[str] = (),
+        on_message: OnMessage | None = None,
+        **options: Any,
+    ) -> None:
+        """Start looking for the topics.
+
+        Args:
+            topics: Names, or ``name:type``. With a type, images are subscribed to at once (best effort); all
+                others wait for their first publisher, whose quality of service decides.
+            bag: An open bag.
+            headers_of: Names of those topics of whose messages only the header is written, under the topic's
+                name and ``HEADER_TOPIC``: when large images came and which, without their megabytes.
+            on_message: Called with topic and CDR bytes once a message is written.
+            options: Of the node, such as ``context``.
+        """
+        super().__init__('recorder', start_parameter_services=False, **options)
+        self._bag = bag
+        self._headers_of = {self.resolve_topic_name(name) for name in headers_of}
+        self._on_message = on_message
+        self._wanted: dict[str, str] = {}
+        for topic in topics:
+            name, _, msgtype = topic.partition(':')
+            self._wanted[self.resolve_topic_name(name)] = msgtype
+        self.received = 0
+        """Messages written so far."""
+        self.last_ns = 0
+        """When the last one came, on ``time.monotonic_ns``; 0 before the first."""
+        self._look_around()
+        self._timer = self.create_timer(_LOOK_AROUND_S, self._look_around)
+
+    @property
+    def missing(self) -> list[str]:
+        """Topics that are not subscribed to yet."""
+        return list(self._wanted)
+
+    def _look_around(self) -> None:
+        """Subscribe to what has appeared."""
+        found = dict(self.get_topic_names_and_types())
+        for topic, given in list(self._wanted.items()):
+            msgtype = given or next(iter(found.get(topic, [])), '')
+            publishers = self.get_publishers_info_by_topic(topic)
+            if msgtype and (publishers or given in {IMAGE, COMPRESSED_IMAGE}):
+                del self._wanted[topic]
+                self._subscribe(topic, msgtype, publishers)
+
+    def _subscribe(self, topic: str, msgtype: str, publishers: Sequence[Any]) -> None:
+        """Take a topic up, or say why not."""
+        message_type = load_message_type(msgtype)
+        if message_type is None:
+            self.get_logger().error(f'{topic} is not recorded: {msgtype} is not installed')
+            return
+        # The strictest that every publisher offers: a subscription that asks for more gets nothing.
+        reliable = bool(publishers) and all(
+            p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers
+        )
+        latched = bool(publishers) and all(
+            p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers
+        )
+        written = (topic + HEADER_TOPIC, HEADER) if topic in self._headers_of else (topic, msgtype)
+        try:
+            self._bag.add_topic(*written, qos(latched=latched, reliable=reliable, depth=_DEPTH))
+        except VssError as error:
+            self.get_logger().error(f'{topic} is not recorded: {error}')
+            return
+        profile = QoSProfile(
+            depth=_DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        self.create_subscription(message_type, topic, partial(self._receive, topic), profile, raw=True)
+        self.get_logger().info(f'recording {topic} ({msgtype})')
+
+    def _receive(self, topic: str, data: bytes, info: MessageInfo) -> None:
+        """Write one message under the time of its arrival in the middleware, however late its turn comes."""
+        arrived_ns = info['received_timestamp'] or time.time_ns()
+        if topic in self._headers_of:
+            self._bag.write(topic + HEADER_TOPIC, arrived_ns, header_bytes(data))
+        else:
+            self._bag.write(topic, arrived_ns, data)
+        self.received += 1
+        self.last_ns = time.monotonic_ns()
+        if self._on_message is not None:
+            self._on_message(topic, data)
+
+
+def record(recorder: Recorder, stop: StopRequest, idle_s: float) -> None:
+    """Record until the end.
+
+    Args:
+        recorder: The node.
+        stop: Ends the recording; what has arrived by then is still written.
+        idle_s: Seconds without a message, after the first, that end it as well; 0: only ``stop`` does.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+    while not stop.requested:
+        executor.spin_once(timeout_sec=_SPIN_S)
+        if idle_s and recorder.last_ns and time.monotonic_ns() - recorder.last_ns > idle_s * 1e9:
+            break
+    written = -1
+    while written != recorder.received:
+        written = recorder.received
+        executor.spin_once(timeout_sec=_SPIN_S)
+    executor.shutdown()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node; returns 0 also after SIGINT and SIGTERM, 2 after an error of the user's concern."""
+    arguments = list(sys.argv if arguments is None else arguments)
+    stop = StopRequest()
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        options = _parse(rclpy.utilities.remove_ros_args(arguments)[1:])
+        with BagWriter(options.output, overwrite=options.overwrite) as bag:
+            recorder = Recorder(options.topics, bag)
+            record(recorder, stop, options.until_topic_idle)
+            counts = ', '.join(f'{count} on {topic}' for topic, count in bag.counts.items()) or 'nothing'
+            recorder.get_logger().info(f'{options.output}: {counts}')
+            recorder.destroy_node()
+    except VssError as error:
+        sys.stderr.write(f'recorder: {error}\n')
+        return 2
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        'recorder', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('topics', nargs='+', metavar='TOPIC[:TYPE]', help='topics to record')
+    parser.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='bag folder to make')
+    parser.add_argument('--overwrite', action='store_true', help='replace a bag that exists')
+    parser.add_argument(
+        '--until-topic-idle',
+        type=float,
+        default=0.0,
+        metavar='S',
+        help='stop by itself after S seconds without a message (after the first one)',
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""One live run: a real node as a child process, a recording played to it, what it publishes recorded."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from std_srvs.srv import Trigger
+
+from vss_ros.errors import VssError
+from vss_ros.live.observer import Observer, ask, graph
+from vss_ros.live.received import Received
+from vss_ros.node.intake import TRANSPORTS
+from vss_ros.recordings.bags import BagWriter
+from vss_ros.resources import large_image_environment, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from vss_ros.recordings.playback import CameraTopic
+
+
+STOP_SECONDS = 300.0
+"""For ending after SIGINT; on a starved machine the frame in hand and the clean-up take their time."""
+LOG_LINES = 8
+"""Of a log's end that an error shows."""
+
+
+class Child:
+    """A process of one module of ``vss_ros.node``; leaving the context stops it, whatever happened."""
+
+    def __init__(self, module: str, words: Sequence[str], folder: Path) -> None:
+        """Start it with the profile that large images need.
+
+        Args:
+            module: Its name in ``vss_ros.node``; also that of the log.
+            words: Its command line.
+            folder: Where the log goes.
+        """
+        self.name = module
+        self.log = folder / f'{module}.log'
+        environment = os.environ | large_image_environment(os.environ) | {'PYTHONUNBUFFERED': '1'}
+        command = [sys.executable, '-m', f'vss_ros.node.{module}', *words]
+        with self.log.open('w') as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._end()
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._process.poll()
+
+    def says(self, text: str) -> bool:
+        """Tell whether a text is in the log."""
+        return text in self.log.read_text(errors='replace')
+
+    def check(self, doing: str) -> None:
+        """Raise if it has ended.
+
+        Args:
+            doing: What was going on, for the message.
+
+        Raises:
+            VssError: It has ended.
+        """
+        if self.poll() is not None:
+            raise self.failure(f'ended {doing}')
+
+    def wait_for(self, text: str, seconds: float) -> None:
+        """Wait until the log holds a text.
+
+        Raises:
+            VssError: It does not, or the process has ended.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.says(text):
+            self.check(f'before it said {text!r}')
+            if time.monotonic() > deadline:
+                raise self.failure(f'did not say {text!r} within {seconds:.0f} s')
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Ask it to end and wait.
+
+        Raises:
+            VssError: It did not end by itself, or not with exit status 0.
+        """
+        if not self._end():
+            raise self.failure(f'did not end within {STOP_SECONDS:.0f} s of SIGINT')
+        if self._process.returncode:
+            raise self.failure(f'ended with exit status {self._process.returncode}')
+
+    def failure(self, what: str) -> VssError:
+        """Return an error with the end of the log."""
+        lines = self.log.read_text(errors='replace').splitlines()[-LOG_LINES:]
+        return VssError(
+            f'{self.name} {what}; the end of {self.log}:' + ''.join(f'\n  {line}' for line in lines)
+        )
+
+    def _end(self) -> bool:
+        """End it, by force where need be; returns whether it needed none."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return False
+        return True
+
+
+NODE = '/segmentation'
+"""The node's name where it is started here."""
+QUIET_DOMAIN = 91
+"""ROS domain used where none is set: what is played here must not meet a robot's own /segmentation."""
+START_SECONDS = 300.0
+"""For loading a model on a busy machine."""
+BAG = 'bag'
+"""Name of the recorded bag."""
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """What is played to whom."""
+
+    source: Path
+    """A bag, video or folder of images."""
+    camera: CameraTopic
+    rate: float = 1.0
+    """Speed, 1 being the recording's own."""
+    fps: float = 15.0
+    """Rate of an image folder."""
+    namespace: str = ''
+    """Of everything that is started here, such as ``/live_1``, so that nobody else's topics are met."""
+    parameters: Sequence[str] = ()
+    """``NAME:=VALUE`` for the node that is started."""
+    attach: str = ''
+    """Full name of a node that runs already; empty to start one."""
+    only_camera: bool = True
+    """Play nothing but the camera and keep no pixels of it; else everything, and everything is recorded."""
+    salvage: bool = False
+    """Play what can be had of a damaged bag."""
+    more: Sequence[str] = ()
+    """Further topics to record."""
+
+    @property
+    def node(self) -> str:
+        """Full name of the node."""
+        return self.attach or self.namespace + NODE
+
+    @property
+    def topic(self) -> str:
+        """The camera's, as it is played."""
+        return self.namespace + self.camera.name
+
+
+def stay_apart() -> None:
+    """Choose, where the environment does not, a domain in which no robot is, and this machine only."""
+    os.environ.setdefault('ROS_DOMAIN_ID', str(QUIET_DOMAIN))
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+
+def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = None) -> Received:
+    """Play until the end and until the node has dealt with everything; writes ``bag`` and logs.
+
+    Args:
+        run: What to play.
+        folder: For the recorded bag and the processes' logs; made where it is missing.
+        on_image: Called for each image that a subscriber receives.
+
+    Returns:
+        What was received.
+
+    Raises:
+        VssError: A process failed, with the end of its log; or the graph is not as it should be.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_stopping_by_signal())
+        node = None
+        if not run.attach:
+            node = stack.enter_context(Child('segmentation_main', _node_words(run), folder))
+            node.wait_for('waiting for images', START_SECONDS)
+        bag = stack.enter_context(BagWriter(folder / BAG, overwrite=True))
+        context, executor = stack.enter_context(graph())
+        observer = Observer(
+            context,
+            executor,
+            bag,
+            node=run.node,
+            camera=replace(run.camera, name=run.topic),
+            headers_only=run.only_camera,
+            more=run.more,
+            on_image=on_image,
+        )
+        stack.callback(observer.close)
+        alive = (lambda: None) if node is None else (lambda: node.check('while images were played'))
+        observer.wait_until_ready(alive)
+        if node is None:
+            ask(observer.recorder, executor, Trigger, f'{run.node}/reset', Trigger.Request())
+        before = observer.counters
+        sent = _play(run, observer, alive, folder)
+        observer.settle(alive)
+        if node is not None:
+            node.stop()
+        counters = {name: count - before.get(name, 0) for name, count in observer.counters.items()}
+    return Received(folder / BAG, run.topic, run.node, sent, counters)
+
+
+def _play(run: LiveRun, observer: Observer, alive: Callable[[], None], folder: Path) -> int:
+    """Run the player; returns the number of messages sent."""
+    words = [str(run.source), '--wait-subscribers', '2', '--rate', str(run.rate), '--fps', str(run.fps)]
+    words += ['--topics', run.camera.name] if run.only_camera else []
+    words += ['--salvage'] if run.salvage else []
+    words += ['--ros-args', '-r', f'{run.camera.name}:={run.topic}'] if run.namespace else []
+    with Child('bag_player', words, folder) as player:
+        while player.poll() is None:
+            alive()
+            observer.spin(0.1)
+        if player.poll():
+            raise player.failure('failed')
+        sent = re.search(r'(\d+) messages sent', player.log.read_text(errors='replace'))
+    if sent is None:
+        raise player.failure('did not say how much it sent')
+    return int(sent.group(1))
+
+
+@contextmanager
+def _stopping_by_signal() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that the processes are stopped as well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _node_words(run: LiveRun) -> list[str]:
+    """Return the node's command line for a camera topic."""
+    transport = run.camera.transport
+    words = ['--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
+    words += ['-r', f'{TRANSPORTS[transport].topic}:={run.topic}']
+    words += ['-r', f'__ns:={run.namespace}'] if run.namespace else []
+    for pair in (f'image_transport:={transport}', *run.parameters):
+        words += ['-p', pair]
+    return words

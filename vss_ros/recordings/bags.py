@@ -1,0 +1,288 @@
+"""rosbag2 bags without ROS: message types, a reader with clear errors, a writer that leaves no halves."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from vss_ros.errors import VssError
+from vss_ros.recordings.salvage.metadata import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
+from vss_ros.recordings.salvage.seal import seal
+from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Protocol, Self
+
+    from rosbags.interfaces import Connection
+    from rosbags.typesys.store import Typestore
+
+    class BagReader(Protocol):
+        """What reads a bag: rosbags' reader or a ``CheckedBag``."""
+
+        @property
+        def path(self) -> Any:
+            """What was opened."""
+
+        @property
+        def connections(self) -> list[Connection]:
+            """Topics."""
+
+        def messages(self, connections: list[Connection], /) -> Iterator[tuple[Connection, int, bytes]]:
+            """Yield connection, bag time and CDR bytes."""
+
+
+Storage = Literal['mcap', 'sqlite3']
+
+IMAGE: Final = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE: Final = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO: Final = 'sensor_msgs/msg/CameraInfo'
+COMPRESSED_VIDEO: Final = 'foxglove_msgs/msg/CompressedVideo'
+FFMPEG_PACKET: Final = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
+CAMERA_TYPES: Final = frozenset({IMAGE, COMPRESSED_IMAGE, COMPRESSED_VIDEO, FFMPEG_PACKET})
+"""Message types that hold pictures of a camera."""
+KEY_FRAME_DECISION: Final = 'vss_ros/msg/KeyFrameDecision'
+HEADER: Final = 'std_msgs/msg/Header'
+HEADER_TOPIC: Final = '/header'
+"""Ending of the topic that holds the headers of messages which are not kept whole."""
+
+# Of these packages only these two messages are of interest, and neither needs to be installed.
+_FOREIGN: Final = {
+    COMPRESSED_VIDEO: 'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format',
+    FFMPEG_PACKET: 'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
+    'uint8 flags\nbool is_bigendian\nuint8[] data',
+}
+
+
+@cache
+def message_types() -> Typestore:
+    """Return the ROS 2 message types known here: the standard ones, this package's own, two of videos.
+
+    Raises:
+        FileNotFoundError: The package's message definition is missing.
+    """
+    store = get_typestore(Stores.ROS2_KILTED)
+    definition = resource('msg', 'KeyFrameDecision.msg').read_text(encoding='utf-8')
+    store.register(get_types_from_msg(definition, KEY_FRAME_DECISION))
+    for name, text in _FOREIGN.items():
+        store.register(get_types_from_msg(text, name))
+    return store
+
+
+def deserialise(data: bytes, msgtype: str) -> Any:
+    """Read a message's CDR bytes.
+
+    Args:
+        data: As :func:`read_messages` yields them.
+        msgtype: Such as ``sensor_msgs/msg/Image``.
+
+    Returns:
+        An object with the message's fields; arrays are NumPy's.
+
+    Raises:
+        VssError: The bytes are damaged or the type is not known here.
+    """
+    try:
+        return message_types().deserialize_cdr(data, msgtype)
+    except Exception as error:  # rosbags raises whatever the damaged bytes lead to
+        raise VssError(f'expected a whole {msgtype}, got {len(data)} other bytes: {error!r}') from error
+
+
+def is_bag(path: Path) -> bool:
+    """Say whether a path looks like a rosbag2 bag: its folder, or one bare ``.mcap`` or ``.db3`` file.
+
+    A folder that a killed recorder left without metadata.yaml is one too.
+    """
+    if path.is_dir():
+        return (path / METADATA).is_file() or is_unfinished(path)
+    return path.is_file() and path.suffix in STORAGE_SUFFIXES
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[Reader]:
+    """Open a bag for reading.
+
+    Args:
+        path: A bag folder, or a bare ``.mcap`` or ``.db3`` file.
+
+    Yields:
+        The reader of the rosbags library.
+
+    Raises:
+        VssError: It is missing, incomplete or no bag, or names files outside of its folder.
+    """
+    try:
+        if path.is_dir():
+            read_metadata(path)
+        reader = Reader(path)
+        reader.open()
+    except VssError:
+        raise
+    except Exception as error:  # a damaged file raises many kinds, struct.error among them
+        raise _damaged(path, error) from error
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def read_messages(
+    reader: BagReader, connections: list[Connection]
+) -> Iterator[tuple[Connection, int, bytes]]:
+    """Read messages in the order of their bag time.
+
+    Args:
+        reader: An open bag.
+        connections: The topics to read; at least one.
+
+    Yields:
+        Connection, bag time in nanoseconds, CDR bytes.
+
+    Raises:
+        VssError: The file is damaged from here on.
+    """
+    messages = reader.messages(connections)
+    while True:
+        try:
+            message = next(messages)
+        except StopIteration:
+            return
+        except Exception as error:  # also zstd's, lz4's and sqlite3's own
+            raise _damaged(Path(str(reader.path)), error) from error
+        yield message
+
+
+def _damaged(path: Path, error: Exception) -> VssError:
+    """Say what to do about a bag that does not read."""
+    return VssError(
+        f'expected a readable rosbag2 bag (a folder with metadata.yaml, a .mcap or a .db3), got {path}: '
+        f'{error or type(error).__name__}; mend it by `mcap recover` or `ros2 bag reindex`, or copy the '
+        f'frames that can be had by `vss bag make`'
+    )
+
+
+def qos(*, latched: bool = False, reliable: bool = True, depth: int = 5) -> Qos:
+    """Describe a publisher's quality of service for a bag.
+
+    Args:
+        latched: Late subscribers get the last message too (transient local).
+        reliable: Reliable rather than best effort.
+        depth: How many messages are kept.
+    """
+    forever = QosTime(9223372036, 854775807)
+    return Qos(
+        QosHistory.KEEP_LAST,
+        depth,
+        QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
+        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+        forever,
+        forever,
+        QosLiveliness.AUTOMATIC,
+        forever,
+        avoid_ros_namespace_conventions=False,
+    )
+
+
+class BagWriter:
+    """Writes a bag beside its target and moves it there when it is whole.
+
+    Use as a context manager. Leaving normally puts the bag in place; leaving by an exception removes what was
+    written. MCAP chunks are compressed by zstd, which every rosbag2 reader undoes by itself, and every byte
+    of an MCAP file is under a checksum.
+    """
+
+    def __init__(self, target: Path, *, storage: Storage = 'mcap', overwrite: bool = False) -> None:
+        """Prepare; nothing is written before the ``with`` block is entered.
+
+        Args:
+            target: Folder the bag becomes.
+            storage: ``mcap`` or ``sqlite3``.
+            overwrite: Replace an existing bag once the new one is whole.
+
+        Raises:
+            VssError: The target exists and may not be replaced, or is not a bag.
+        """
+        # What an unfinished recording holds is not replaced: nobody may have looked at it yet.
+        whole = is_bag(target) and (target.is_file() or (target / METADATA).is_file())
+        if target.exists() and not (overwrite and whole):
+            remedy = 'overwrite it explicitly or choose another' if whole else 'choose another'
+            raise VssError(f'expected a new folder for the bag, got {target}, which exists; {remedy}')
+        self.target = target.absolute()
+        self.counts: dict[str, int] = {}
+        """Messages written so far by topic."""
+        self._storage = storage
+        self._connections: dict[str, Connection] = {}
+
+    def __enter__(self) -> Self:
+        """Open the bag in a temporary folder on the target's own file system."""
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=f'.{self.target.name}.', dir=self.target.parent))
+        try:
+            plugin = StoragePlugin.MCAP if self._storage == 'mcap' else StoragePlugin.SQLITE3
+            self._writer = Writer(self._folder / self.target.name, version=9, storage_plugin=plugin)
+            if plugin is StoragePlugin.MCAP:
+                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+            self._writer.open()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the bag in place, or remove it after an exception."""
+        try:
+            if kind is None:
+                self._writer.close()
+                for file in (self._folder / self.target.name).glob('*.mcap'):
+                    seal(file)
+                if self.target.exists():
+                    self.target.rename(self._folder / 'replaced')
+                (self._folder / self.target.name).rename(self.target)
+            else:
+                self._writer.abort()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add_topic(self, topic: str, msgtype: str, profile: Qos | None = None) -> None:
+        """Announce a topic; needed once before its first message.
+
+        Args:
+            topic: Absolute topic name.
+            msgtype: Such as ``sensor_msgs/msg/Image``.
+            profile: Quality of service a player offers; reliable and volatile by default.
+
+        Raises:
+            VssError: The type's definition is not known here.
+        """
+        types = message_types()
+        if msgtype not in types.fielddefs:
+            raise VssError(f'expected a known message type on {topic}, got {msgtype}; leave this topic out')
+        self._connections[topic] = self._writer.add_connection(
+            topic, msgtype, typestore=types, offered_qos_profiles=[profile or qos()]
+        )
+        self.counts[topic] = 0
+
+    def write(self, topic: str, time_ns: int, message: Any) -> None:
+        """Write one message.
+
+        Args:
+            topic: A topic announced by :meth:`add_topic`.
+            time_ns: Bag time in nanoseconds.
+            message: CDR bytes, or a message made by :mod:`vss_ros.recordings.messages`.
+        """
+        connection = self._connections[topic]
+        if not isinstance(message, (bytes, bytearray, memoryview)):
+            message = message_types().serialize_cdr(message, connection.msgtype)
+        self._writer.write(connection, time_ns, message)
+        self.counts[topic] += 1

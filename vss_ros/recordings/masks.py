@@ -1,0 +1,165 @@
+"""Which mask belongs to which frame: by stamp in a bag, by name or number in a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vss_ros.errors import VssError
+from vss_ros.images.image_decoding import ImageError
+from vss_ros.recordings.folder_source import mask_files, read_mask
+from vss_ros.recordings.source import check_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vss_ros.engine.frames import Frame
+
+
+_PATIENCE: Final = 20
+"""How many masks, and images, from the beginning on may go without a pair before the recording is refused."""
+
+
+class MaskPairs:
+    """Hands out the mask of each image.
+
+    A mask of another size than its image is that frame's damage. Where this is so of the first twenty, or of
+    all, or where none of as many carries the stamp of an image, masks and images do not belong together.
+    """
+
+    def __init__(self, masks: Iterator[tuple[int, NDArray[np.uint8]]], name: str, *, strict: bool) -> None:
+        """Hold the first mask.
+
+        Args:
+            masks: Stamp in nanoseconds and class ids, in the order of stamps.
+            name: What errors call them.
+            strict: Whether no image is missing, so that masks can't be left over for that.
+        """
+        self._masks, self._name, self._strict = masks, name, strict
+        self._held = next(masks, None)
+        self._images = self._pairs = self._unpaired = 0
+        self._misfit: ImageError | None = None
+        self._misfits = 0
+
+    def mask_of(self, image: NDArray[np.uint8], stamp: int) -> NDArray[np.uint8] | None:
+        """Return an image's mask.
+
+        Args:
+            image: RGB, shape ``(H, W, 3)``.
+            stamp: In nanoseconds, not before that of the call before.
+
+        Returns:
+            Class ids, shape ``(H, W)``; None where there is no mask of this stamp.
+
+        Raises:
+            ImageError: The mask has another size.
+            VssError: So had all before, or none before had the stamp of an image.
+        """
+        self._images += 1
+        while self._held is not None and self._held[0] < stamp:
+            self._advance()
+            self._unpaired += 1
+        if min(self._unpaired, self._images) >= _PATIENCE:
+            self._refuse_strangers()
+        if self._held is None or self._held[0] != stamp:
+            return None
+        mask = self._held[1]
+        self._advance()
+        try:
+            mask = check_mask(mask, image, f'stamp {stamp}')
+        except ImageError as error:
+            self._misfit = self._misfit or error
+            self._misfits += 1
+            if self._misfits >= _PATIENCE:
+                self._refuse_misfits()
+            raise
+        self._pairs += 1
+        return mask
+
+    def finish(self, *, all_came: bool) -> None:
+        """Judge the masks when there are no more images.
+
+        Args:
+            all_came: Whether no image was left out as damaged.
+
+        Raises:
+            VssError: None belonged to an image.
+        """
+        self._refuse_misfits()
+        self._unpaired += self._held is not None
+        if all_came:
+            self._refuse_strangers()
+
+    def _advance(self) -> None:
+        """Take the next mask."""
+        self._held = next(self._masks, None)
+
+    def _refuse_misfits(self) -> None:
+        """Refuse masks of other sizes."""
+        if self._misfits and not self._pairs:
+            raise VssError(
+                f'{self._name}: the masks do not fit their images, {self._misfits} of {self._misfits}: '
+                f'{self._misfit}; record masks as large as the images, or name another topic'
+            )
+
+    def _refuse_strangers(self) -> None:
+        """Refuse masks of other times; where images are missing, some may rightly be left over."""
+        if self._strict and self._unpaired and not (self._pairs or self._misfits):
+            raise VssError(
+                f'{self._name}: expected masks with the stamps of images, got {self._unpaired} with others; '
+                f'give a mask the stamp of its image, or name another topic'
+            )
+
+
+STAMP_DIGITS = 12
+"""A number with at least so many digits is a stamp in nanoseconds, not the number of a frame."""
+
+
+class MaskFolder:
+    """Finds the mask of a frame by what the files are called.
+
+    Numbers of ``STAMP_DIGITS`` or more digits are header stamps in nanoseconds; otherwise as many masks as
+    frames belong to them in the order of their names; otherwise plain numbers count the frames from 0.
+    """
+
+    def __init__(self, folder: Path, frame_count: int | None) -> None:
+        """List the masks and find out what their names say.
+
+        Args:
+            folder: Holds 8-bit grey PNGs of class ids.
+            frame_count: Frames of the recording; None where it does not say.
+
+        Raises:
+            VssError: No masks, or names that tell nothing.
+        """
+        files = mask_files(folder)
+        self.by_stamp = all(_is_number(file) and len(file.stem) >= STAMP_DIGITS for file in files)
+        if self.by_stamp or (all(map(_is_number, files)) and len(files) != frame_count):
+            self._files = {int(file.stem): file for file in files}
+        elif len(files) == frame_count:
+            self._files = dict(enumerate(files))
+        else:
+            raise VssError(
+                f'expected a mask for each of {frame_count or "the"} frames in {folder}, or names that are '
+                f'stamps in nanoseconds or frame numbers, got {len(files)} like {files[0].name}; rename them'
+            )
+
+    def mask_of(self, frame: Frame, place: int) -> NDArray[np.uint8] | None:
+        """Return a frame's mask, shape ``(H, W)`` like the image, None where it has none.
+
+        Args:
+            frame: The frame.
+            place: Its number in the recording, damaged frames included.
+
+        Raises:
+            ImageError: The mask is damaged or of another size than the image.
+        """
+        file = self._files.get(frame.stamp_ns if self.by_stamp else place)
+        return None if file is None else check_mask(read_mask(file), frame.image, file.name)
+
+
+def _is_number(file: Path) -> bool:
+    return file.stem.isdecimal()

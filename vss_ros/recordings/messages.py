@@ -1,0 +1,132 @@
+"""Camera messages from arrays, made with rosbags' types so that no ROS installation is needed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, message_types
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def header(stamp_ns: int, frame_id: str) -> Any:
+    """Make a std_msgs/Header.
+
+    Args:
+        stamp_ns: Nanoseconds, not negative.
+        frame_id: Coordinate frame.
+    """
+    types = message_types().types
+    seconds, nanoseconds = divmod(stamp_ns, 10**9)
+    stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
+    return types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
+
+
+def stamp_ns(message: Any) -> int:
+    """Return a camera message's stamp in nanoseconds; foxglove_msgs have it without a header."""
+    stamp = message.header.stamp if hasattr(message, 'header') else message.timestamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def raw_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str = 'camera') -> Any:
+    """Make a sensor_msgs/Image.
+
+    Args:
+        pixels: RGB of shape ``(H, W, 3)``, or class ids of shape ``(H, W)``.
+        stamp_ns: Nanoseconds.
+        frame_id: Coordinate frame.
+
+    Returns:
+        An ``rgb8`` or ``mono8`` image without padding.
+    """
+    height, width = pixels.shape[:2]
+    return message_types().types[IMAGE](
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        encoding='rgb8' if pixels.ndim == 3 else 'mono8',
+        is_bigendian=0,
+        step=width * (3 if pixels.ndim == 3 else 1),
+        data=np.ascontiguousarray(pixels).reshape(-1),
+    )
+
+
+def compressed_image(
+    pixels: NDArray[np.uint8],
+    stamp_ns: int,
+    frame_id: str = 'camera',
+    *,
+    codec: Literal['jpeg', 'png'] = 'jpeg',
+    quality: int = 90,
+) -> Any:
+    """Make a sensor_msgs/CompressedImage.
+
+    Args:
+        pixels: RGB of shape ``(H, W, 3)``, or class ids of shape ``(H, W)``, which only ``png`` keeps exact.
+        stamp_ns: Nanoseconds.
+        frame_id: Coordinate frame.
+        codec: ``jpeg`` or ``png``; also the message's ``format``.
+        quality: JPEG quality, 1 to 100.
+    """
+    if codec == 'jpeg':
+        image = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None])
+        data = simplejpeg.encode_jpeg(
+            image, quality=quality, colorspace='RGB' if pixels.ndim == 3 else 'GRAY', colorsubsampling='420'
+        )
+    else:
+        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+        data = cv2.imencode('.png', bgr)[1].tobytes()
+    return message_types().types[COMPRESSED_IMAGE](
+        header=header(stamp_ns, frame_id), format=codec, data=np.frombuffer(data, np.uint8)
+    )
+
+
+def video_packet(data: bytes, format_name: str, stamp_ns: int, frame_id: str = 'camera') -> Any:
+    """Make a sensor_msgs/CompressedImage that holds one packet of a video.
+
+    Args:
+        data: From :class:`vss_ros.images.video_encoding.VideoEncoder`.
+        format_name: ``mpeg4`` or ``h264``.
+        stamp_ns: Nanoseconds.
+        frame_id: Coordinate frame.
+    """
+    return message_types().types[COMPRESSED_IMAGE](
+        header=header(stamp_ns, frame_id), format=format_name, data=np.frombuffer(data, np.uint8)
+    )
+
+
+def camera_info(size: tuple[int, int], stamp_ns: int, frame_id: str = 'camera', *, fov: float = 60.0) -> Any:
+    """Make a sensor_msgs/CameraInfo of an undistorted pinhole camera.
+
+    Args:
+        size: Height and width in pixels.
+        stamp_ns: Nanoseconds.
+        frame_id: Coordinate frame.
+        fov: Horizontal field of view in degrees, above 0 and below 180.
+    """
+    height, width = size
+    focal = width / 2 / math.tan(math.radians(fov) / 2)
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    types = message_types().types
+    whole_image = types['sensor_msgs/msg/RegionOfInterest'](
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
+    return types[CAMERA_INFO](
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        distortion_model='plumb_bob',
+        d=np.zeros(5),
+        k=np.array([focal, 0, centre_x, 0, focal, centre_y, 0, 0, 1.0]),
+        r=np.eye(3).reshape(-1),
+        p=np.array([focal, 0, centre_x, 0, 0, focal, centre_y, 0, 0, 0, 1.0, 0]),
+        binning_x=0,
+        binning_y=0,
+        roi=whole_image,
+    )

@@ -1,0 +1,228 @@
+"""What a player sends: timed CDR messages from a bag, or made from a video or image folder."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
+
+from vss_ros.errors import VssError
+from vss_ros.images.video_formats import codec_of
+from vss_ros.recordings.bags import (
+    CAMERA_INFO,
+    CAMERA_TYPES,
+    COMPRESSED_IMAGE,
+    COMPRESSED_VIDEO,
+    FFMPEG_PACKET,
+    IMAGE,
+    deserialise,
+    is_bag,
+    message_types,
+    open_bag,
+    read_messages,
+)
+from vss_ros.recordings.messages import camera_info, raw_image
+from vss_ros.recordings.salvage.checked_bag import open_checked
+from vss_ros.recordings.source import is_mask_topic, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from vss_ros.recordings.bags import BagReader
+
+
+# A stamp of 0 means "no stamp" in ROS, and a clock at 0 means "no clock yet".
+START_NS = 10**9
+"""Where the time of sources begins that count from 0, in nanoseconds."""
+
+
+class Topic(NamedTuple):
+    """A topic to be played."""
+
+    name: str
+    msgtype: str
+    messages: int
+    """How many there are in one round; 0 where unknown."""
+    latched: bool = False
+    """Whether late subscribers get the last message too."""
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether it carries camera images rather than masks or other data."""
+        return self.msgtype in CAMERA_TYPES and not is_mask_topic(self.name)
+
+
+class TimedMessage(NamedTuple):
+    """One message of a playback."""
+
+    time_ns: int
+    """When to send it, on the recording's own clock, in nanoseconds."""
+    topic: str
+    data: bytes
+    """CDR bytes."""
+
+
+class Playback(Protocol):
+    """Messages in order of time; every iteration starts from the beginning."""
+
+    @property
+    def topics(self) -> Sequence[Topic]:
+        """What will be sent."""
+
+    def __iter__(self) -> Iterator[TimedMessage]:
+        """Yield one round."""
+
+
+@contextmanager
+def open_playback(
+    path: Path, *, topics: Sequence[str] = (), fps: float = 15.0, salvage: bool = False
+) -> Iterator[Playback]:
+    """Open a bag, video or image folder for playing.
+
+    Args:
+        path: See :func:`vss_ros.recordings.source.open_source`.
+        topics: Send only these; all by default.
+        fps: Rate of an image folder.
+        salvage: Read all of a bag first and, where it is damaged, give every complete message.
+
+    Yields:
+        The playback. Videos and folders become ``/camera/image_raw`` (rgb8), ``/camera/camera_info`` and,
+        where there are masks, ``/camera/mask`` (mono8).
+
+    Raises:
+        VssError: It can't be read, or lacks one of the topics.
+    """
+    if is_bag(path):
+        with open_checked(path) if salvage else open_bag(path) as reader:
+            yield _BagPlayback(reader, topics)
+    else:
+        yield _SourcePlayback(path, topics, fps)
+
+
+class _BagPlayback:
+    """A bag's messages, unchanged."""
+
+    def __init__(self, reader: BagReader, wanted: Sequence[str]) -> None:
+        """Choose the topics."""
+        self._reader = reader
+        _check_topics(wanted, [connection.topic for connection in reader.connections])
+        self._connections = [c for c in reader.connections if not wanted or c.topic in wanted]
+        self.topics = [
+            Topic(
+                connection.topic,
+                connection.msgtype,
+                connection.msgcount,
+                isinstance(connection.ext, ConnectionExtRosbag2)
+                and any(
+                    profile.durability is QosDurability.TRANSIENT_LOCAL
+                    for profile in connection.ext.offered_qos_profiles
+                ),
+            )
+            for connection in self._connections
+        ]
+
+    def __iter__(self) -> Iterator[TimedMessage]:
+        """Read the bag once."""
+        for connection, time_ns, data in read_messages(self._reader, self._connections):
+            yield TimedMessage(time_ns, connection.topic, data)
+
+
+class _SourcePlayback:
+    """A video's or folder's frames as raw images."""
+
+    def __init__(self, path: Path, wanted: Sequence[str], fps: float) -> None:
+        """Look at the source once to know its topics."""
+        self._path, self._fps = path, fps
+        with open_source(path, fps=fps) as source:
+            count = source.frame_count or 0
+            offered = [
+                Topic('/camera/image_raw', IMAGE, count),
+                Topic('/camera/camera_info', CAMERA_INFO, count),
+            ]
+            if source.has_masks:
+                offered.append(Topic('/camera/mask', IMAGE, count))
+        _check_topics(wanted, [topic.name for topic in offered])
+        self.topics = [topic for topic in offered if not wanted or topic.name in wanted]
+
+    def __iter__(self) -> Iterator[TimedMessage]:
+        """Read the source once, a frame at a time."""
+        types = message_types()
+        with open_source(self._path, fps=self._fps) as source:
+            for frame, mask in source:
+                stamp = frame.stamp_ns + START_NS
+                size = (frame.image.shape[0], frame.image.shape[1])
+                messages = {
+                    '/camera/image_raw': raw_image(frame.image, stamp),
+                    '/camera/camera_info': camera_info(size, stamp),
+                    '/camera/mask': None if mask is None else raw_image(mask, stamp),
+                }
+                for name, msgtype, *_ in self.topics:
+                    if messages[name] is not None:
+                        data = bytes(types.serialize_cdr(messages[name], msgtype))
+                        yield TimedMessage(stamp, name, data)
+
+
+def _check_topics(wanted: Sequence[str], offered: Sequence[str]) -> None:
+    """Refuse topics that are not there."""
+    if missing := sorted(set(wanted) - set(offered)):
+        raise VssError(
+            f'expected topics among {", ".join(sorted(offered)) or "none"}, got {", ".join(missing)}'
+        )
+
+
+DEPTH = '/compressedDepth'
+"""Ending of topics whose compressed images are no pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraTopic:
+    """A topic with camera images."""
+
+    name: str
+    msgtype: str
+    """Such as ``sensor_msgs/msg/Image``."""
+    transport: str
+    """What the node's parameter ``image_transport`` calls it."""
+    messages: int
+    """How many there are; 0 where unknown."""
+
+
+def find_camera(path: Path, wanted: str = '', *, but: str = '', salvage: bool = False) -> CameraTopic:
+    """Return the camera topic of a bag, or the one under which a video or folder is played.
+
+    Args:
+        path: What shall be played.
+        wanted: The topic's name, needed where there are several.
+        but: A topic that is none, such as masks under an unusual name.
+        salvage: Look into a damaged bag too; see :func:`~vss_ros.recordings.playback.open_playback`.
+
+    Raises:
+        VssError: It cannot be read, or the choice is unclear.
+    """
+    with open_playback(path, salvage=salvage) as playback:
+        topic = _choose(path, playback.topics, wanted, but)
+    return CameraTopic(topic.name, topic.msgtype, _transport(path, topic, salvage), topic.messages)
+
+
+def _choose(path: Path, topics: Sequence[Topic], wanted: str, but: str) -> Topic:
+    found = [t for t in topics if t.is_camera and t.name != but and not t.name.endswith(DEPTH)]
+    if wanted:
+        found = [topic for topic in topics if topic.name == wanted]
+    if len(found) == 1:
+        return found[0]
+    what = f'a topic {wanted}' if wanted else 'exactly one topic with camera images'
+    names = ', '.join(topic.name for topic in topics if topic.is_camera) or 'none'
+    raise VssError(f'{path}: expected {what}, got {names}; name the topic')
+
+
+def _transport(path: Path, topic: Topic, salvage: bool) -> str:
+    """Return how the images travel; a CompressedImage says in its format whether it is one of a video."""
+    if topic.msgtype != COMPRESSED_IMAGE:
+        return {COMPRESSED_VIDEO: 'foxglove', FFMPEG_PACKET: 'ffmpeg'}.get(topic.msgtype, 'raw')
+    with open_playback(path, topics=[topic.name], salvage=salvage) as playback:
+        for message in playback:
+            return 'video' if codec_of(deserialise(message.data, topic.msgtype).format) else 'compressed'
+    return 'compressed'
