@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vss_ros.engine.frames import Decision, Reason, Track
+from vss_ros.engine.frames import AnsweredBy, Decision, Reason
 from vss_ros.recordings.bags import HEADER, HEADER_TOPIC, IMAGE, KEY_FRAME_DECISION, BagWriter, message_types
 from vss_ros.recordings.messages import header, raw_image
 
@@ -29,7 +29,7 @@ class Came(NamedTuple):
     mask: NDArray[np.uint8] | None = None
     mask_ns: int = 0
     decision: Decision | None = None
-    track: Track = Track.FULL
+    track: AnsweredBy = AnsweredBy.FULL
     accurate: bool = True
     latency: float = 0.0
     """Seconds."""

@@ -18,7 +18,7 @@ from torch import nn
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.external import External
 from vss_ros.engine.compatibility import refusal
-from vss_ros.engine.frames import FrameResult, Reason, Track
+from vss_ros.engine.frames import AnsweredBy, FrameResult, Reason
 from vss_ros.engine.layers import spatially_variant
 from vss_ros.engine.model_card import ModelCard
 from vss_ros.engine.motion import MOTIONS
@@ -143,14 +143,14 @@ def check(results: list[FrameResult], propagation: str, track: str) -> None:
         assert isnan(score) or score >= 0
         assert isnan(threshold) == isnan(score)
     if propagation == NO_PROPAGATION:
-        assert {result.track for result in results} == {Track.FULL}
+        assert {result.track for result in results} == {AnsweredBy.FULL}
         return
     assert [r.track for r in results if not r.decision.is_key_frame] == [
-        Track.PROPAGATED for r in results if not r.decision.is_key_frame
+        AnsweredBy.PROPAGATED for r in results if not r.decision.is_key_frame
     ]
     later = {r.track for r in results[1:] if r.decision.is_key_frame}
-    assert later <= {Track.FAST if track == 'fast_slow' else Track.FULL}
-    assert results[0].track is Track.FULL
+    assert later <= {AnsweredBy.FAST if track == 'fast_slow' else AnsweredBy.FULL}
+    assert results[0].track is AnsweredBy.FULL
 
 
 @pytest.mark.parametrize('propagation', [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)])

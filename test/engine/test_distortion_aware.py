@@ -27,7 +27,7 @@ def view_at(size: tuple[int, int], batch: int = 1, stride: int = 4) -> View:
     """Return a view of random images that moved by half a cell."""
     flow = torch.full((batch, 2, size[0] // stride, size[1] // stride), 0.5)
     pixels = torch.randint(0, 256, (batch, *size, 3), dtype=torch.uint8).numpy()
-    return View(pixels, torch.randn(batch, 3, *size), field=MotionField(flow, stride))
+    return View(pixels, torch.randn(batch, 3, *size), motion=MotionField(flow, stride))
 
 
 def test_equation_4() -> None:

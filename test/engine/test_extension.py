@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine_parts import backbone, frame, propagation, segmenter
 
-from vss_ros.engine.frames import Track
+from vss_ros.engine.frames import AnsweredBy
 from vss_ros.engine.propagation import PROPAGATIONS
 
 if TYPE_CHECKING:
@@ -34,5 +34,5 @@ def test_the_example_of_contributing_runs(
         results = [stream.step(frame(i)) for i in range(3)]
     finally:
         del sys.modules['their_propagation']
-    assert [r.track for r in results] == [Track.FULL, Track.PROPAGATED, Track.PROPAGATED]
+    assert [r.track for r in results] == [AnsweredBy.FULL, AnsweredBy.PROPAGATED, AnsweredBy.PROPAGATED]
     assert results[2].labels.shape == (48, 64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -93,7 +92,7 @@ def test_fields_of_any_stride_fit() -> None:
 
 def test_views_may_be_batches() -> None:
     scheduler = FlowResidual(3)
-    both = replace(view(KEY), pixels=np.stack([KEY, MOVED]))
+    both = view(KEY).replace(pixels=np.stack([KEY, MOVED]))
     assert scheduler.prepare(both).shape == (2, 1, HEIGHT // STRIDE, WIDTH // STRIDE)
 
 

@@ -10,7 +10,7 @@ import torch
 from engine_parts import backbone, frame, propagation, segmenter
 
 from vss_ros.engine.build import SegmenterConfig, build_segmenter
-from vss_ros.engine.frames import Frame, Track
+from vss_ros.engine.frames import AnsweredBy, Frame
 from vss_ros.engine.labels import argmax_upsampled, resize_labels
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.motion.trail import MotionTrail
@@ -46,7 +46,7 @@ def test_late_features_are_moved_from_their_own_frame_in_one_hop() -> None:
     net = backbone()
     stream = segmenter(net, moved=propagation(net, 'flow_warp'), track=SimulatedFastSlow(net, 2))
     results = [stream.step(frame(i)) for i in range(8)]
-    assert results[4].track is Track.FAST
+    assert results[4].track is AnsweredBy.FAST
     assert [r.features_accurate for r in results[4:7]] == [False, False, True]
     trail = MotionTrail(MOTIONS.get('dis')())
     with torch.inference_mode():

@@ -39,7 +39,7 @@ def force(moves: GuidedFilter, weight: int) -> None:
 
 
 def moving_view(flow: torch.Tensor) -> View:
-    return View(np.zeros((1, *IMAGE, 3), np.uint8), torch.randn(1, 3, *IMAGE), field=MotionField(flow, 4))
+    return View(np.zeros((1, *IMAGE, 3), np.uint8), torch.randn(1, 3, *IMAGE), motion=MotionField(flow, 4))
 
 
 def propagate(moves: GuidedFilter, logits: torch.Tensor, view: View) -> torch.Tensor:

@@ -103,18 +103,16 @@ def test_composed_fields_equal_the_motion_over_both_steps() -> None:
 def test_the_trail_leads_back_to_the_key_frame() -> None:
     image = textured()
     trail = MotionTrail(MOTIONS.get('dis')())
-    assert trail.follow(window(image, 30, 20)).field is None
+    assert not trail.follow(window(image, 30, 20)).has_motion
     trail.mark_key_frame()
     shifted = [trail.follow(window(image, 30, 20 + shift)) for shift in (2, 4, 6)]
     last = shifted[-1]
-    assert last.field is not None
     assert last.since_key is not None
-    assert (inner(last.field)[:, 0] - 2 / 4).abs().mean() < 0.05
+    assert (inner(last.motion)[:, 0] - 2 / 4).abs().mean() < 0.05
     assert (inner(last.since_key)[:, 0] - 6 / 4).abs().mean() < 0.1
     trail.mark_key_frame()
     fourth = trail.follow(window(image, 30, 28))
-    assert fourth.field is not None
     assert fourth.since_key is not None
-    assert torch.equal(fourth.field.flow, fourth.since_key.flow)
+    assert torch.equal(fourth.motion.flow, fourth.since_key.flow)
     trail.reset()
-    assert trail.follow(window(image, 30, 30)).field is None
+    assert not trail.follow(window(image, 30, 30)).has_motion

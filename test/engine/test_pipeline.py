@@ -10,7 +10,7 @@ import pytest
 import torch
 from engine_parts import backbone, frame, identity_propagation, propagation, segmenter, view_of
 
-from vss_ros.engine.frames import Frame, Reason, Track
+from vss_ros.engine.frames import AnsweredBy, Frame, Reason
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.engine.tracks import FastSlow, SimulatedFastSlow
@@ -22,7 +22,9 @@ def test_whole_network_runs_on_every_frame_without_propagation() -> None:
     stream = segmenter(net)
     results = [stream.step(frame(i)) for i in range(3)]
     assert [r.decision.reason for r in results] == [Reason.FIRST, Reason.EVERY_FRAME, Reason.EVERY_FRAME]
-    assert all(r.track is Track.FULL and r.decision.is_key_frame and r.features_accurate for r in results)
+    assert all(
+        r.track is AnsweredBy.FULL and r.decision.is_key_frame and r.features_accurate for r in results
+    )
     assert results[0].labels.shape == (48, 64)
     assert results[0].labels.dtype == np.uint8
     assert results[0].confidence is None
@@ -36,7 +38,7 @@ def test_fixed_interval_makes_every_fourth_frame_a_key_frame() -> None:
     assert [r.decision.frames_since_key for r in results] == [0, 1, 2, 3] * 2 + [0]
     assert results[3].decision.key_frame_stamp_ns == 0
     assert results[5].decision.key_frame_stamp_ns == frame(4).stamp_ns
-    assert [r.track for r in results[:2]] == [Track.FULL, Track.PROPAGATED]
+    assert [r.track for r in results[:2]] == [AnsweredBy.FULL, AnsweredBy.PROPAGATED]
 
 
 def test_a_frame_like_its_key_frame_gets_the_same_answer_with_identity_kernels() -> None:
@@ -44,7 +46,7 @@ def test_a_frame_like_its_key_frame_gets_the_same_answer_with_identity_kernels()
     moved = identity_propagation(net)
     stream = segmenter(net, moved=moved)
     first, second = stream.step(frame(0, seed=7)), stream.step(frame(1, seed=7))
-    assert second.track is Track.PROPAGATED
+    assert second.track is AnsweredBy.PROPAGATED
     assert (first.labels == second.labels).mean() > 0.999
 
 
@@ -63,7 +65,7 @@ def test_a_broken_stream_starts_afresh(second: Frame, reason: Reason) -> None:
     result = stream.step(second)
     assert result.decision.is_key_frame
     assert result.decision.reason is reason
-    assert result.track is Track.FULL  # there is nothing left that could be propagated
+    assert result.track is AnsweredBy.FULL  # there is nothing left that could be propagated
 
 
 def test_requests_make_key_frames() -> None:
@@ -83,7 +85,7 @@ def test_fast_track_answers_and_slow_track_replaces_after_the_delay() -> None:
     moved = propagation(net)
     stream = segmenter(net, moved=moved, track=SimulatedFastSlow(net.high, 2))
     results = [stream.step(frame(i)) for i in range(8)]
-    assert [r.track for r in results[3:6]] == [Track.PROPAGATED, Track.FAST, Track.PROPAGATED]
+    assert [r.track for r in results[3:6]] == [AnsweredBy.PROPAGATED, AnsweredBy.FAST, AnsweredBy.PROPAGATED]
     assert [r.features_accurate for r in results] == [True] * 4 + [False, False, True, True]
 
     # After the swap frame 6 is exactly what propagation from the true features of frame 4 gives.
@@ -118,7 +120,7 @@ def test_background_slow_track_never_blocks_and_its_late_result_is_dropped() -> 
     track = FastSlow(slow_high)
     stream = segmenter(net, moved=propagation(net), track=track)
     results = [stream.step(frame(i)) for i in range(7)]  # returns although slow_high waits
-    assert results[4].track is Track.FAST
+    assert results[4].track is AnsweredBy.FAST
     assert not results[6].features_accurate
     stream.request_reset()
     stream.step(frame(7))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from math import nan
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ def _view(low: torch.Tensor) -> View:
     """Return a random frame with the given F_l and no motion since the key frame."""
     pixels = np.random.default_rng(0).integers(0, 256, (1, 48, 64, 3), dtype=np.uint8)
     still = MotionField(torch.zeros(1, 2, 12, 16), 4)
-    return View(pixels, normalise(torch.from_numpy(pixels), IMAGENET), low, still, still)
+    return View(pixels, normalise(torch.from_numpy(pixels), IMAGENET), low, still, since_key=still)
 
 
 @pytest.mark.parametrize('name', [member.name for member in SCHEDULERS])
@@ -117,7 +116,7 @@ def test_equal_features_give_the_lowest_prediction() -> None:
 
 
 def _codec_view(codec: CodecFrame | None) -> View:
-    return replace(_view(torch.zeros(1, 16, 6, 8)), codec=codec)
+    return _view(torch.zeros(1, 16, 6, 8)).replace(codec=codec)
 
 
 def test_codec_keyframe_follows_the_encoders_groups(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_attention_looks_where_the_motion_does_not_explain_the_image() -> None:
     after[..., 16:32, 24:40] = 5  # ... and something appears
     field = MotionField(torch.zeros(1, 2, 12, 16), 4)
     field.flow[:, 0] = -2
-    view = View(np.zeros((1, *IMAGE, 3), np.uint8), after, field=field)
+    view = View(np.zeros((1, *IMAGE, 3), np.uint8), after, motion=field)
     with torch.inference_mode():
         source = moves.prepare(View(view.pixels, before))
         attention = moves.attention(source, moves.prepare(view), view)[0, 0]

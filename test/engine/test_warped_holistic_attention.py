@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from engine_parts import backbone, frame, propagation, view_of
 
@@ -22,7 +20,7 @@ def test_equations_3_and_4_of_features_that_moved_a_cell() -> None:
         high = net.high(key.low)
         flow = torch.zeros(1, 2, *high.shape[-2:])
         flow[:, 0] = 1.0  # what is at column j was at column j + 1
-        answer = moves(key, high, replace(view, field=MotionField(flow, 8)))
+        answer = moves(key, high, view.replace(motion=MotionField(flow, 8)))
         expected, unmoved = paper(key, high.roll(-1, -1), view), paper(key, high, view)
     assert isinstance(moves, TemporalHolisticAttention)
     assert torch.allclose(answer[..., :-1], expected[..., :-1], atol=1e-5)

@@ -13,7 +13,7 @@ from received_parts import CAMERA as TOPIC
 from received_parts import FIRST, NODE, Came, record
 
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.frames import Decision, Reason, Track
+from vss_ros.engine.frames import AnsweredBy, Decision, Reason
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.metrics.streaming import NO_CLASS
@@ -102,7 +102,7 @@ def hand_made(images: Path, tmp_path: Path) -> tuple[Evaluated, list[Came]]:
                 mask if some else None,
                 arrived + delays.get(index, 0) * MS,
                 decision if some else None,
-                Track.FULL if index == 0 else Track.PROPAGATED,
+                AnsweredBy.FULL if index == 0 else AnsweredBy.PROPAGATED,
                 latency=0.005,
             )
         )

@@ -9,7 +9,7 @@ pytest.importorskip('diagnostic_msgs', reason='needs ROS 2: make test, or source
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from vss_ros.engine.frames import Decision, FrameResult, Reason, Track
+from vss_ros.engine.frames import AnsweredBy, Decision, FrameResult, Reason
 from vss_ros.images.image_checks import ImageError
 from vss_ros.node.diagnostics import Statistics
 
@@ -22,7 +22,7 @@ def told(received: int, answered: int, trouble: ImageError | None = None) -> Dia
         statistics.received()
         if index < answered:
             decision = Decision(index, is_key_frame=True, reason=Reason.FIRST)
-            result = FrameResult(index, 0, (4, 4), labels, None, decision, Track.FULL, True)
+            result = FrameResult(index, 0, (4, 4), labels, None, decision, AnsweredBy.FULL, True)
             statistics.answered(result, 0.01)
     if trouble is not None:
         statistics.rejected(trouble)

@@ -41,7 +41,7 @@ class Reason(StrEnum):
     """There is no propagation: the whole network runs on every frame."""
 
 
-class Track(StrEnum):
+class AnsweredBy(StrEnum):
     """Who computed an answer."""
 
     FULL = 'full'
@@ -113,7 +113,7 @@ class FrameResult:
     confidence: NDArray[np.uint8] | None
     """0..255 at the same resolution, or None where nobody asked for it."""
     decision: Decision
-    track: Track
+    track: AnsweredBy
     features_accurate: bool
     """True once the cached key-frame features come from the whole network, not from the fast track."""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -16,10 +16,10 @@ class KeyFrame:
     number: int
     """Counts every key frame ever stored, across resets: the generation a late result must match."""
     stamp_ns: int
-    propagation: Tensor
-    """The propagation's ``prepare()`` of the key frame."""
-    scheduler: Tensor | None
-    """The scheduler's ``prepare()`` of the key frame."""
+    for_propagation: Tensor
+    """What the propagation's ``prepare()`` returned for the key frame."""
+    for_scheduler: Tensor | None
+    """What the scheduler's ``prepare()`` returned for the key frame."""
     high: Tensor
     """F_h, ``(1, high_channels, H, W)``, or the logits where those are propagated."""
     propagated: int

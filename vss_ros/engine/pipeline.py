@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vss_ros.engine.frames import Decision, Frame, FrameResult, Reason
-from vss_ros.engine.frames import Track as AnsweredBy
+from vss_ros.engine.frames import AnsweredBy, Decision, Frame, FrameResult, Reason
 from vss_ros.engine.key_frame_cache import KeyFrameCache
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size
 from vss_ros.engine.motion.trail import MotionTrail
@@ -191,9 +190,9 @@ class StreamSegmenter:
         if last is not None:
             return self._keep(propagation, prepared, propagation.propagate(*last, prepared, view))
         if propagation.motion:
-            view = view.with_motion(view.since_key)
+            view = view.replace(motion=view.since_key)
         return self._keep(
-            propagation, prepared, propagation.propagate(key.propagation, key.high, prepared, view)
+            propagation, prepared, propagation.propagate(key.for_propagation, key.high, prepared, view)
         )
 
     def _keep(self, propagation: Propagation, prepared: Tensor, high: Tensor) -> Tensor:
@@ -247,7 +246,7 @@ class StreamSegmenter:
         if key is None:
             return Verdict(True, fresh_start or Reason.FIRST)
         self._distance += 1
-        verdict = self.parts.scheduler.decide(self._distance, key.scheduler, compared, view)
+        verdict = self.parts.scheduler.decide(self._distance, key.for_scheduler, compared, view)
         if fresh_start is not None:
             verdict = Verdict(True, fresh_start, verdict.score, verdict.threshold)
         if verdict.is_key_frame and self.parts.track.busy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,47 +19,73 @@ if TYPE_CHECKING:
     from vss_ros.engine.motion.field import MotionField
 
 
-@dataclass(frozen=True, slots=True)
 class View:
     """One frame, or in training a batch of N frames, as the exchangeable parts see it.
 
-    Pixels and image lie in buffers that the next frame overwrites: keep copies, not these.
+    Pixels and image lie in buffers that the next frame overwrites: keep copies, not these. A view is not
+    changed once it is made; ``replace`` returns another.
+
+    Attributes:
+        pixels: RGB at the network's input size, ``(N, H, W, 3)`` uint8.
+        image: The same normalised, ``(N, 3, H, W)`` float32.
+        since_key: Motion from this frame to the key frame, None on the stream's first frame.
+        codec: What the video codec says of the frame, None for a stream of single images.
+        camera: Height and width of the camera's image, in whose pixels codec vectors are; None where unknown.
+
     """
 
-    pixels: NDArray[np.uint8]
-    """RGB at the network's input size, ``(N, H, W, 3)``."""
-    image: Tensor
-    """The same normalised, ``(N, 3, H, W)`` float32."""
-    features: Tensor | None = None
-    """F_l, None where no part declared ``needs_low``."""
-    field: MotionField | None = None
-    """Motion from this frame to the one features are propagated from, None where no part needs it."""
-    since_key: MotionField | None = None
-    """Motion from this frame to the key frame, None on the stream's first frame."""
-    codec: CodecFrame | None = None
-    """What the video codec says of the frame, None for a stream of single images."""
-    camera: tuple[int, int] | None = None
-    """Height and width of the camera's image, in whose pixels codec vectors are."""
+    __slots__ = ('_low', '_motion', 'camera', 'codec', 'image', 'pixels', 'since_key')
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        image: Tensor,
+        low: Tensor | None = None,
+        motion: MotionField | None = None,
+        *,
+        since_key: MotionField | None = None,
+        codec: CodecFrame | None = None,
+        camera: tuple[int, int] | None = None,
+    ) -> None:
+        """Hold what was computed for the frame.
+
+        Args:
+            pixels: As the attribute.
+            image: As the attribute.
+            low: F_l, None where no part declared ``needs_low``.
+            motion: From this frame to the one features are propagated from, None where no part needs it.
+            since_key: As the attribute.
+            codec: As the attribute.
+            camera: As the attribute.
+        """
+        self.pixels, self.image, self._low, self._motion = pixels, image, low, motion
+        self.since_key, self.codec, self.camera = since_key, codec, camera
 
     @property
     def low(self) -> Tensor:
         """F_l ``(N, low_channels, H/low_stride, W/low_stride)``, for parts that declare ``needs_low``."""
-        if self.features is None:
+        if self._low is None:
             msg = 'F_l was not computed for this frame; set needs_low = True in the class that asks for it'
             raise RuntimeError(msg)
-        return self.features
+        return self._low
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether motion was estimated for this frame; the first of a stream has none."""
+        return self._motion is not None
 
     @property
     def motion(self) -> MotionField:
         """Motion to the frame features are propagated from, for propagations that name a motion estimator."""
-        if self.field is None:
+        if self._motion is None:
             msg = "motion was not estimated for this frame; name the class's motion estimator in `motion`"
             raise RuntimeError(msg)
-        return self.field
+        return self._motion
 
-    def with_motion(self, field: MotionField | None) -> View:
-        """Return the view with another motion field."""
-        return replace(self, field=field)
+    def replace(self, **changes: Any) -> View:
+        """Return a view with other values; ``changes`` are arguments of the class."""
+        values: dict[str, Any] = {name.removeprefix('_'): getattr(self, name) for name in self.__slots__}
+        return View(**(values | changes))
 
 
 def look(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.frames import Decision, FrameResult, Reason, Track
+from vss_ros.engine.frames import AnsweredBy, Decision, FrameResult, Reason
 from vss_ros.engine.labels import label_size, resize_labels
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.streaming import StreamingAccuracy
@@ -213,6 +213,6 @@ def _answer(frame: Frame, decision: DecisionRow, labels: NDArray[np.uint8]) -> F
             key_frame_stamp_ns=frame.stamp_ns - (decision.stamp_ns - decision.key_frame_stamp_ns),
             frames_since_key=decision.frames_since_key,
         ),
-        track=Track(decision.track),
+        track=AnsweredBy(decision.track),
         features_accurate=decision.features_accurate,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,11 +65,11 @@ def pair_batch(backbone: Backbone, triples: list[Triple], motion: MotionEstimato
         seen = [look(backbone, np.stack(images)) for images in frames]
         highs = [backbone.high(view.low) for view in seen]
         logits = [backbone.head(high).float() for high in highs]
-    key, between, current = (replace(view, features=view.low.float()) for view in seen)
+    key, between, current = (view.replace(low=view.low.float()) for view in seen)
     key_high, between_high, high = (features.float() for features in highs)
     if motion is not None:
-        between = between.with_motion(motion(key, between))
-        current = current.with_motion(motion(between, current))
+        between = between.replace(motion=motion(key, between))
+        current = current.replace(motion=motion(between, current))
     return PairBatch(
         key,
         between,

@@ -93,7 +93,7 @@ def _hop(moves: Propagation, batch: PairBatch, *, direct: bool) -> Hop:
     start = batch.key_logits if moves.space is Space.SEGMENTATION else batch.key_high
     if direct:
         if moves.motion:
-            current = current.with_motion(current.motion.compose(between.motion))
+            current = current.replace(motion=current.motion.compose(between.motion))
         return Hop(moves, key, start, current, batch)
     with torch.no_grad():
         return Hop(moves, between, moves(key, start, between), current, batch)

@@ -17,7 +17,7 @@ from evaluation_parts import FRAMES, SIZE, bag, clip, config, images_of, masks_o
 
 from vss_ros.datasets.labelled import LabelledImages
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.frames import Frame, Track
+from vss_ros.engine.frames import AnsweredBy, Frame
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.replay.clock import Clock
@@ -210,10 +210,10 @@ def test_operations_agree_with_the_table_of_costs() -> None:
     sums = frame_costs(costs, parts)
     scheduler = next(cost.flops for cost in costs if cost.part == 'scheduler')
     assert operations.whole == sums['whole network'].flops
-    assert operations.by_track[Track.PROPAGATED] == sums['between key frames'].flops
-    assert operations.by_track[Track.FULL] == operations.whole + scheduler
+    assert operations.by_track[AnsweredBy.PROPAGATED] == sums['between key frames'].flops
+    assert operations.by_track[AnsweredBy.FULL] == operations.whole + scheduler
     high = next(cost.flops for cost in costs if cost.part == 'high')
-    assert operations.by_track[Track.FAST] == operations.by_track[Track.PROPAGATED] + high
+    assert operations.by_track[AnsweredBy.FAST] == operations.by_track[AnsweredBy.PROPAGATED] + high
 
 
 def test_the_whole_network_on_every_frame_costs_itself(images: Path) -> None:

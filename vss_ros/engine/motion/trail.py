@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class MotionTrail:
             return view
         field = self._estimator.estimate(previous, self._previous, view)
         self._since_key = field if self._since_key is None else field.compose(self._since_key)
-        return replace(view, field=field, since_key=self._since_key)
+        return view.replace(motion=field, since_key=self._since_key)
 
     def mark_key_frame(self) -> None:
         """Count the motion of later frames from the last frame followed."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.frames import Track
+from vss_ros.engine.frames import AnsweredBy
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.distance import DistanceAccuracy
 from vss_ros.evaluation.replay.clock import Clock
@@ -157,7 +157,7 @@ def result_of(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable
 
 def with_operations(result: InputResult, operations: FrameOperations) -> InputResult:
     """Return the result with what its frames cost."""
-    spent = [(row.is_key_frame, operations.by_track[Track(row.track)]) for row in result.rows]
+    spent = [(row.is_key_frame, operations.by_track[AnsweredBy(row.track)]) for row in result.rows]
     return replace(
         result,
         flops=sum(flops for _, flops in spent),

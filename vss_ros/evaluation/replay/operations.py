@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from vss_ros.engine.frames import Track
+from vss_ros.engine.frames import AnsweredBy
 from vss_ros.engine.layers.fuse import fuse_for_inference, has_fused_convolution
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.preprocess import IMAGENET, normalise
@@ -229,7 +229,7 @@ class FrameOperations:
 
     whole: int
     """The whole network and nothing else, as with ``propagation: none``."""
-    by_track: dict[Track, int]
+    by_track: dict[AnsweredBy, int]
     """A fast key frame includes what its slow track computes."""
 
 
@@ -252,7 +252,7 @@ def frame_operations(parts: Parts, size: tuple[int, int], device: torch.device) 
     }
     whole = sum(costs.values())
     if propagation is None:
-        return FrameOperations(whole, {Track.FULL: whole})
+        return FrameOperations(whole, {AnsweredBy.FULL: whole})
     network = WholeNetwork(backbone, propagation, scheduler)
     source, source_high = propagation.prepare(before), network.compute(network.entry(before))
     compared = scheduler.prepare(before)
@@ -265,9 +265,9 @@ def frame_operations(parts: Parts, size: tuple[int, int], device: torch.device) 
     ends = costs['head'] if propagation.space is Space.FEATURES else 0
     slow = whole - ends - (costs['low'] if network.needs_low else 0)
     by_track = {
-        Track.FULL: every + slow + ends,
-        Track.PROPAGATED: every + move + ends,
-        Track.FAST: every + move + ends + slow,
+        AnsweredBy.FULL: every + slow + ends,
+        AnsweredBy.PROPAGATED: every + move + ends,
+        AnsweredBy.FAST: every + move + ends + slow,
     }
     return FrameOperations(whole, by_track)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,7 +102,7 @@ def propagated(
     for distance, seen in enumerate(since_first(views), 1):
         if not propagation.frame_by_frame and distance not in wanted:
             continue
-        view = seen.with_motion(seen.since_key) if from_key else seen
+        view = seen.replace(motion=seen.since_key) if from_key else seen
         current = propagation.prepare(view)
         answer = propagation.propagate(source, high, current, view)
         if propagation.frame_by_frame:
@@ -125,9 +124,9 @@ def since_first(views: list[View]) -> Iterator[View]:
     """Yield the views after the first with ``since_key``, the motion to the first, where there is any."""
     since: MotionField | None = None
     for view in views[1:]:
-        if view.field is not None:
-            since = view.field if since is None else view.field.compose(since)
-        yield replace(view, since_key=since)
+        if view.has_motion:
+            since = view.motion if since is None else view.motion.compose(since)
+        yield view.replace(since_key=since)
 
 
 @torch.inference_mode()
