@@ -1,0 +1,201 @@
+"""YAML files that people write, checked against a pydantic model: all faults at once, each with its line."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
+
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+LARGEST = 100_000
+"""Most values of a file, each alias counted as often as it is used: a few lines of them can mean billions."""
+FROM_LIST = Strict(strict=False)
+"""For fields that are tuples: ``Annotated[tuple[int, int], FROM_LIST]``; the entries stay strict."""
+EXPECTED = {
+    'int_type': 'a whole number',
+    'float_type': 'a number',
+    'string_type': 'text',
+    'bool_type': 'true or false',
+    'list_type': 'a list',
+    'tuple_type': 'a list',
+    'dict_type': 'a mapping of names to values',
+    'model_type': 'a mapping of names to values',
+    'invalid_key': 'text as a name',
+}
+"""What was expected, by pydantic's type of error; other types are said in pydantic's own words."""
+
+Place = tuple[str | int, ...]
+"""The way to a value: names of mappings and numbers, from 0, of list entries."""
+Fault = tuple[Place, str]
+"""Where a file is wrong, and how: ``expected …, got …`` and, where it helps, what to do."""
+ModelT = TypeVar('ModelT', bound='Schema')
+
+
+class Schema(BaseModel):
+    """What a mapping of a file holds: no other names, values of exactly the declared kind, finite numbers."""
+
+    model_config = ConfigDict(extra='forbid', strict=True, frozen=True, allow_inf_nan=False)
+
+
+def converted(function: Callable[[Any], Any]) -> BeforeValidator:
+    """Return a validator that a value passes through; its VssError becomes a fault of the file."""
+
+    def convert(value: Any) -> Any:
+        try:
+            return function(value)
+        except VssError as error:
+            raise ValueError(str(error)) from error
+
+    return BeforeValidator(convert)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file that has been read and is yet to be checked."""
+
+    path: Path
+    values: Any
+    """Plain values; whoever fills in short forms may change them before they are checked."""
+    _root: yaml.Node | None
+
+    def checked(self, model: type[ModelT], more: Iterable[Fault] = ()) -> ModelT:
+        """Return the values as a model.
+
+        Args:
+            model: What the file holds.
+            more: Faults that the caller has found, to be listed with those found here.
+
+        Raises:
+            VssError: All faults, one a line, as ``FILE:LINE key: expected …, got …``.
+        """
+        faults = list(more)
+        try:
+            found = model.model_validate(self.values)
+        except ValidationError as error:
+            faults += _faults(error, model)
+        self.refuse(faults)
+        return found
+
+    def refuse(self, faults: Iterable[Fault]) -> None:
+        """Raise an error that lists all faults in the order of their lines, if there are any.
+
+        Raises:
+            VssError: There are.
+        """
+        lines = [
+            (line, f'{self.path}:{line} {key}: {text}' if key else f'{self.path}:{line} {text}')
+            for place, text in faults
+            for line, key in [self._locate(place)]
+        ]
+        if lines:
+            raise VssError('\n'.join(text for _, text in sorted(dict.fromkeys(lines), key=lambda x: x[0])))
+
+    def _locate(self, place: Place) -> tuple[int, str]:
+        """Return the line of a value, that of what it is missing from where it is not there, and its key."""
+        node, key = self._root, ''
+        line = 0 if node is None else node.start_mark.line
+        for part in place:
+            child = None
+            if isinstance(node, yaml.MappingNode):
+                pairs = [pair for pair in node.value if pair[0].value == str(part)]
+                if pairs:
+                    line, child = pairs[-1][0].start_mark.line, pairs[-1][1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                child = node.value[part]
+                line = child.start_mark.line
+            key += f'[{part}]' if isinstance(node, yaml.SequenceNode) else f'.{part}'
+            node = child
+        return line + 1, key.removeprefix('.')
+
+
+def read_yaml(path: Path, kind: str) -> Document:
+    """Read a YAML file of plain values.
+
+    Args:
+        path: The file.
+        kind: What it is, for the error's text, e.g. ``recipe``.
+
+    Raises:
+        VssError: It cannot be read, is no YAML, says a name twice or stands for too many values.
+    """
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding='utf-8'))
+        root = loader.get_single_node()
+        if root is None:
+            return Document(path, None, None)
+        _count(root, {})
+        return Document(path, loader.construct_document(root), root)
+    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
+        raise VssError(f'expected a readable {kind} file, got {path}: {error}') from error
+
+
+def _count(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return for how many values a node stands, all aliases spelled out.
+
+    Raises:
+        ValueError: Too many, or a name twice in one mapping.
+    """
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = LARGEST  # until it is known: what it finds below itself would go on for ever
+    children: list[yaml.Node] = []
+    if isinstance(node, yaml.SequenceNode):
+        children = node.value
+    elif isinstance(node, yaml.MappingNode):
+        children = [child for pair in node.value for child in pair]
+        names: set[str] = set()
+        for key in children[::2]:
+            if isinstance(key, yaml.ScalarNode) and key.value in names:
+                raise ValueError(f'line {key.start_mark.line + 1}: expected {key.value} once, got it twice')
+            names.add(str(key.value))
+    known[id(node)] = 1 + sum(_count(child, known) for child in children)
+    if known[id(node)] > LARGEST:
+        raise ValueError(f'expected at most {LARGEST} values, aliases spelled out, got more')
+    return known[id(node)]
+
+
+def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
+    """Yield pydantic's findings in this project's words."""
+    for found in error.errors(include_url=False):
+        place, kind, text = found['loc'], found['type'], found['msg']
+        got = f', got {reprlib.repr(found["input"])}'
+        if kind == 'extra_forbidden':
+            text = _unknown(str(place[-1]), sorted(_names(model, place[:-1])))
+        elif kind == 'missing':
+            text = 'expected a value, got none'
+        elif kind == 'value_error':
+            text = text.removeprefix('Value error, ')
+        else:
+            text = f'expected {EXPECTED.get(kind, text.removeprefix("Input should be "))}{got}'
+        yield tuple(part for part in place if part != '[key]'), text
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    """Return what to say of a name that is not known."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f'expected one of {", ".join(known)}, got {name}' + (f'; did you mean {near[0]}?' if near else '')
+
+
+def _names(model: type[BaseModel], place: Place) -> set[str]:
+    """Return the names that a mapping at a place of a file may have."""
+    models = [model]
+    for part in place:  # names and numbers that are no field's stand for entries of a mapping or list
+        fields = [kind.model_fields[part] for kind in models if part in kind.model_fields]
+        models = [inner for field in fields for inner in _models(field.annotation)] or models
+    return {name for kind in models for name in kind.model_fields}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that a type speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]
