@@ -23,7 +23,7 @@ from tqdm import tqdm
 from experiments.accuracy_page import DRAWN, Row, heading_of, page, picture, sections_of
 from experiments.pair_table import PairTable
 from experiments.schedules import TrueDeviation, compare
-from experiments.switches import SWITCHES, switched_off
+from experiments.switches import switched_off
 from vss_ros.cli.common import write_json, write_text
 from vss_ros.datasets.folders import load_labelled_folder
 from vss_ros.datasets.labelled import LabelledImages
@@ -142,7 +142,7 @@ def propagation(measure: Measure) -> Iterator[Row]:
     for card in _backbone_cards():
         backbone = measure.backbone(card)
         found = list(measure.propagations(card))
-        if card.name != DEFAULT and not any(name in SWITCHES for _, name in found):
+        if card.name != DEFAULT and not any(moves.switches for moves, _ in found):
             continue
         for moves, name in tqdm(found, desc=f'PDA of {card.name}', unit='propagation', leave=False):
             yield {'model': card.name, 'propagation': name} | _columns(measure.curve(backbone, moves))
@@ -152,13 +152,13 @@ def corrections(measure: Measure) -> Iterator[Row]:
     """Yield the PDA curves of the default model's propagations with their own correction switched off."""
     card = read_card(DEFAULT)
     backbone = measure.backbone(card)
-    found = [(moves, name) for moves, name in measure.propagations(card) if name in SWITCHES]
+    found = [(moves, name) for moves, name in measure.propagations(card) if moves.switches]
     for moves, name in tqdm(found, desc='corrections', unit='propagation', leave=False):
         yield {'propagation': name, 'without': ''} | _columns(measure.curve(backbone, moves))
-        for switch in SWITCHES[name]:
-            with switched_off(moves, switch):
+        for correction in moves.switches:
+            with switched_off(moves, correction):
                 curve = measure.curve(backbone, moves)
-            yield {'propagation': name, 'without': switch.correction} | _columns(curve)
+            yield {'propagation': name, 'without': correction} | _columns(curve)
 
 
 def schedulers(measure: Measure) -> Iterator[Row]:

@@ -7,11 +7,15 @@ import torch
 from engine_parts import backbone, frame, propagation, segmenter, view_of
 from torch import nn
 
-from vss_ros.engine.layers.distortion import CFNet, DMNet, correct
-from vss_ros.engine.layers.siamese import SiameseExtractor
 from vss_ros.engine.motion.field import MotionField
 from vss_ros.engine.propagation.base import Shapes, Space
-from vss_ros.engine.propagation.distortion_aware import DistortionAware
+from vss_ros.engine.propagation.distortion_aware import (
+    CFNet,
+    DistortionAware,
+    DMNet,
+    SiameseExtractor,
+    correct,
+)
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 from vss_ros.engine.view import View
 

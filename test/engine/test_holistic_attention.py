@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vss_ros.engine.layers.holistic_attention import pooled_correlations
+from vss_ros.engine.propagation.temporal_holistic_attention import pooled_correlations
 
 
 def full(key: Tensor, current: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.model_card import ModelCard, read_card, save_card
 from vss_ros.engine.motion import MotionField
 from vss_ros.engine.propagation.base import Shapes, Space
-from vss_ros.engine.propagation.tamed_warping import TamedWarping
+from vss_ros.engine.propagation.tamed_warping import TamedWarping, consistency_loss
 from vss_ros.engine.view import View
 
 if TYPE_CHECKING:
@@ -162,3 +162,24 @@ def test_a_card_says_by_its_name_which_interior_layer_it_was_trained_at(tmp_path
     assert isinstance(module, TamedWarping)
     assert module.shapes == trained.shapes
     torch.testing.assert_close(module.rectify.weight, trained.rectify.weight, rtol=1e-3, atol=1e-3)
+
+
+def test_consistency_is_ten_times_the_mean_squared_difference() -> None:
+    true = torch.randn(2, 4, 3, 5)
+    assert consistency_loss(true, true) == 0
+    assert consistency_loss(true + 2, true).item() == pytest.approx(10 * 4, rel=1e-5)
+
+
+def test_lateral_channels_do_not_count_for_consistency() -> None:
+    corrected = torch.zeros(1, 4, 3, 5)
+    true = torch.zeros(1, 4, 3, 5)
+    true[:, 0], true[:, 3] = 1, 7
+    assert consistency_loss(corrected, true, lateral_channels=1).item() == pytest.approx(10 / 3)
+
+
+def test_the_whole_network_learns_nothing_from_consistency() -> None:
+    corrected, true = (torch.randn(1, 4, 3, 5, requires_grad=True) for _ in range(2))
+    consistency_loss(corrected, true).backward()
+    assert corrected.grad is not None
+    torch.testing.assert_close(corrected.grad, 10 * 2 / 60 * (corrected - true).detach())
+    assert true.grad is None

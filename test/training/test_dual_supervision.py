@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from engine_parts import backbone, propagation
 
 from vss_ros.datasets.pairs import Triple
 from vss_ros.engine.motion import MOTIONS
-from vss_ros.training.pair_batch import PairBatch, pair_batch
-from vss_ros.training.pair_losses import propagation_loss
+from vss_ros.training.pair_stage import pair_batch, propagation_loss
+
+if TYPE_CHECKING:
+    from vss_ros.engine.pair_batch import PairBatch
 
 
 def batch() -> PairBatch:
@@ -29,7 +32,7 @@ def learned(given: PairBatch, seed: int) -> torch.Tensor:
     """Return what CFNet would learn from a batch, its last layer's gradient; the seed chooses the source."""
     net = backbone()
     moves = propagation(net, 'distortion_aware').train()
-    propagation_loss('distortion_aware', moves, net, given, np.random.default_rng(seed)).backward()
+    propagation_loss(moves, net, given, np.random.default_rng(seed)).backward()
     gradient = dict(moves.named_parameters())['cues.predict.weight'].grad
     assert gradient is not None
     return gradient

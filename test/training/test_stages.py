@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from engine_parts import backbone
+from engine_parts import backbone, frame, view_of
+from torch import Tensor, nn
 
+from experiments.switches import switched_off
 from vss_ros.datasets.labelled import LabelledVideo
 from vss_ros.datasets.pairs import VideoPairs
 from vss_ros.engine.motion import MOTIONS
-from vss_ros.engine.propagation import PROPAGATIONS
-from vss_ros.engine.propagation.base import Shapes
+from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import Shapes, Switch
+from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import PairParts, train_pairs
@@ -22,7 +25,8 @@ from vss_ros.training.recipe import Recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
+    from vss_ros.engine.pair_batch import Hop, PairBatch
+    from vss_ros.engine.view import View
 
 LEARNED = [
     'distortion_aware',
@@ -108,3 +112,80 @@ def test_motion_estimators_learn(name: str, tmp_path: Path) -> None:
     before = {key: value.detach().clone() for key, value in estimators.named_parameters()}
     trained = train_motion(recipe(2), estimators, {'drive': drive()}, lambda _: {}, tmp_path, resume=False)
     assert len(changed(before, trained)) > 0.5 * len(before)
+
+
+class ScaledReuse(Propagation):
+    """A method from outside the package: network, own loss and switch in one class.
+
+    The key frame's features plus a correction by a 1x1 convolution of the current F_l.
+    """
+
+    switches: ClassVar = {'correction = 0': Switch('correct', (0.0,))}
+    own_losses: ClassVar[list[float]] = []
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self.correct = nn.Conv2d(shapes.low_channels, shapes.high_channels, 1)
+
+    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
+        return torch.add(source_high, self.correct(view.low))
+
+    def training_loss(self, hop: Hop) -> tuple[Tensor, Tensor]:
+        answer = self(hop.source, hop.source_high, hop.view)
+        own = 100 * (answer - hop.batch.high).square().mean()
+        self.own_losses.append(own.item())
+        return answer, own
+
+
+class Constant(Scheduler):
+    """Predicts the mean deviation of what it was trained on."""
+
+    trainable = True
+
+    def __init__(self, low_channels: int, **options: float) -> None:
+        super().__init__(low_channels, **options)  # type: ignore[arg-type]
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:
+        return self.bias.item()
+
+    def training_loss(self, batch: PairBatch) -> Tensor:
+        return (self.bias - batch.deviation().mean()).square()
+
+
+def outside_parts() -> PairParts:
+    """Return the two methods that this file defines."""
+    net = backbone()
+    torch.manual_seed(0)
+    moves = ScaledReuse(Shapes.of(net, ScaledReuse.space))
+    return PairParts({'scaled_reuse': moves}, Constant(net.low_channels))
+
+
+def test_a_method_from_outside_learns_by_its_own_loss(tmp_path: Path) -> None:
+    ScaledReuse.own_losses.clear()
+    before = {name: value.detach().clone() for name, value in outside_parts().named_parameters()}
+    parts = train_pairs(
+        recipe(4), backbone(), outside_parts(), {'drive': drive()}, None, tmp_path, resume=False
+    )
+    assert len(ScaledReuse.own_losses) == 8
+    assert ScaledReuse.own_losses[-1] < ScaledReuse.own_losses[0]
+    assert changed(before, parts) == before.keys()
+
+
+def test_a_switch_takes_a_correction_out_and_puts_it_back() -> None:
+    net = backbone()
+    moves = ScaledReuse(Shapes.of(net, ScaledReuse.space)).eval()
+    view = view_of(net, frame(1), frame(0))
+    high = torch.randn(1, moves.shapes.high_channels, *view.low.shape[2:])
+    with torch.inference_mode():
+        corrected = moves(view, high, view)
+        with switched_off(moves, 'correction = 0'):
+            assert torch.equal(moves(view, high, view), high)
+        assert torch.equal(moves(view, high, view), corrected)
+    assert not torch.equal(corrected, high)
+
+
+def test_a_scheduler_that_is_not_trainable_says_so() -> None:
+    net = backbone()
+    with pytest.raises(NotImplementedError, match='FixedInterval needs no training'):
+        SCHEDULERS.get('fixed_interval')(net.low_channels).training_loss(None)  # type: ignore[arg-type]

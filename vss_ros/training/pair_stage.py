@@ -1,4 +1,7 @@
-"""Stage 2: propagation and scheduler on pairs, the backbone frozen (low-latency paper, section 4)."""
+"""Stage 2: propagation and scheduler on pairs, the backbone frozen (low-latency paper, section 4).
+
+What a method adds to the loss of all is its own ``training_loss``.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +11,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import kl_div
 
 from vss_ros.datasets.pairs import VideoPairs
+from vss_ros.engine.device import device_of
+from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.engine.layers.fuse import fuse_conv_bn
+from vss_ros.engine.pair_batch import Hop, PairBatch
 from vss_ros.engine.propagation import Propagation
+from vss_ros.engine.propagation.base import Space
 from vss_ros.engine.view import look
 from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.training.computing import answering
 from vss_ros.training.loop import Loss, train_side_by_side
-from vss_ros.training.pair_batch import PairBatch, pair_batch
-from vss_ros.training.pair_losses import deviation_loss, propagation_loss
+from vss_ros.training.losses import every_second, segmentation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from torch import Tensor
+
     from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.datasets.pairs import Triple
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.motion import MotionEstimator
-    from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
+    from vss_ros.engine.schedulers import Scheduler
     from vss_ros.training.data_sets import Drawable
     from vss_ros.training.recipe import Recipe
 
-DEVIATION_WEIGHT = 20.0
+SCHEDULER_WEIGHT = 20.0
+"""Factor on the gradient of a scheduler's loss, which is small beside a propagation's."""
+DISTILLATION = 0.5
+"""Weight of the whole network's soft labels beside the true ones."""
+DIRECT = 0.75
+"""Share of batches whose source is the key frame; in the others it is itself propagated (fast track)."""
+DIRECT_FRAME_BY_FRAME = 0.3
+"""Share of batches in which frame-by-frame propagation goes in one hop, as after a late slow-track result."""
 TYPICAL_INTERVAL = 5
 """Frames at 15 Hz after which a typical drive should get a key frame: the paper's fixed schedule."""
 THRESHOLD_PAIRS = 100
 
 
 class PairParts(nn.Module):
-    """What this stage trains: modules that look at the same pairs and share nothing else.
+    """What this stage trains: modules that see the same pairs and share nothing else.
 
     Args:
         propagations: By registered name.
@@ -45,7 +62,7 @@ class PairParts(nn.Module):
 
     """
 
-    def __init__(self, propagations: dict[str, Propagation], scheduler: PredictedDeviation | None) -> None:
+    def __init__(self, propagations: dict[str, Propagation], scheduler: Scheduler | None) -> None:
         """Hold them."""
         super().__init__()
         self.propagations = nn.ModuleDict(propagations)
@@ -79,7 +96,7 @@ def train_pairs(
         watched: Labelled consecutive frames whose figures go to the curve file, or None.
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
         resume: Continue from the folder's checkpoint if there is one.
-        motion: Estimates the motion that propagations look at, None where none does.
+        motion: Estimates the motion that propagations use, None where none does.
 
     """
     backbone = deepcopy(backbone).eval().requires_grad_(False)
@@ -101,14 +118,79 @@ def train_pairs(
     return train_side_by_side(recipe, parts, data, losses, watching, folder, resume=resume)
 
 
+@torch.no_grad()
+def pair_batch(backbone: Backbone, triples: list[Triple], motion: MotionEstimator | None) -> PairBatch:
+    """Run the backbone on all frames of the triples.
+
+    Args:
+        backbone: Frozen.
+        triples: Frames of one size.
+        motion: Estimates the motion between them, None where no part uses motion.
+
+    """
+    frames = zip(*((t.key, t.between, t.current) for t in triples), strict=True)
+    with answering(device_of(backbone)):
+        seen = [look(backbone, np.stack(images)) for images in frames]
+        highs = [backbone.high(view.low) for view in seen]
+        logits = [backbone.head(high).float() for high in highs]
+    key, between, current = (view.replace(low=view.low.float()) for view in seen)
+    key_high, between_high, high = (features.float() for features in highs)
+    if motion is not None:
+        between = between.replace(motion=motion(key, between))
+        current = current.replace(motion=motion(between, current))
+    return PairBatch(
+        key,
+        between,
+        current,
+        torch.from_numpy(np.stack([t.labels for t in triples])).to(high.device).long(),
+        key_high,
+        between_high,
+        high,
+        *logits,
+    )
+
+
+def propagation_loss(
+    moves: Propagation, backbone: Backbone, batch: PairBatch, rng: np.random.Generator
+) -> Tensor:
+    """Return the loss of one propagation on one batch: labels, the whole network's answer, its own loss.
+
+    Args:
+        moves: In training mode.
+        backbone: Frozen; its head turns features into logits.
+        batch: The frames.
+        rng: Decides whether the source is the key frame or a frame propagated from it.
+
+    """
+    direct = DIRECT_FRAME_BY_FRAME if moves.frame_by_frame else DIRECT
+    hop = _hop(moves, batch, direct=rng.random() < direct)
+    answer, own_loss = moves.training_loss(hop)
+    logits = answer if moves.space is Space.SEGMENTATION else backbone.head(answer)
+    weights = logits.new_ones(logits.shape[1])
+    loss = segmentation_loss(*every_second(logits, batch.labels), weights, batch.void)
+    soft = batch.teacher.softmax(1)
+    likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
+    return loss + DISTILLATION * likeness + own_loss
+
+
+def _hop(moves: Propagation, batch: PairBatch, *, direct: bool) -> Hop:
+    """Choose the source, and the current view with the motion that leads there."""
+    key, between, current = batch.key, batch.between, batch.current
+    start = batch.key_logits if moves.space is Space.SEGMENTATION else batch.key_high
+    if direct:
+        if moves.motion:
+            current = current.replace(motion=current.motion.compose(between.motion))
+        return Hop(key, start, current, batch)
+    with torch.no_grad():
+        return Hop(between, moves(key, start, between), current, batch)
+
+
 @torch.inference_mode()
-def recommended_threshold(
-    backbone: Backbone, scheduler: PredictedDeviation, drive: Drawable, recipe: Recipe
-) -> float:
-    """Return the deviation that a typical drive of the training data reaches at the wanted interval.
+def recommended_threshold(backbone: Backbone, scheduler: Scheduler, drive: Drawable, recipe: Recipe) -> float:
+    """Return the score that a typical drive of the training data reaches at the wanted interval.
 
     The median prediction over training pairs ``TYPICAL_INTERVAL`` frames apart, fewer in shorter snippets:
-    a typical drive gets a key frame about that often, a fast one more often. No evaluation data is looked at.
+    a typical drive gets a key frame about that often, a fast one more often. No evaluation data is used.
     """
     rng = np.random.default_rng(recipe.seed)
     apart = min(TYPICAL_INTERVAL, drive.furthest) if isinstance(drive, VideoPairs) else TYPICAL_INTERVAL
@@ -116,7 +198,7 @@ def recommended_threshold(
     for index in rng.permutation(len(drive))[:THRESHOLD_PAIRS]:
         triple = drive.draw(int(index), (apart, apart), recipe.crop, rng)
         key, current = (look(backbone, image[None]) for image in (triple.key, triple.current))
-        predicted.append(scheduler(key.low, current.low).item())
+        predicted.append(scheduler.score(scheduler.prepare(key), scheduler.prepare(current), current))
     return float(np.median(predicted))
 
 
@@ -124,9 +206,9 @@ def _losses(
     backbone: Backbone, parts: PairParts, batch: PairBatch, rng: np.random.Generator
 ) -> Iterator[Loss]:
     for name, moves in parts.named_propagations():
-        yield Loss(name, moves, propagation_loss(name, moves, backbone, batch, rng))
+        yield Loss(name, moves, propagation_loss(moves, backbone, batch, rng))
     if parts.scheduler is not None:
-        yield Loss('scheduler', parts.scheduler, deviation_loss(parts.scheduler, batch), DEVIATION_WEIGHT)
+        yield Loss('scheduler', parts.scheduler, parts.scheduler.training_loss(batch), SCHEDULER_WEIGHT)
 
 
 def _watch(

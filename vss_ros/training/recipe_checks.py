@@ -11,6 +11,7 @@ from vss_ros.datasets.listing import FURTHEST
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.registry import Registry
 
 STAGES = ('backbone', 'pairs', 'motion')
-SCHEDULERS = ('', 'predicted_deviation')
 BOUNDS: dict[str, tuple[float, float]] = {
     'seed': (0, 2**32 - 1),
     'epochs': (1, 10_000),
@@ -180,8 +180,10 @@ def _members(raw: dict[str, Any]) -> list[str]:
     pupil = raw.get('backbone') if raw.get('hints') and not faults else None
     if pupil and not BACKBONES.get(pupil).encoder_stages:
         faults.append(f'hints have no meaning for {pupil}: it names no encoder_stages')
-    if raw.get('scheduler', '') not in SCHEDULERS:
-        faults.append(f'scheduler is {raw["scheduler"]!r}, expected {SCHEDULERS[1]}: others need no training')
+    trainable = [member.name for member in SCHEDULERS if member.cls.trainable]
+    if raw.get('scheduler') and raw['scheduler'] not in trainable:
+        expected = ' or '.join(trainable)
+        faults.append(f'scheduler is {raw["scheduler"]!r}, expected {expected}: others need no training')
     try:
         load_classes(raw.get('classes', 'camvid11'))
     except VssError as error:

@@ -19,7 +19,7 @@ from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import Shapes
-from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
+from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import (
     Scores,
@@ -212,7 +212,7 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     for name in recipe.propagations:
         cls = PROPAGATIONS.get(name)
         propagations[name] = cls(Shapes.of(backbone, cls.space))
-    scheduler = PredictedDeviation(backbone.low_channels) if recipe.scheduler else None
+    scheduler = SCHEDULERS.get(recipe.scheduler)(backbone.low_channels) if recipe.scheduler else None
     moving = any(moves.motion for moves in propagations.values())
     device = device_of(backbone)
     motion = build_motion(recipe.motion, device) if moving else None

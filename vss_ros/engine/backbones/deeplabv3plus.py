@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle, relu
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like, separable_conv
+from vss_ros.engine.layers.blocks import conv_bn, conv_bn_relu, depthwise_bn, resize_like, separable_conv
 from vss_ros.engine.layers.pyramid_pooling import GlobalContext
-from vss_ros.engine.layers.xception import XceptionBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WIDTH = 256
 """Channels of the atrous pyramid and of the decoder."""
@@ -17,6 +21,48 @@ DETAIL = 48
 """Channels that the decoder takes from stride 4."""
 RATES = (6, 12, 18)
 """Dilations of the atrous pyramid at output stride 16."""
+
+
+def _separable(in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Return depthwise and 1x1 convolution with batch norm each and no ReLU between."""
+    return nn.Sequential(*depthwise_bn(in_channels, stride, dilation), *conv_bn(in_channels, out_channels, 1))
+
+
+class XceptionBlock(nn.Module):
+    """A block of the aligned Xception-65 (Chen et al. 2018, Fig. 4).
+
+    Three separable convolutions, each after a ReLU, and a shortcut around them.
+
+    Args:
+        in_channels: Channels that come in.
+        widths: Output channels of the three.
+        stride: Stride of the last one.
+
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int], stride: int = 1) -> None:
+        """Build the convolutions, and a 1x1 projection where the shapes differ."""
+        super().__init__()
+        first, second, last = widths
+        self.first = _separable(in_channels, first)
+        self.second = _separable(first, second)
+        self.last = _separable(second, last, stride)
+        same = stride == 1 and in_channels == last
+        self.shortcut = nn.Sequential(*([] if same else conv_bn(in_channels, last, 1, stride)))
+
+    def early(self, x: Tensor) -> Tensor:
+        """Return the second convolution's output ``(N, widths[1], H, W)``, which has the input's stride."""
+        return self.second(relu(self.first(relu(x))))  # type: ignore[no-any-return]
+
+    def late(self, x: Tensor, early: Tensor) -> Tensor:
+        """Return the block's output from its input and ``early(x)``."""
+        y: Tensor = self.last(relu(early))
+        around: Tensor = self.shortcut(x)
+        return y + around
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in, H, W)`` to ``(N, widths[2], ceil(H/stride), ceil(W/stride))``."""
+        return self.late(x, self.early(x))
 
 
 class AtrousPyramid(nn.Module):

@@ -58,7 +58,9 @@ def separable_conv(in_channels: int, out_channels: int, stride: int = 1, dilatio
 
 
 def resize_like(x: Tensor, reference: Tensor) -> Tensor:
-    """Resize ``(N, C, h, w)`` bilinearly to the height and width of ``reference``."""
+    """Resize ``(N, C, h, w)`` bilinearly to the height and width of ``reference`` where they differ."""
+    if x.shape[-2:] == reference.shape[-2:]:
+        return x
     return interpolate(x, size=reference.shape[-2:], mode='bilinear', align_corners=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from vss_ros.engine.registry import Registry
 
 if TYPE_CHECKING:
     from vss_ros.engine.backbones.base import Backbone
+    from vss_ros.engine.pair_batch import Hop
     from vss_ros.engine.view import View
 
 
@@ -63,6 +64,15 @@ class Shapes:
         )
 
 
+class Switch(NamedTuple):
+    """How one correction of a propagation is turned off: a module's output is replaced by a constant."""
+
+    module: str
+    """Attribute of the propagation."""
+    output: tuple[float, ...]
+    """One value for all channels, or one for each; ``inf`` becomes 1 in a sigmoid that follows."""
+
+
 class Propagation(nn.Module, ABC):
     """Moves high features (or logits) from an earlier frame, the source, to the current frame.
 
@@ -79,12 +89,14 @@ class Propagation(nn.Module, ABC):
     space: ClassVar[Space] = Space.FEATURES
     frame_by_frame: ClassVar[bool] = False
     needs_low: ClassVar[bool] = True
-    """Whether ``view.low`` is looked at; where nobody looks at it, it is computed for key frames only."""
+    """Whether ``view.low`` is read; if no part reads it, it is computed for key frames only."""
     motion: ClassVar[str] = ''
-    """Default motion estimator, empty where the view's motion is not looked at."""
+    """Default motion estimator, empty where the view's motion is not read."""
+    switches: ClassVar[dict[str, Switch]] = {}
+    """What the method adds to plain propagation, by a description, to measure what each is worth."""
 
     def __init__(self, shapes: Shapes) -> None:
-        """Remember the backbone's shapes."""
+        """Keep the backbone's shapes."""
         super().__init__()
         self.shapes = shapes
 
@@ -107,6 +119,19 @@ class Propagation(nn.Module, ABC):
     def forward(self, source: View, source_high: Tensor, view: View) -> Tensor:
         """Propagate from one view to another, as training does."""
         return self.propagate(self.prepare(source), source_high, self.prepare(view), view)
+
+    def training_loss(self, hop: Hop) -> tuple[Tensor, Tensor]:
+        """Return the current frame's F_h (or logits) and the method's own loss, a scalar.
+
+        Every propagation is trained towards the labels and the whole network's answer; override this for a
+        loss that the method's paper adds.
+
+        Args:
+            hop: Source and current frame, and the true answers.
+
+        """
+        answer = self(hop.source, hop.source_high, hop.view)
+        return answer, answer.new_zeros(())
 
 
 PROPAGATIONS: Registry[Propagation] = Registry('propagation')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d, conv2d, pad
 
 from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
 from vss_ros.engine.layers.spatially_variant import spatially_variant_convolution
-from vss_ros.engine.propagation.base import PROPAGATIONS
+from vss_ros.engine.propagation.base import PROPAGATIONS, Switch
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ INTRA_WIDTH = 16
 GUIDE_WIDTH = 16
 SURE = 6.0
 """Untrained preference for the zero shift: 0.976 of the weight."""
+ZERO_SHIFT = tuple(float(i == SIDE * SIDE // 2) for i in range(SIDE * SIDE + 1))
+"""Weights of the filter that leaves the warped logits as they are."""
 
 
 class GuidingNetwork(nn.Module):
@@ -87,6 +89,7 @@ class GuidedFilter(FlowWarp):
     """
 
     frame_by_frame = False
+    switches: ClassVar = {'guided filter: zero shift': Switch('guide', ZERO_SHIFT)}
 
     def __init__(self, shapes: Shapes) -> None:
         """Build the networks; untrained the filter is all but plain warping."""

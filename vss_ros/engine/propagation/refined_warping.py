@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
 from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn, conv_bn_relu, image_residual, resize_like
-from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
+from vss_ros.engine.propagation.tamed_warping import consistency_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vss_ros.engine.pair_batch import Hop
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View
 
@@ -51,6 +53,7 @@ class RefinedWarping(Propagation):
     """
 
     motion = 'dis'
+    switches: ClassVar = {'context of the refinement = 0': Switch('context', (0.0,))}
 
     def __init__(self, shapes: Shapes) -> None:
         """Build the refinement network at half as many channels again as F_h below its own stride."""
@@ -81,8 +84,7 @@ class RefinedWarping(Propagation):
         """Return the current F_h, ``(N, high_channels, H, W)``."""
         warped = view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
         residual = image_residual(source, current, view.motion.at(self.image_stride), warped.shape[-1])
-        low = view.low if self.shapes.low_stride == self.shapes.high_stride else resize_like(view.low, warped)
-        seen = self.fine(self.entry(torch.cat((warped, low, residual), 1)))
+        seen = self.fine(self.entry(torch.cat((warped, resize_like(view.low, warped), residual), 1)))
         context = resize_like(self.context(seen), seen)
         seen = self.join(torch.add(seen, context, alpha=1.0 if self.training else BELIEVED))
         refinement, gate = self.refine(seen).split((self.moved, 1), 1)
@@ -90,3 +92,8 @@ class RefinedWarping(Propagation):
         if not self.lateral:
             return features
         return torch.cat((features, view.low[:, -self.lateral :]), 1)
+
+    def training_loss(self, hop: Hop) -> tuple[Tensor, Tensor]:
+        """Return the current F_h and how far it is from the whole network's, as TWNet has it."""
+        answer = self(hop.source, hop.source_high, hop.view)
+        return answer, consistency_loss(answer, hop.batch.high, self.lateral)

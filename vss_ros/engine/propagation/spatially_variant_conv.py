@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from vss_ros.engine.layers.blocks import conv_relu
 from vss_ros.engine.layers.spatially_variant import spatially_variant_convolution
-from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,8 @@ class SpatiallyVariantConv(Propagation):
     the same), so a key frame's half is computed once. The fused features pass a ReLU, since the backbone's
     head was trained on features that had one.
     """
+
+    switches: ClassVar = {"fusion: AdaptNet's features = 0": Switch('adapt', (0.0,))}
 
     def __init__(self, shapes: Shapes) -> None:
         """Build the networks; fusion starts as the identity on the propagated features."""

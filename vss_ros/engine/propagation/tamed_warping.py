@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, mse_loss
 
 from vss_ros.engine.layers.blocks import image_residual, resize_like
-from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vss_ros.engine.pair_batch import Hop
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View
 
 IMAGE_STRIDE = 4
 """Coarsest stride at which images are warped and compared; finer than most features, as the paper has it."""
+CONSISTENCY_WEIGHT = 10.0
+"""lambda_1 of Eq. 8 (section 5.2.2: best of 0, 1, 10 and 20)."""
 
 
 @PROPAGATIONS.register('tamed_warping', paper='Feng et al. 2020, Tamed Warping Network')
@@ -51,6 +55,10 @@ class TamedWarping(Propagation):
     """
 
     motion = 'dis'
+    switches: ClassVar = {
+        'CFR: residual = 0': Switch('rectify', (0.0,)),
+        'RGA: A = 1': Switch('attend', (inf,)),
+    }
 
     def __init__(self, shapes: Shapes) -> None:
         """Build the convolutions; untrained the residual is zero, which is pure warping."""
@@ -83,10 +91,32 @@ class TamedWarping(Propagation):
         """Return the current F_h, ``(N, high_channels, H, W)``."""
         warped = view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
         spatial = self.reduce(view.low[:, : self.spatial])
-        if self.shapes.low_stride != self.shapes.high_stride:
-            spatial = resize_like(spatial, warped)
-        residual = self.rectify(torch.cat((warped, spatial), 1))
+        residual = self.rectify(torch.cat((warped, resize_like(spatial, warped)), 1))
         corrected = torch.relu(warped + self.attention(source, current, view) * residual)
         if not self.lateral:
             return corrected
         return torch.cat((corrected, view.low[:, -self.lateral :]), 1)
+
+    def training_loss(self, hop: Hop) -> tuple[Tensor, Tensor]:
+        """Return F_t and how far it is from the whole network's F_h (Eq. 8)."""
+        answer = self(hop.source, hop.source_high, hop.view)
+        return answer, consistency_loss(answer, hop.batch.high, self.lateral)
+
+
+def consistency_loss(corrected: Tensor, true: Tensor, lateral_channels: int = 0) -> Tensor:
+    """Return the last term of Eq. 8, ``lambda_1 * L_consist``, without the cross entropy.
+
+    L2 distance as the mean of squared differences over all cells and channels (section 4.3.1 says "L2" and
+    "minimize the distance", and gives no norm), so that it does not depend on the size of the image.
+
+    Args:
+        corrected: F_t as propagated, ``(N, C, H, W)``.
+        true: The same frame's F_h by the whole network; nothing is learned through it.
+        lateral_channels: Last channels, left out: they are the current frame's own in both.
+
+    Returns:
+        A scalar.
+
+    """
+    moved = corrected.shape[1] - lateral_channels
+    return CONSISTENCY_WEIGHT * mse_loss(corrected[:, :moved], true[:, :moved].detach())

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vss_ros.engine.layers.blocks import resize_like
-from vss_ros.engine.layers.holistic_attention import pooled_correlations
-from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View
 
@@ -23,6 +21,8 @@ NARROWEST = 4
 """Fewest channels that cells are compared in: the paper's 128 / 32."""
 START = 3.0
 """What the sigmoid sees before training: an attention of 0.95."""
+BLOCK = 64
+"""Key cells whose scores are held at a time; a CPU is fastest with these, as they stay in its cache."""
 
 
 @PROPAGATIONS.register(
@@ -47,6 +47,8 @@ class TemporalHolisticAttention(Propagation):
     - Where strides differ, cells are compared at F_l's, and W_a and the adapted F_l brought to F_h's.
     - Lateral channels, the same values in F_l and F_h, are the current frame's own.
     """
+
+    switches: ClassVar = {'THA: W_a = 1': Switch('attend', (inf,))}
 
     def __init__(self, shapes: Shapes) -> None:
         """Build the two convolutions of the attention and the adapter."""
@@ -74,14 +76,62 @@ class TemporalHolisticAttention(Propagation):
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return F(t), ``(N, high_channels, H, W)``."""
         moved = self.adapt.out_channels
-        weights = _fit(self.attention(source, current), source_high)
-        features = _fit(self.adapt(view.low), source_high).addcmul(weights, source_high[:, :moved]).relu_()
+        weights = resize_like(self.attention(source, current), source_high)
+        features = (
+            resize_like(self.adapt(view.low), source_high).addcmul(weights, source_high[:, :moved]).relu_()
+        )
         if not self.shapes.lateral_channels:
             return features
         lateral = view.low[:, -self.shapes.lateral_channels :]
         return torch.cat((features, lateral), 1)
 
 
-def _fit(x: Tensor, reference: Tensor) -> Tensor:
-    """Resize where heights or widths differ."""
-    return x if x.shape[-2:] == reference.shape[-2:] else resize_like(x, reference)
+def pooled_correlations(key: Tensor, current: Tensor, block: int = BLOCK) -> Tensor:
+    """Return max and mean of A over the key's cells (holistic attention paper, Eqs. 1 and 2).
+
+    ``A[i, j]`` is the dot product of key cell i and current cell j. With N cells a frame the table has
+    N x N entries, 67 million for the paper's 64 x 128 cells; at no time more than ``block`` x N of them
+    exist here, forward or backward. The mean is linear, so it is the product with the mean key cell; the
+    maximum runs over blocks of key cells. Its gradient goes to the pair that attained it. The operations
+    are still those of all pairs, ``2 C N^2``: 0.5 G for the paper, 137 G for N of a large image at stride 4.
+
+    Args:
+        key: ``(N, C, h, w)`` float.
+        current: ``(N, C, H, W)`` float.
+        block: Key cells a block, 1 or more.
+
+    Returns:
+        ``(N, 2, H, W)``: maximum, then mean.
+
+    """
+    keys, cells = key.flatten(2), current.flatten(2)
+    mean = (keys.mean(2, keepdim=True) * cells).sum(1)
+    if torch.is_grad_enabled():
+        best = _strongest(keys.detach(), cells.detach(), block)
+        matched = keys.gather(2, best.unsqueeze(1).expand(-1, keys.shape[1], -1))
+        highest = (matched * cells).sum(1)
+    else:
+        highest = _highest(keys, cells, block)
+    pooled: Tensor = torch.stack((highest, mean), 1).unflatten(2, current.shape[-2:])
+    return pooled
+
+
+def _highest(keys: Tensor, cells: Tensor, block: int) -> Tensor:
+    """Return the maximum of every current cell over all keys, ``(N, HW)``."""
+    parts = [part.transpose(1, 2) for part in keys.split(block, 2)]
+    highest: Tensor = torch.matmul(parts[0], cells).amax(1)
+    for part in parts[1:]:
+        torch.maximum(highest, torch.matmul(part, cells).amax(1), out=highest)
+    return highest
+
+
+def _strongest(keys: Tensor, cells: Tensor, block: int) -> Tensor:
+    """Return which key cell every current cell answers to most, ``(N, HW)`` int64."""
+    highest = cells.new_full((cells.shape[0], cells.shape[2]), -torch.inf)
+    best = torch.zeros_like(highest, dtype=torch.int64)
+    for number, part in enumerate(keys.split(block, 2)):
+        value, index = torch.matmul(part.transpose(1, 2), cells).max(1)
+        higher = value > highest
+        best = torch.where(higher, index + number * block, best)
+        highest = torch.where(higher, value, highest)
+    return best

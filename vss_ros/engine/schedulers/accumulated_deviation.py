@@ -32,6 +32,7 @@ class AccumulatedDeviation(PredictedDeviation):
     The weights are those of `predicted_deviation`, and the threshold means the same at 5 frames' distance.
     """
 
+    trainable = False
     weights_of: ClassVar[str] = 'predicted_deviation'
 
     def weight(self, distance: int) -> float:

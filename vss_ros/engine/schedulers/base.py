@@ -16,6 +16,7 @@ from vss_ros.errors import VssError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vss_ros.engine.pair_batch import PairBatch
     from vss_ros.engine.view import View
 
 
@@ -44,9 +45,11 @@ class Scheduler(nn.Module, ABC):
     """
 
     needs_low: ClassVar[bool] = False
-    """Whether ``view.low`` is looked at; where nobody looks at it, it is computed for key frames only."""
+    """Whether ``view.low`` is read; if no part reads it, it is computed for key frames only."""
     needs_motion: ClassVar[bool] = False
-    """Whether ``view.since_key`` is looked at."""
+    """Whether ``view.since_key`` is read."""
+    trainable: ClassVar[bool] = False
+    """Whether it has weights of its own, which ``training_loss`` trains."""
     weights_of: ClassVar[str] = ''
     """Scheduler whose trained weights this one uses, empty for its own."""
     default_threshold: float = nan
@@ -120,6 +123,15 @@ class Scheduler(nn.Module, ABC):
         if distance >= self.max_interval or isnan(score):
             return Verdict(distance >= self.max_interval, Reason.INTERVAL, score, threshold)
         return Verdict(score > threshold, Reason.DEVIATION, score, threshold)
+
+    def training_loss(self, batch: PairBatch) -> Tensor:
+        """Return the loss on a batch, a scalar; to be overridden where ``trainable``.
+
+        Args:
+            batch: Key and current frames, and the whole network's answers on them.
+
+        """
+        raise NotImplementedError(f'{type(self).__name__} needs no training')
 
 
 SCHEDULERS: Registry[Scheduler] = Registry('scheduler')

@@ -7,10 +7,10 @@ from math import log
 import pytest
 import torch
 
-from vss_ros.engine.layers.distortion import correct
-from vss_ros.engine.propagation.distortion_aware import Correction
-from vss_ros.training.distortion_losses import (
+from vss_ros.engine.propagation.distortion_aware import (
+    Correction,
     FrameLosses,
+    correct,
     distortion_loss,
     distortion_target,
     dual_deep_supervision,
@@ -82,7 +82,7 @@ def test_logits_are_brought_to_the_labels_size() -> None:
 def test_pseudo_labels_are_the_networks() -> None:
     logits = torch.zeros(1, 3, 1, 2)
     logits[0, 2, 0, 0] = logits[0, 1, 0, 1] = 1
-    assert pseudo_labels(logits, torch.Size((2, 4))).tolist() == [[[2, 2, 1, 1]] * 2]
+    assert pseudo_labels(logits, torch.zeros(2, 4)).tolist() == [[[2, 2, 1, 1]] * 2]
 
 
 def test_target_is_where_label_maps_differ() -> None:
