@@ -77,9 +77,8 @@ class TemporalHolisticAttention(Propagation):
         """Return F(t), ``(N, high_channels, H, W)``."""
         moved = self.adapt.out_channels
         weights = resize_like(self.attention(source, current), source_high)
-        features = (
-            resize_like(self.adapt(view.low), source_high).addcmul(weights, source_high[:, :moved]).relu_()
-        )
+        low = resize_like(self.adapt(view.low), source_high)
+        features = low.addcmul(weights, source_high[:, :moved]).relu_()
         if not self.shapes.lateral_channels:
             return features
         lateral = view.low[:, -self.shapes.lateral_channels :]
