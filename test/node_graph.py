@@ -21,7 +21,7 @@ from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
 from vss_ros.node.intake import TRANSPORTS
 from vss_ros.node.segmentation_node import SegmentationNode
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:

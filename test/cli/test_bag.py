@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vss_ros.cli.main import VERBS, main
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

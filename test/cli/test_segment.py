@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vss_ros.cli.main import main
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from data_trees import SIZE, blocks_of, cityscapes_tree, picture, write_png
 
 from vss_ros.cli.main import main
 from vss_ros.datasets.labelled import LabelledVideo
-from vss_ros.datasets.layouts import DataOptions, find_layout, load_data
+from vss_ros.datasets.layouts import find_layout, load_data
+from vss_ros.datasets.listing import DataOptions
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 
@@ -123,6 +124,6 @@ def test_recordings_that_teach_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         VssError, match=r'a frame 2: pixel \(x=0, y=0\) has value 12, expected ids of camvid11'
     ):
         load_data(tmp_path / 'a', DataOptions('recording'), TABLE)
-    monkeypatch.setattr('vss_ros.datasets.recording.MEMORY_SHARE', 0.0)
+    monkeypatch.setattr('vss_ros.datasets.listing.MEMORY_SHARE', 0.0)
     with pytest.raises(VssError, match='a quarter of the free memory'):
         load_data(tmp_path / 'a', DataOptions('recording'), TABLE)

@@ -9,7 +9,8 @@ import pytest
 from data_trees import blocks_of, picture, write_png
 
 from vss_ros.datasets.labelled import LabelledVideo
-from vss_ros.datasets.layouts import DataOptions, load_data
+from vss_ros.datasets.layouts import load_data
+from vss_ros.datasets.listing import DataOptions
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 

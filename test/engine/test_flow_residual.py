@@ -16,7 +16,7 @@ from vss_ros.engine.motion.field import MotionField
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.schedulers.flow_residual import STRIDE, FlowResidual
 from vss_ros.engine.view import View
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 
 HEIGHT, WIDTH = 96, 128

@@ -18,7 +18,7 @@ from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.tracks import SimulatedFastSlow
 from vss_ros.engine.view import look
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

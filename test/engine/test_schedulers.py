@@ -23,7 +23,7 @@ from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.engine.view import View
 from vss_ros.errors import VssError
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

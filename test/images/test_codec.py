@@ -13,7 +13,7 @@ from video_parts import Decoded, kind, packets, panned, write_video
 from vss_ros.errors import VssError
 from vss_ros.images.video_decoding import VideoDecoder, VideoPacket
 from vss_ros.images.video_encoding import VideoEncoder
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.overlay import OverlayWriter, blend
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

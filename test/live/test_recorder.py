@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from vss_ros.recordings.bags import deserialise, open_bag, read_messages
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 rclpy = pytest.importorskip(
     'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'

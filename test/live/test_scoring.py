@@ -25,8 +25,8 @@ from vss_ros.evaluation.sweep.outputs import Evaluation
 from vss_ros.evaluation.sweep.summary import matrix_of, summarise, summarise_timing
 from vss_ros.live.received import Instants, Received, ReceivedIndex
 from vss_ros.live.scoring import score_live
+from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import START_NS
-from vss_ros.recordings.source import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,10 @@ from vss_ros.cli.main import main
 from vss_ros.errors import VssError
 from vss_ros.recordings.bags import IMAGE, BagWriter, is_bag, message_types, open_bag
 from vss_ros.recordings.messages import raw_image
+from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import find_camera, open_playback
 from vss_ros.recordings.salvage.checked_bag import open_checked
 from vss_ros.recordings.salvage.compression import CHUNK_LIMIT
-from vss_ros.recordings.source import open_source
 
 if sys.version_info >= (3, 14):
     from compression import zstd

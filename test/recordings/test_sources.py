@@ -10,7 +10,7 @@ import pytest
 from vss_ros.errors import VssError
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, message_types
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path

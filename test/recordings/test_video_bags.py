@@ -13,8 +13,8 @@ from vss_ros.cli.main import main
 from vss_ros.images.video_decoding import VideoPacket
 from vss_ros.recordings.bags import COMPRESSED_VIDEO, FFMPEG_PACKET, BagWriter, message_types
 from vss_ros.recordings.messages import header, video_packet
+from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import open_playback
-from vss_ros.recordings.source import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

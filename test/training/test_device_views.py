@@ -15,7 +15,7 @@ import torch
 from vss_ros.datasets import augment
 from vss_ros.datasets.augment import Framing, draw_framing
 from vss_ros.datasets.labelled import FileSequence, LabelledImages
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 from vss_ros.training import still_batches as device_views
 from vss_ros.training.still_batches import HeldImages, can_be_held, framed, lit

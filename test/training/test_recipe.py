@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vss_ros.datasets.layouts import DataOptions
+from vss_ros.datasets.listing import DataOptions
 from vss_ros.engine.model_card import shipped_cards
 from vss_ros.errors import VssError
 from vss_ros.resources import resource

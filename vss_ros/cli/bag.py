@@ -23,9 +23,9 @@ from vss_ros.cli.common import add_json_argument, write_json
 from vss_ros.errors import VssError
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
+from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import START_NS
 from vss_ros.recordings.salvage.checked_bag import open_checked
-from vss_ros.recordings.source import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

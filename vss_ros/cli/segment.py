@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Segment; returns 0, or 1 where frames or parts of the input were damaged and left out."""
     from vss_ros.engine.build import build_segmenter
-    from vss_ros.recordings.source import open_source
+    from vss_ros.recordings.open import open_source
 
     built = build_segmenter(segmenter_config(args))
     with (

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.datasets.listing import Film, Listing, files_in, missing, open_listing, refuse
+from vss_ros.datasets.listing import Film, Listing, missing, open_listing, refuse
 from vss_ros.errors import VssError
 from vss_ros.images.label_code import any_code, raw_code
+from vss_ros.recordings.source import files_in
 
 if TYPE_CHECKING:
     from vss_ros.datasets.labelled import LabelledImages

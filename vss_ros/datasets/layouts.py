@@ -13,9 +13,10 @@ from vss_ros.datasets.cityscapes import (
     list_cityscapes_sequence,
 )
 from vss_ros.datasets.folders import has_folders, list_drives, list_folders, list_lists
-from vss_ros.datasets.listing import open_listing
+from vss_ros.datasets.listing import open_listing, open_recording
 from vss_ros.datasets.uavid import has_uavid, list_uavid
 from vss_ros.errors import VssError
+from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.source import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -23,28 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vss_ros.datasets.labelled import LabelledImages
-    from vss_ros.datasets.listing import Listing
+    from vss_ros.datasets.listing import DataOptions, Listing
     from vss_ros.images.classes import ClassTable
-
-
-@dataclass(frozen=True, slots=True)
-class DataOptions:
-    """How a data set is read; the fields are keys of a recipe's ``data`` and ``evaluate``."""
-
-    layout: str = ''
-    """One of ``LAYOUTS``; empty to find out."""
-    split: str = ''
-    """Such as ``train``; some layouts have one alone."""
-    size: tuple[int, int] | None = None
-    """Height and width that images are scaled to; None for their own."""
-    every: int = 1
-    """Take every so many-th labelled image."""
-    image_topic: str = ''
-    """Layout ``recording``: the topic to read from a bag with several."""
-    mask_topic: str = ''
-    """Layout ``recording``: the topic with the masks."""
-    masks: str = ''
-    """Layout ``recording``: a folder of masks beside the recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +43,6 @@ class Layout:
 
 
 def _is_recording(path: Path, _: str) -> bool:
-    from vss_ros.recordings.bags import is_bag
-
     return is_bag(path) or path.suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -119,9 +98,7 @@ def load_data(
         raise VssError(f'{path}: layout is {name!r}, expected one of: {", ".join(LAYOUTS)}')
     files = LAYOUTS[name].files
     if files is None:
-        from vss_ros.datasets.recording import read_recording
-
-        return read_recording(path, table, options, scale_labels=scale_labels)
+        return open_recording(path, table, options, scale_labels=scale_labels)
     if not path.is_dir():
         raise VssError(f'{path}: expected a folder with {LAYOUTS[name].shape}; name one, or another layout')
     listing = files(path, options.split, table)

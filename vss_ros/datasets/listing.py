@@ -15,15 +15,17 @@ from vss_ros.datasets.labelled import FileSequence, LabelledImages, LabelledVide
 from vss_ros.errors import VssError
 from vss_ros.images.image_checks import PNG_MAGIC, ImageError
 from vss_ros.images.image_decoding import decode_compressed
+from vss_ros.images.label_code import id_code
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from vss_ros.datasets.labelled import Pixels
+    from vss_ros.images.classes import ClassTable
     from vss_ros.images.label_code import LabelCode
 
-IMAGE_SUFFIXES = frozenset({'.png', '.jpg', '.jpeg'})
 LISTED = 8
 """Faults an error names; the others are counted."""
 FURTHEST = 30
@@ -44,6 +46,26 @@ class Film(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class DataOptions:
+    """How a data set is read; the fields are keys of a recipe's ``data`` and ``evaluate``."""
+
+    layout: str = ''
+    """One of ``LAYOUTS``; empty to find out."""
+    split: str = ''
+    """Such as ``train``; some layouts have one alone."""
+    size: tuple[int, int] | None = None
+    """Height and width that images are scaled to; None for their own."""
+    every: int = 1
+    """Take every so many-th labelled image."""
+    image_topic: str = ''
+    """Layout ``recording``: the topic to read from a bag with several."""
+    mask_topic: str = ''
+    """Layout ``recording``: the topic with the masks."""
+    masks: str = ''
+    """Layout ``recording``: a folder of masks beside the recording."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """The files of one data set."""
 
@@ -54,13 +76,6 @@ class Listing:
     code: LabelCode
     film: Film | None = None
     """None, or without earlier frames, where these are stills."""
-
-
-def files_in(folder: Path) -> list[Path]:
-    """List a folder's images by name, hidden files aside."""
-    return sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith('.')
-    )
 
 
 def refuse(root: Path, faults: Sequence[str], remedy: str) -> None:
@@ -136,6 +151,59 @@ def open_listing(
     stills = [frames[place] for place in places] if held else FileSequence(images, read_image)
     earlier = [min(number, FURTHEST) for number in film.earlier[::every]]
     return LabelledVideo(stills, maps, names, frames, places, earlier)
+
+
+def open_recording(
+    path: Path, table: ClassTable, options: DataOptions, *, scale_labels: bool = True
+) -> LabelledVideo:
+    """Read consecutive frames of which some or all have masks into memory.
+
+    Args:
+        path: Bag, video or image folder.
+        table: The classes whose ids the masks hold.
+        options: Size, every so many-th mask, topics of a bag, and the folder of masks beside ``path`` where
+            these do not belong to it.
+        scale_labels: Whether masks are scaled too.
+
+    Returns:
+        The frames up to the last that has a mask.
+
+    Raises:
+        VssError: Nothing readable, no masks, a mask with other ids, or more frames than memory takes.
+    """
+    code = id_code(table)
+    frames: list[Pixels] = []
+    labels: list[Pixels] = []
+    places: list[int] = []
+    room, masked = MEMORY_SHARE * free_memory(), 0
+    with open_source(
+        path,
+        image_topic=options.image_topic or None,
+        mask_topic=options.mask_topic or None,
+        masks=path.parent / options.masks if options.masks else None,
+    ) as source:
+        for frame, mask in source:
+            frames.append(scaled(frame.image, options.size, cv2.INTER_AREA))
+            if len(frames) * frames[0].nbytes > room:
+                raise VssError(
+                    f'{path}: expected frames that fit into a quarter of the free memory, got more after '
+                    f'{len(frames)}; state a smaller size, or divide the recording'
+                )
+            masked += mask is not None
+            if mask is None or (masked - 1) % options.every:
+                continue
+            ids = code.from_grey(mask, f'{path} frame {frame.index}')
+            labels.append(scaled(ids, options.size if scale_labels else None, cv2.INTER_NEAREST_EXACT))
+            places.append(len(frames) - 1)
+    if not places:
+        raise VssError(
+            f'{path}: expected frames with masks, got {len(frames)} frames and no mask; '
+            'name the mask_topic, or the folder of masks'
+        )
+    frames = frames[: places[-1] + 1]
+    earlier = [min(place, FURTHEST) for place in places]
+    names = [f'{path.stem}_{place:06d}' for place in places]
+    return LabelledVideo([frames[place] for place in places], labels, names, frames, places, earlier)
 
 
 def image_size(path: Path) -> tuple[int, int]:

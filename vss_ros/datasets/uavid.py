@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vss_ros.datasets.listing import Film, Listing, consecutive, files_in, missing, refuse
+from vss_ros.datasets.listing import Film, Listing, consecutive, missing, refuse
 from vss_ros.errors import VssError
 from vss_ros.images.label_code import colour_code
+from vss_ros.recordings.source import files_in
 
 if TYPE_CHECKING:
     from pathlib import Path

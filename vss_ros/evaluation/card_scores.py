@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from vss_ros.datasets.folders import has_folders
-from vss_ros.datasets.layouts import DataOptions, load_data
+from vss_ros.datasets.layouts import load_data
+from vss_ros.datasets.listing import DataOptions
 from vss_ros.engine.build import build_module, build_motion, new_backbone
 from vss_ros.engine.device import device_of
 from vss_ros.engine.model_card import load_weights, read_card

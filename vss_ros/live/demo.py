@@ -25,8 +25,9 @@ from vss_ros.images.overlay import OverlayWriter, blend
 from vss_ros.live.received import RecordedTopics, Recording
 from vss_ros.live.run import BAG, NODE, LiveRun, play, stay_apart
 from vss_ros.recordings.bags import is_bag
+from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import find_camera, open_playback
-from vss_ros.recordings.source import is_mask_topic, open_source
+from vss_ros.recordings.source import is_mask_topic
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:

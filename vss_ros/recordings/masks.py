@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import ImageError
-from vss_ros.recordings.folder_source import mask_files, read_mask
-from vss_ros.recordings.source import check_mask
+from vss_ros.images.image_decoding import ImageError, decode_mask
+from vss_ros.recordings.source import files_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +17,40 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.frames import Frame
 
-
 _PATIENCE: Final = 20
 """How many masks, and images, from the beginning on may go without a pair before the recording is refused."""
+
+
+def check_mask(mask: NDArray[np.uint8], image: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Refuse a mask of another size than its image.
+
+    Raises:
+        ImageError: The sizes differ.
+    """
+    if mask.shape != image.shape[:2]:
+        raise ImageError('size', f"expected a mask of {name}'s size {image.shape[:2]}, got {mask.shape}")
+    return mask
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """List a folder's PNG masks by name.
+
+    Raises:
+        VssError: There are none.
+    """
+    files = files_in(folder, frozenset({'.png'})) if folder.is_dir() else []
+    if not files:
+        raise VssError(f'expected a folder of PNG masks, got {folder}, which holds none')
+    return files
+
+
+def read_mask(file: Path) -> NDArray[np.uint8]:
+    """Read a mask file.
+
+    Raises:
+        ImageError: It is damaged or not an 8-bit grey PNG.
+    """
+    return decode_mask(file.read_bytes())
 
 
 class MaskPairs:

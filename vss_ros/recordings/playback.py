@@ -24,8 +24,9 @@ from vss_ros.recordings.bags import (
     read_messages,
 )
 from vss_ros.recordings.messages import camera_info, raw_image
+from vss_ros.recordings.open import open_source
 from vss_ros.recordings.salvage.checked_bag import open_checked
-from vss_ros.recordings.source import is_mask_topic, open_source
+from vss_ros.recordings.source import is_mask_topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +84,7 @@ def open_playback(
     """Open a bag, video or image folder for playing.
 
     Args:
-        path: See :func:`vss_ros.recordings.source.open_source`.
+        path: See :func:`vss_ros.recordings.open.open_source`.
         topics: Send only these; all by default.
         fps: Rate of an image folder.
         salvage: Read all of a bag first and, where it is damaged, give every complete message.

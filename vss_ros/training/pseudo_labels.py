@@ -16,7 +16,8 @@ from vss_ros.engine.preprocess import network_size, scaled
 from vss_ros.engine.view import look
 from vss_ros.errors import VssError
 from vss_ros.recordings.bags import is_bag
-from vss_ros.recordings.source import VIDEO_SUFFIXES, open_source
+from vss_ros.recordings.open import open_source
+from vss_ros.recordings.source import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vss_ros.datasets.layouts import DataOptions
+from vss_ros.datasets.listing import DataOptions
 from vss_ros.errors import VssError
 from vss_ros.training.recipe_checks import faults_of
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.datasets.layouts import LAYOUTS, DataOptions
-from vss_ros.datasets.listing import FURTHEST
+from vss_ros.datasets.layouts import LAYOUTS
+from vss_ros.datasets.listing import FURTHEST, DataOptions
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.propagation import PROPAGATIONS

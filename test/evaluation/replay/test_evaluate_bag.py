@@ -27,7 +27,7 @@ from vss_ros.evaluation.replay.propagation import propagation_distance_accuracy
 from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 from vss_ros.evaluation.sweep.summary import matrix_of, summarise, summarise_timing
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.open import open_source
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 

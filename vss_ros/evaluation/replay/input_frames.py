@@ -16,9 +16,10 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.content import content_digest, file_states
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.recordings.bags import is_bag
-from vss_ros.recordings.cityscapes_source import is_cityscapes
+from vss_ros.recordings.image_folder import is_cityscapes
 from vss_ros.recordings.masks import MaskFolder
-from vss_ros.recordings.source import VIDEO_SUFFIXES, SourceFrame, open_source
+from vss_ros.recordings.open import open_source
+from vss_ros.recordings.source import VIDEO_SUFFIXES, SourceFrame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class BagSource(Source):
+class CameraBag(Source):
     """Images or video of one topic, stamped by their headers.
 
     A video's packets before its first I-frame, and after a damaged one up to the next, are left out.

@@ -11,8 +11,8 @@ from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import check_size
 from vss_ros.images.video_decoding import EXPORT_VECTORS, CodecReader
-from vss_ros.recordings.folder_source import mask_files, read_mask
-from vss_ros.recordings.source import Source, SourceFrame, check_mask
+from vss_ros.recordings.masks import check_mask, mask_files, read_mask
+from vss_ros.recordings.source import Source, SourceFrame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vss_ros.recordings.source import OnReject
 
 
-class VideoSource(Source):
+class VideoFile(Source):
     """Frames in display order with the container's own stamps, counted from the video's start.
 
     Each comes with what the codec says of it, see :mod:`vss_ros.images.video_decoding`.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vss_ros.errors import VssError
-from vss_ros.recordings.cityscapes_source import CityscapesSource, to_train_ids
-from vss_ros.recordings.source import open_source
+from vss_ros.recordings.image_folder import CityscapesFolder, to_train_ids
+from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize('opened', ['', 'leftImg8bit_sequence', 'leftImg8bit_sequence/val'])
 def test_snippets_with_one_label_each(root: Path, opened: str) -> None:
     with open_source(root / opened) as source:
-        assert isinstance(source, CityscapesSource)
+        assert isinstance(source, CityscapesFolder)
         assert (source.frame_count, source.has_masks, source.fps) == (6, True, 17)
         frames = list(source)
         assert len(source.files) == 9

@@ -1,0 +1,223 @@
+"""A folder of images with a folder of masks where there is one; Cityscapes as it is downloaded."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from vss_ros.engine.frames import Frame
+from vss_ros.errors import VssError
+from vss_ros.images.classes import load_classes
+from vss_ros.images.image_decoding import ImageError, decode_compressed
+from vss_ros.recordings.masks import check_mask, mask_files, read_mask
+from vss_ros.recordings.source import Source, SourceFrame, files_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vss_ros.recordings.source import OnReject
+
+CITYSCAPES_IMAGES: Final = ('leftImg8bit_sequence', 'leftImg8bit')
+"""Cityscapes' folders of images, the one with whole snippets first."""
+CITYSCAPES_LABELS: Final = 'gtFine'
+CITYSCAPES_FPS: Final = 17.0
+"""Of the recordings (Cordts et al. 2016, section 2.1)."""
+SNIPPET_GAP: Final = 10.0
+"""Seconds from one snippet to the next: longer than ``max_gap``, so that each is a stream of its own."""
+VOID: Final = 255
+_SUFFIX: Final = '_leftImg8bit.png'
+_NAME: Final = re.compile(r'(?P<drive>.+_\d+)_(?P<number>\d+)_leftImg8bit\.png')
+
+
+class ImageFolder(Source):
+    """Images in the order of their names, stamped by a steady frame rate; masks are named like the images."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        masks: Path | None = None,
+        fps: float = 15.0,
+        on_reject: OnReject | None = None,
+    ) -> None:
+        """List the images and pair the masks.
+
+        Args:
+            path: The folder, or one with ``images`` and ``labels``, or ``val`` and ``valannot``, in it.
+            masks: Folder of masks named like the images; found by itself in CamVid's layout.
+            fps: Frames per second.
+            on_reject: See :class:`Source`.
+
+        Raises:
+            VssError: No images, no fitting masks, or a rate that is not positive.
+        """
+        if not fps > 0:
+            raise VssError(f'expected a positive frame rate, got {fps}')
+        super().__init__(path, on_reject)
+        self._fps = fps
+        self._images, self._masks = self._find(masks)
+
+    def _find(self, masks: Path | None) -> tuple[list[Path], dict[str, Path]]:
+        """Return the images in order, and the mask files by :meth:`_key`."""
+        folder = _image_folder(self.path)
+        images = files_in(folder)
+        if not images:
+            inside = ', '.join(sorted(entry.name for entry in folder.iterdir())[:8]) or 'nothing'
+            raise VssError(f'expected PNG or JPEG images in {folder}, got {inside}; name their own folder')
+        masks = masks or _sibling_masks(folder)
+        found = {file.stem: file for file in mask_files(masks)} if masks else {}
+        if masks and not any(image.stem in found for image in images):
+            raise VssError(
+                f'expected masks named like the images ({images[0].stem}.png), got none in {masks}'
+            )
+        return images, found
+
+    @property
+    def frame_count(self) -> int:
+        """Images found."""
+        return len(self._images)
+
+    @property
+    def fps(self) -> float:
+        """The rate given at the start; Cityscapes' own for Cityscapes."""
+        return self._fps
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether any image has a mask."""
+        return any(self._key(image) in self._masks for image in self._images)
+
+    @property
+    def files(self) -> list[Path]:
+        """Images and masks."""
+        return [*self._images, *self._masks.values()]
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Yield the images; a damaged one keeps its place in time."""
+        index = 0
+        for file, stamp in zip(self._images, self._stamps(), strict=True):
+            try:
+                image = decode_compressed(file.read_bytes(), '')
+                mask_file = self._masks.get(self._key(file))
+                mask = None if mask_file is None else self._read(mask_file, file, image)
+            except ImageError as error:
+                self.reject(file.name, error)
+                continue
+            yield SourceFrame(Frame(image, stamp, index), mask)
+            index += 1
+
+    def _key(self, image: Path) -> str:
+        """Return what an image's name shares with its mask's."""
+        return image.stem
+
+    def _stamps(self) -> Iterator[int]:
+        """Yield each image's stamp in nanoseconds."""
+        return (round(position * 1e9 / self._fps) for position in range(len(self._images)))
+
+    def _read(self, mask_file: Path, file: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Read the mask of one image."""
+        return check_mask(read_mask(mask_file), image, file.name)
+
+
+class CityscapesFolder(ImageFolder):
+    """The frames of a split or city of Cityscapes, with train ids for those that are labelled.
+
+    Of the sequences one frame in thirty is labelled; the others serve to reach it as the robot would.
+    """
+
+    def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
+        """List the images and find the folder of labels.
+
+        Args:
+            path: Cityscapes' root (its ``val`` is taken), or a folder at or below ``leftImg8bit`` or
+                ``leftImg8bit_sequence``.
+            masks: The folder ``gtFine``, where it does not lie beside the images.
+            on_reject: See :class:`Source`.
+
+        Raises:
+            VssError: No images.
+        """
+        super().__init__(path, masks=masks, fps=CITYSCAPES_FPS, on_reject=on_reject)
+
+    def _find(self, masks: Path | None) -> tuple[list[Path], dict[str, Path]]:
+        beside = (self.path / name for name in CITYSCAPES_IMAGES)
+        folder = next((folder for folder in beside if folder.is_dir()), self.path)
+        folder = folder / 'val' if (folder / 'val').is_dir() else folder
+        images = sorted(file for file in folder.rglob(f'*{_SUFFIX}') if _NAME.fullmatch(file.name))
+        if not images:
+            raise VssError(
+                f'expected images called CITY_SEQUENCE_FRAME{_SUFFIX} below {folder}, got none; '
+                f'unpack leftImg8bit_sequence_trainvaltest.zip or leftImg8bit_trainvaltest.zip there'
+            )
+        labels = masks or _label_folder(images[0])
+        # Of two label files for an image the later counts: train ids where they were made.
+        kinds = [sorted(labels.rglob(f'*_gtFine_label{kind}.png')) for kind in ('Ids', 'TrainIds')]
+        return images, {file.name.partition('_gtFine_')[0]: file for files in kinds for file in files}
+
+    def _key(self, image: Path) -> str:
+        return image.name.removesuffix(_SUFFIX)
+
+    def _stamps(self) -> Iterator[int]:
+        """Yield each image's stamp; a snippet begins ``SNIPPET_GAP`` after the last."""
+        stamp, before = 0.0, None
+        for match in (_NAME.fullmatch(file.name) for file in self._images):
+            assert match is not None
+            drive, number = match['drive'], int(match['number'])
+            if before is not None:
+                stamp += 1 / self._fps if (drive, number - 1) == before else SNIPPET_GAP
+            before = drive, number
+            yield round(stamp * 1e9)
+
+    def _read(self, mask_file: Path, file: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        labels = super()._read(mask_file, file, image)
+        return labels if mask_file.name.endswith('TrainIds.png') else to_train_ids(labels)
+
+
+def is_cityscapes(path: Path) -> bool:
+    """Say whether a folder is Cityscapes' root, or lies in its folder of images."""
+    return any((path / name).is_dir() or name in path.absolute().parts for name in CITYSCAPES_IMAGES)
+
+
+def to_train_ids(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return train ids ``(H, W)`` of label ids; what is not evaluated becomes ``VOID``."""
+    return np.asarray(_train_ids()[labels])
+
+
+@cache
+def _train_ids() -> NDArray[np.uint8]:
+    """Return the train id of each label id, ``(256,)``."""
+    train, written = load_classes('cityscapes19'), load_classes('cityscapes34')
+    ids = train.ids_of(written)
+    table = np.full(256, VOID, np.uint8)
+    table[: len(written)] = np.where(ids < len(train), ids, VOID)
+    return table
+
+
+def _label_folder(image: Path) -> Path:
+    """Return where Cityscapes puts the labels of the images around one image."""
+    folder = image.absolute().parent
+    while folder.name not in CITYSCAPES_IMAGES and folder != folder.parent:
+        folder = folder.parent
+    below = image.absolute().relative_to(folder).parts
+    split = below[0] if len(below) > 1 else ''
+    return folder.parent / CITYSCAPES_LABELS / split
+
+
+def _image_folder(path: Path) -> Path:
+    """Return the folder of images in a data set's own, or the folder itself."""
+    if (path / 'images').is_dir():
+        return path / 'images'
+    return path / 'val' if (path / 'val').is_dir() and (path / 'valannot').is_dir() else path
+
+
+def _sibling_masks(folder: Path) -> Path | None:
+    """Find the masks that CamVid's layout, or images/ + labels/, puts beside the images."""
+    folder = folder.absolute()
+    sibling = folder.parent / ('labels' if folder.name == 'images' else f'{folder.name}annot')
+    return sibling if sibling.is_dir() else None

@@ -1,0 +1,69 @@
+"""Which kind of source a path is, and opening it.
+
+Use it as ``with open_source('drive.mp4') as source: for frame, mask in source: ...``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vss_ros.errors import VssError
+from vss_ros.recordings.bags import is_bag
+from vss_ros.recordings.image_folder import CityscapesFolder, ImageFolder, is_cityscapes
+from vss_ros.recordings.source import VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    from vss_ros.recordings.source import OnReject, Source
+
+
+def open_source(
+    path: Path | str,
+    *,
+    image_topic: str | None = None,
+    mask_topic: str | None = None,
+    masks: Path | None = None,
+    fps: float = 15.0,
+    on_reject: OnReject | None = None,
+) -> Source:
+    """Open a video file, a folder of PNG/JPEG images, or a rosbag2 bag.
+
+    Args:
+        path: A folder with ``metadata.yaml`` or a ``.mcap``/``.db3`` file is a bag; another folder holds
+            images, where CamVid's ``X/val`` + ``X/valannot``, ``images/`` + ``labels/`` and Cityscapes'
+            ``leftImg8bit`` or ``leftImg8bit_sequence`` + ``gtFine`` are recognised.
+        image_topic: Topic to read from a bag; needed only where several carry images.
+        mask_topic: Topic with masks in a bag; found by itself where one topic's name holds ``mask``.
+        masks: Folder of grey PNG masks for a video (by order) or image folder (by name).
+        fps: Frames per second of an image folder, which has no stamps of its own.
+        on_reject: Called with a damaged frame's name and the reason; by default a warning is logged.
+
+    Returns:
+        The open source, to be used in a ``with`` statement.
+
+    Raises:
+        VssError: There is nothing that can be read so.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise VssError(f'expected a video, image folder or bag, got {path}, which does not exist')
+    if is_bag(path):
+        if masks is not None:
+            raise VssError(f'expected the masks of a bag on a topic, got folder {masks}; name the mask topic')
+        from vss_ros.recordings.camera_bag import CameraBag
+
+        return CameraBag(path, image_topic=image_topic, mask_topic=mask_topic, on_reject=on_reject)
+    if image_topic or mask_topic:
+        raise VssError(f'expected a bag for a topic ({image_topic or mask_topic}), got {path}; leave it out')
+    if path.is_dir():
+        if is_cityscapes(path):
+            return CityscapesFolder(path, masks=masks, on_reject=on_reject)
+        return ImageFolder(path, masks=masks, fps=fps, on_reject=on_reject)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        from vss_ros.recordings.video_file import VideoFile  # FFmpeg is loaded for videos alone
+
+        return VideoFile(path, masks=masks, on_reject=on_reject)
+    raise VssError(
+        f'expected a video ({", ".join(sorted(VIDEO_SUFFIXES))}), an image folder or a bag '
+        f'(.mcap, .db3 or its folder), got {path}; convert it with ffmpeg'
+    )
