@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from vss_ros.cli.main import main
-from vss_ros.engine.build import SegmenterConfig
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource

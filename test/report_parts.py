@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vss_ros.engine.build import SegmenterConfig
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.evaluation.replay.frame_pictures import WorstFrames
 from vss_ros.evaluation.replay.result import Evaluated, FrameRow, InputResult, InputTiming
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig

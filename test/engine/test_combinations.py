@@ -17,7 +17,7 @@ from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.external import External
-from vss_ros.engine.compatibility import refusal
+from vss_ros.engine.build import refusal
 from vss_ros.engine.frames import AnsweredBy, FrameResult, Reason
 from vss_ros.engine.layers import spatially_variant
 from vss_ros.engine.model_card import ModelCard

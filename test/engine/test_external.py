@@ -14,9 +14,10 @@ from engine_parts import frame
 from network_files import CLASSES, SIZE, Then, add, export, plain
 
 from vss_ros.engine.backbones.external import External, as_logits
-from vss_ros.engine.build import SegmenterConfig, build_module, build_segmenter
+from vss_ros.engine.build import build_module, build_segmenter
 from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.model_card import read_card, write_card
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ import pytest
 import torch
 from engine_parts import backbone, frame, propagation, segmenter
 
-from vss_ros.engine.build import SegmenterConfig, build_segmenter
+from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import AnsweredBy, Frame
 from vss_ros.engine.labels import argmax_upsampled, resize_labels
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.motion.trail import MotionTrail
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.tracks import SimulatedFastSlow
 from vss_ros.engine.view import look

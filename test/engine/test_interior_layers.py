@@ -9,8 +9,9 @@ import torch
 from engine_parts import frame
 
 from vss_ros.engine.backbones import BACKBONES
-from vss_ros.engine.build import SegmenterConfig, build_segmenter, part_card_name
+from vss_ros.engine.build import build_segmenter, part_card_name
 from vss_ros.engine.model_card import ModelCard, save_card
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.errors import VssError
 

@@ -8,8 +8,9 @@ import torch
 from engine_parts import frame
 from torch.nn.functional import interpolate
 
-from vss_ros.engine.build import SegmenterConfig, build_segmenter
+from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size, resize_labels
+from vss_ros.engine.options import SegmenterConfig
 
 
 def test_agrees_with_interpolate_and_argmax() -> None:

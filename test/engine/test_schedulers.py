@@ -12,9 +12,10 @@ import torch
 from engine_parts import backbone, propagation, segmenter
 from video_parts import panned, write_video
 
-from vss_ros.engine.build import SegmenterConfig, build_segmenter
+from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import CodecFrame, Frame, Reason
 from vss_ros.engine.motion import MotionField
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.engine.schedulers.accumulated_deviation import AccumulatedDeviation

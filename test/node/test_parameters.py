@@ -1,48 +1,47 @@
-"""The node's parameters, the shipped parameter file and the command line say the same."""
+"""The options as ROS parameters: declared, read, and handed to a node that is started."""
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
-from vss_ros.cli.common import add_segmenter_arguments, segmenter_config
-from vss_ros.engine.build import SegmenterConfig
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from vss_ros.engine.options import DEFAULTS, PARAMETERS, SegmenterConfig, node_config
 
 pytest.importorskip(
     'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'
 )
 
-from vss_ros.node.parameters import NodeConfig, assignments, parameter_fault
-
-SETTINGS = {f.name for f in fields(SegmenterConfig)}
-
-
-def test_the_shipped_file_holds_every_parameter_with_its_default(project_root: Path) -> None:
-    shipped = yaml.safe_load((project_root / 'config/segment.yaml').read_text())['/**']['ros__parameters']
-    assert shipped == {f.name: f.default for f in fields(NodeConfig)}
+from vss_ros.node.intake import TRANSPORTS
+from vss_ros.node.parameters import assignments, declare_parameters, read_parameters
 
 
-def test_node_and_command_line_offer_the_settings_of_the_engine() -> None:
-    assert SETTINGS - {f.name for f in fields(NodeConfig)} == {'slow_delay'}  # a robot has a real slow track
-    parser = argparse.ArgumentParser()
-    add_segmenter_arguments(parser)
-    assert SETTINGS - set(vars(parser.parse_args([]))) == {'max_gap'}  # files have no silence
+class Declared(dict[str, Any]):
+    """Stands for a node: keeps what is declared."""
+
+    def declare_parameter(self, name: str, default: Any, descriptor: Any) -> None:
+        self[name] = SimpleNamespace(value=default, descriptor=descriptor)
+
+    def get_parameter(self, name: str) -> Any:
+        return self[name]
 
 
-def test_motion_and_interior_layer_reach_the_engine() -> None:
-    parser = argparse.ArgumentParser()
-    add_segmenter_arguments(parser)
-    by_cli = segmenter_config(parser.parse_args(['--motion', 'light_flow', '--interior', '1']))
-    by_node = NodeConfig(motion='light_flow', interior=1).segmenter()
-    assert (by_cli.motion, by_cli.interior) == (by_node.motion, by_node.interior) == ('light_flow', 1)
-    assert 'out of its range 0 to 3' in parameter_fault('interior', 4)
+def test_every_option_is_declared_with_its_bounds_and_text() -> None:
+    node: Any = Declared()
+    declare_parameters(node)
+    assert {name: declared.value for name, declared in node.items()} == DEFAULTS
+    assert repr(read_parameters(node)) == repr(node_config({}))
+    for name, option in PARAMETERS.items():
+        descriptor = node[name].descriptor
+        assert descriptor.description == option.description
+        ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
+        assert [(r.from_value, r.to_value) for r in ranges] == ([option.bounds] if option.bounds else [])
+
+
+def test_every_transport_can_be_chosen() -> None:
+    assert tuple(TRANSPORTS) == PARAMETERS['image_transport'].choices
 
 
 @pytest.mark.parametrize(
@@ -58,10 +57,5 @@ def test_motion_and_interior_layer_reach_the_engine() -> None:
 )  # fmt: skip
 def test_assignments_set_the_node_to_a_segmenter(segmenter: SegmenterConfig) -> None:
     pairs = [word.split(':=', 1) for word in assignments(segmenter)]
-    node = NodeConfig(**{name: yaml.safe_load(value) for name, value in pairs})
-    assert repr(node.segmenter()) == repr(segmenter)  # a threshold of NaN equals nothing
-
-
-def test_a_threshold_of_zero_is_not_the_models_own() -> None:
-    pairs = dict(word.split(':=', 1) for word in assignments(SegmenterConfig(threshold=0.0)))
-    assert 0 < NodeConfig(threshold=float(pairs['threshold'])).segmenter().threshold < 1e-6
+    node = node_config({name: yaml.safe_load(value) for name, value in pairs})
+    assert repr(node.segmenter) == repr(segmenter)  # a threshold of NaN equals nothing

@@ -13,9 +13,10 @@ from data_trees import blocks_of, picture, write_png
 from safetensors.torch import load_file
 
 from vss_ros.engine.backbones import BACKBONES
-from vss_ros.engine.build import SegmenterConfig, build_segmenter
+from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import Frame
 from vss_ros.engine.model_card import ModelCard, read_card, save_card
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import differences, measure, scored_on

@@ -6,43 +6,42 @@ import json
 import math
 import os
 import sys
-from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.engine.options import OFFLINE, SETTINGS, SegmenterConfig
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     import argparse
 
-    from vss_ros.engine.build import SegmenterConfig
 
+def add_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, **changes: Any) -> None:
+    """Declare an option of the segmenter.
 
-OPTIONS: tuple[tuple[str, type, Any, str, str], ...] = (
-    ('--model', str, 'efficientnet_lite0_fpn', 'CARD', 'model card: name or path (default: %(default)s)'),
-    ('--propagation', str, 'refined_warping', 'P', "propagation, or 'none' (default: %(default)s)"),
-    ('--scheduler', str, 'accumulated_deviation', 'S', 'scheduler (default: %(default)s)'),
-    ('--interval', int, 0, 'N', "most frames between key frames (default: the scheduler's)"),
-    ('--min-interval', int, 1, 'N', 'fewest frames between key frames (default: 1)'),
-    ('--threshold', float, nan, 'X', "score that makes a key frame (default: the model's)"),
-    ('--slow-delay', int, 1, 'FRAMES', 'frames until the simulated slow track answers (default: 1)'),
-    ('--motion', str, 'auto', 'M', "auto (the propagation's own), dis, light_flow, flow_net_s or codec"),
-    ('--interior', int, 0, 'LAYER', "interior layer to cut it at, 1 to 3 if offered (default: model's own)"),
-    ('--device', str, 'auto', 'DEVICE', 'auto, cpu, cuda or cuda:N (default: auto)'),
-    ('--size', str, 'auto', 'HxW', "network input (default: the model's area at the camera's aspect)"),
-    ('--threads', int, 0, 'N', 'CPU threads (default: leaves a core free)'),
-)
-"""Option, type, default, placeholder, help."""
+    Args:
+        parser: Or a group of its arguments.
+        name: A field of ``SegmenterConfig``.
+        **changes: Arguments of ``add_argument`` that differ from what the option says.
+    """
+    entry, default = SETTINGS[name], getattr(OFFLINE, name)
+    shown = entry.unset or ('auto' if default is None else default)
+    arguments: dict[str, Any] = {
+        'type': entry.parse or type(default),
+        'default': default,
+        'choices': entry.choices or None,
+        'metavar': entry.placeholder,
+        'help': f'{entry.text} (default: {shown})',
+    }
+    parser.add_argument(f'--{name.replace("_", "-")}', **(arguments | changes))
 
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what a segmenter is built from; names are those of the node's parameters."""
     group = parser.add_argument_group('segmenter')
-    for option, kind, default, placeholder, text in OPTIONS:
-        group.add_argument(option, type=kind, default=default, metavar=placeholder, help=text)
-    tracks = ('fast_slow', 'blocking')
-    text = 'who computes key frames (default: %(default)s)'
-    group.add_argument('--track', default=tracks[0], choices=tracks, help=text)
+    for name, entry in SETTINGS.items():
+        if entry.offline:
+            add_option(group, name)
 
 
 def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
@@ -52,26 +51,10 @@ def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
         VssError: A value makes no sense.
 
     """
-    from vss_ros.engine.build import SegmenterConfig, parse_size
-
     if args.slow_delay < 1:
         msg = f'--slow-delay {args.slow_delay}: expected 1 or more frames; to wait use --track blocking'
         raise VssError(msg)
-    return SegmenterConfig(
-        model=args.model,
-        propagation=args.propagation,
-        scheduler=args.scheduler,
-        threshold=args.threshold,
-        min_interval=args.min_interval,
-        interval=args.interval,
-        track=args.track,
-        slow_delay=args.slow_delay,
-        device=args.device,
-        size=parse_size(args.size),
-        threads=args.threads,
-        motion=args.motion,
-        interior=args.interior,
-    )
+    return SegmenterConfig(**{name: getattr(args, name) for name, entry in SETTINGS.items() if entry.offline})
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

@@ -89,8 +89,8 @@ def _show(args: argparse.Namespace) -> int:
     import yaml
 
     from vss_ros.cli.models_show import CLASSES, cost_table, costs, describe, is_from_file
-    from vss_ros.engine.build import parse_size
     from vss_ros.engine.device import choose_device
+    from vss_ros.engine.options import parse_size
 
     if args.name is None:
         msg = 'expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn'

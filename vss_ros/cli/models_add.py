@@ -95,8 +95,8 @@ def _read(source: Path) -> bytes:
 
 def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str, ...]) -> ModelCard:
     """Return the card as the options have it."""
-    from vss_ros.engine.build import parse_size
     from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.options import parse_size
 
     name = args.card_name or source.stem
     if not name or Path(name).name != name or name.startswith('.'):

@@ -98,7 +98,7 @@ def _names_with_motion() -> str:
 def _refused(
     backbone: type[Backbone], propagation: type[Propagation] | None, scheduler: type[Scheduler]
 ) -> str | None:
-    from vss_ros.engine.compatibility import refusal
+    from vss_ros.engine.build import refusal
 
     return refusal(backbone, propagation, scheduler)
 

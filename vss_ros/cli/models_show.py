@@ -82,7 +82,7 @@ def _parts(name: str, model: str, device: torch.device) -> Parts:
     import torch
 
     from vss_ros.engine.backbones import BACKBONES
-    from vss_ros.engine.compatibility import refusal
+    from vss_ros.engine.build import refusal
     from vss_ros.engine.model_card import has_card, read_card
     from vss_ros.engine.motion import MOTIONS
     from vss_ros.engine.pipeline import Parts

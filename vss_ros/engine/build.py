@@ -1,25 +1,28 @@
-"""From names to a ready segmenter."""
+"""From names to a ready segmenter.
+
+built = build_segmenter(SegmenterConfig(propagation='tamed_warping', track='blocking'))
+labels = built.segmenter.step(Frame(image, stamp_ns, index)).labels
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
-from vss_ros.engine.compatibility import refusal
 from vss_ros.engine.device import choose_device, use_threads
 from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
+from vss_ros.engine.options import TRACKS
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
-from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes
+from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes, Space
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
 from vss_ros.engine.whole_network import WholeNetwork
@@ -28,38 +31,18 @@ from vss_ros.errors import VssError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TRACKS = ('blocking', 'fast_slow')
+    from vss_ros.engine.options import SegmenterConfig
+    from vss_ros.engine.registry import Registry
+
 LAYER_MARK = '@'
 """Stands in a card's name before the interior layer, where that is not the backbone's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmenterConfig:
-    """What users choose; CLI options and node parameters carry the same names."""
-
-    model: str = 'efficientnet_lite0_fpn'
-    """Backbone card: name or path."""
-    propagation: str = 'refined_warping'
-    scheduler: str = 'accumulated_deviation'
-    threshold: float = nan
-    """NaN: what the scheduler's card or class recommends."""
-    min_interval: int = 1
-    interval: int = 0
-    """Most frames from key frame to key frame; 0: the scheduler's default."""
-    track: str = 'fast_slow'
-    slow_delay: int = 0
-    """Frames until the simulated slow track answers; 0 runs the real background thread."""
-    device: str = 'auto'
-    size: tuple[int, int] | None = None
-    """Network input (height, width); None: the card's area at the camera's aspect."""
-    threads: int = 0
-    """CPU threads per track; 0: see ``default_threads``."""
-    motion: str = 'auto'
-    """Motion estimator; auto: the propagation's own, or dis where only the scheduler looks at motion."""
-    max_gap: float = 1.0
-    """Seconds of silence after which a frame is a key frame."""
-    interior: int = 0
-    """TWNet's interior layer, at which the backbone is cut; 0: the backbone's own."""
+REGISTRIES: dict[str, Registry[Any]] = {
+    'backbone': BACKBONES,
+    'propagation': PROPAGATIONS,
+    'scheduler': SCHEDULERS,
+    'motion': MOTIONS,
+}
+"""Of the parts that have weights, by the kinds of model cards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +99,52 @@ def _check_settings(config: SegmenterConfig) -> None:
 
 
 def _check_parts(config: SegmenterConfig, card: ModelCard) -> None:
-    """Refuse names nobody registered, and parts that cannot work together."""
+    """Refuse names that are not registered, and parts that cannot work together."""
     propagation = None if config.propagation == NO_PROPAGATION else _propagation_class(config.propagation)
     reason = refusal(BACKBONES.get(card.builder), propagation, SCHEDULERS.get(config.scheduler))
     if reason is not None:
         msg = f'{card.name}: {reason}'
         raise VssError(msg)
+
+
+def refusal(
+    backbone: type[Backbone] | Backbone, propagation: type[Propagation] | None, scheduler: type[Scheduler]
+) -> str | None:
+    """Return why these parts cannot work together, None where they can.
+
+    A network without features (one from a user's file) has only its image and its logits to offer: nothing
+    that looks at F_l or moves F_h fits it. Where the whole network runs on every frame, the scheduler is not
+    used, so that any will do.
+
+    Args:
+        backbone: The class or the network itself.
+        propagation: None where the whole network runs on every frame.
+        scheduler: The class.
+
+    """
+    if propagation is None or backbone.has_features:
+        return None
+    if not _needs_no_features(propagation):
+        fitting = [m.name for m in PROPAGATIONS if _needs_no_features(m.cls)]
+        return (
+            'this network has no features, so only propagation in segmentation space fits: '
+            f'{", ".join(fitting)}; got {_name(PROPAGATIONS, propagation)}'
+        )
+    if scheduler.needs_low:
+        fitting = [m.name for m in SCHEDULERS if not m.cls.needs_low]
+        return (
+            'this network has no features, so only schedulers that look at none fit: '
+            f'{", ".join(fitting)}; got {_name(SCHEDULERS, scheduler)}'
+        )
+    return None
+
+
+def _needs_no_features(propagation: type[Propagation]) -> bool:
+    return propagation.space is Space.SEGMENTATION and not propagation.needs_low
+
+
+def _name(registry: Registry[Any], cls: type) -> str:
+    return next((member.name for member in registry if member.cls is cls), cls.__name__)
 
 
 def new_backbone(card: ModelCard, interior: int = 0) -> Backbone:
@@ -162,7 +185,7 @@ def build_module(card: ModelCard) -> nn.Module:
         layer = card.name.rpartition(LAYER_MARK)[2]
         backbone = new_backbone(base, int(layer) if layer.isdecimal() else 0)
         if isinstance(backbone, FromFile):
-            load_weights(base, backbone)  # which tells its strides
+            load_weights(base, backbone)  # only its file has its strides
         module = (
             _new_propagation(card.builder, backbone)
             if card.kind == 'propagation'
@@ -188,22 +211,6 @@ def build_motion(name: str, device: torch.device | None = None) -> MotionEstimat
         _expect(card, 'motion')
         _load(estimator, card, device or torch.device('cpu'))
     return estimator
-
-
-def parse_size(text: str) -> tuple[int, int] | None:
-    """Return (height, width) of ``HEIGHTxWIDTH``, None for ``auto``.
-
-    Raises:
-        VssError: It is neither.
-
-    """
-    if text == 'auto':
-        return None
-    height, x, width = text.partition('x')
-    if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
-        msg = f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480'
-        raise VssError(msg)
-    return int(height), int(width)
 
 
 def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = None) -> str:

@@ -242,7 +242,7 @@ def _truth(source: Path) -> str | None:
 
 
 def _model(parameters: Sequence[str]) -> str:
-    from vss_ros.engine.build import SegmenterConfig
+    from vss_ros.engine.options import SegmenterConfig
 
     return next((p.split(':=', 1)[1] for p in parameters if p.startswith('model:=')), SegmenterConfig().model)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 
+from vss_ros.engine.options import PARAMETERS, node_config
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.input_frames import open_input
 from vss_ros.evaluation.replay.result import Evaluated, InputResult
@@ -23,13 +24,13 @@ from vss_ros.evaluation.sweep.store import evaluate_stored
 from vss_ros.live.observer import ask, graph
 from vss_ros.live.run import LiveRun, play, stay_apart
 from vss_ros.live.scoring import score_live
-from vss_ros.node.parameters import NodeConfig, assignments
+from vss_ros.node.parameters import assignments
 from vss_ros.recordings.playback import find_camera
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from vss_ros.engine.build import SegmenterConfig
+    from vss_ros.engine.options import SegmenterConfig
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.evaluation.sweep.pool import Job
 
@@ -122,7 +123,7 @@ def settings_of(node: str) -> SegmenterConfig:
     Raises:
         VssError: It does not answer, or is no segmentation node.
     """
-    names = [field.name for field in fields(NodeConfig)]
+    names = list(PARAMETERS)
     with graph() as (context, executor):
         asker = Node('vss_evaluate', context=context, start_parameter_services=False)
         executor.add_node(asker)
@@ -134,7 +135,7 @@ def settings_of(node: str) -> SegmenterConfig:
     missing = [name for name in names if known.get(name) is None]
     if missing:
         raise VssError(f'expected a segmentation_node, got {node} without parameters {", ".join(missing)}')
-    return replace(NodeConfig(**known).segmenter(), slow_delay=1)
+    return replace(node_config(known).segmenter, slow_delay=1)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,8 @@ from std_srvs.srv import Trigger
 
 from vss_ros.engine.build import Built, build_segmenter
 from vss_ros.engine.labels import resize_labels
+from vss_ros.engine.options import PARAMETERS, parameter_fault
+from vss_ros.engine.options import parameters as parameters_of
 from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
@@ -33,13 +34,7 @@ from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import create_label_info, header_of, stamp_to_ns, to_decision, to_image
 from vss_ros.node.diagnostics import Statistics, to_array
 from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
-from vss_ros.node.parameters import (
-    NodeConfig,
-    declare_parameters,
-    live_names,
-    parameter_fault,
-    read_parameters,
-)
+from vss_ros.node.parameters import declare_parameters, read_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +45,8 @@ if TYPE_CHECKING:
     from vss_ros.node.intake import Intake
 
 OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-NAMES = frozenset(f.name for f in fields(NodeConfig))
+FIXED = frozenset(name for name, option in PARAMETERS.items() if not option.live)
+"""Parameters that can only be changed before the node is configured."""
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -113,13 +109,14 @@ class SegmentationNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._config = read_parameters(self)
-        self._built = build_segmenter(self._config.segmenter(), on_slow_track_error=self._on_slow_track_error)
+        wanted = self._config.segmenter
+        self._built = build_segmenter(wanted, on_slow_track_error=self._on_slow_track_error)
         self._table = load_classes(self._built.card.classes)
         self._built.segmenter.warm_up(self._built.card.input_size)
         self._create_topics(self._built)
         self.get_logger().info(
-            f'model {self._built.card.name} on {self._built.device}: {self._config.propagation}, '
-            f'{self._config.scheduler}, {self._config.track}'
+            f'model {self._built.card.name} on {self._built.device}: {wanted.propagation}, '
+            f'{wanted.scheduler}, {wanted.track}'
         )
 
     def _activate(self) -> None:
@@ -239,13 +236,13 @@ class SegmentationNode(LifecycleNode):
         """Accept live parameters at any time, the others before the node is configured."""
         for parameter in parameters:
             fault = parameter_fault(parameter.name, parameter.value)
-            fixed = self._built is not None and parameter.name in NAMES - live_names()
-            if not fault and fixed and parameter.value != getattr(self._config, parameter.name):
+            fixed = self._built is not None and parameter.name in FIXED
+            if not fault and fixed and parameter.value != parameters_of(self._config)[parameter.name]:
                 fault = f'{parameter.name} is fixed once the node is configured: cleanup, set, configure'
             if fault:
                 return SetParametersResult(successful=False, reason=fault)
         if self._built is not None:
-            values = {p.name: p.value for p in parameters if p.name in live_names()}
+            values = {p.name: p.value for p in parameters if p.name in PARAMETERS.keys() - FIXED}
             try:
                 self._built.segmenter.parts.scheduler.adjust(**values)
             except VssError as error:

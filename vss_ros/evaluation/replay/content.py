@@ -19,7 +19,8 @@ from vss_ros.resources import resource
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vss_ros.engine.build import Built, SegmenterConfig
+    from vss_ros.engine.build import Built
+    from vss_ros.engine.options import SegmenterConfig
 
 CHUNK = 1 << 22
 PACKAGE = Path(__file__).resolve().parent.parent

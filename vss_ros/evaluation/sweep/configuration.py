@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from math import inf, isnan, nan
 from typing import Any
 
-from vss_ros.engine.build import SegmenterConfig
 from vss_ros.engine.device import choose_device, default_threads
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from vss_ros.engine.build import SegmenterConfig, build_segmenter, parse_size
+from vss_ros.engine.build import build_segmenter
+from vss_ros.engine.options import SegmenterConfig, parse_size
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.input_frames import per_frame

@@ -1,0 +1,277 @@
+"""Every choice a user has, declared once.
+
+A field of ``SegmenterConfig`` or ``NodeConfig`` holds an option's name, type and default, and an ``Option``
+with its text, bounds and choices. The node's parameters, the command line's arguments, the settings of sweeps
+and the file config/segment.yaml derive from them. To write that file again:
+
+    python -m vss_ros.engine.options > config/segment.yaml
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, fields
+from math import isnan, nan
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TRACKS = ('blocking', 'fast_slow')
+LOWEST_THRESHOLD = 1e-9
+"""Stands for a threshold of 0, which as a node parameter is the model's own."""
+LINE_LENGTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is said of an option wherever it is offered."""
+
+    text: str
+    """What it is for, without the full stop at its end."""
+    unset: str = ''
+    """What is taken where the value is left at 0 (the threshold: at NaN); empty: 0 is an ordinary value."""
+    bounds: tuple[float, float] | None = None
+    """Lowest and highest value of the node parameter."""
+    choices: tuple[str, ...] = ()
+    live: bool = False
+    """Whether the node parameter can be changed while the node is active."""
+    node: bool = True
+    """Whether the node has it as a parameter."""
+    offline: bool = True
+    """Whether the command line has it as an argument."""
+    placeholder: str = ''
+    """Stands for the value in the command line's help."""
+    parse: Callable[[str], Any] | None = None
+    """From the command line's text to the value; None: the type of the default."""
+
+    @property
+    def description(self) -> str:
+        """The text for a node parameter, as sentences."""
+        text = self.text[0].upper() + self.text[1:]
+        text += f'; 0 takes {self.unset}.' if self.unset else '.'
+        return text + (f' One of: {", ".join(self.choices)}.' if self.choices else '')
+
+
+def option(default: Any, text: str, **more: Any) -> Any:
+    """Return a dataclass field with its ``Option``; ``more`` are further fields of that class."""
+    return field(default=default, metadata={'option': Option(text, **more)})
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return (height, width) of ``HEIGHTxWIDTH``, None for ``auto``.
+
+    Raises:
+        VssError: It is neither.
+
+    """
+    if text == 'auto':
+        return None
+    height, x, width = text.partition('x')
+    if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
+        msg = f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480'
+        raise VssError(msg)
+    return int(height), int(width)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterConfig:
+    """What a segmenter is built from."""
+
+    model: str = option(
+        'efficientnet_lite0_fpn',
+        'model card: a name in models/ (`vss models` lists them) or the path of a .yaml',
+        placeholder='CARD',
+    )
+    propagation: str = option(
+        'refined_warping',
+        'how a frame between key frames gets its result from the last one: refined_warping, tamed_warping (a '
+        'little cheaper), spatially_variant_conv (looks at no motion) or another that `vss models` lists; '
+        'none: the whole network on every frame',
+        placeholder='P',
+    )
+    scheduler: str = option(
+        'accumulated_deviation',
+        'what decides which frames are key frames: accumulated_deviation, predicted_deviation, '
+        'feature_threshold, flow_residual, fixed_interval or codec_keyframe (the I-frames of a compressed '
+        'video)',
+        placeholder='S',
+    )
+    threshold: float = option(
+        nan,
+        'score above which a frame becomes a key frame (with accumulated_deviation 5 frames after the last; '
+        'it falls with the distance)',
+        unset="the model's own",
+        bounds=(0.0, 1e6),
+        live=True,
+        placeholder='X',
+    )
+    min_interval: int = option(
+        1, 'fewest frames from one key frame to the next', bounds=(1, 1000), live=True, placeholder='N'
+    )
+    interval: int = option(
+        0,
+        'most frames from one key frame to the next',
+        unset="the scheduler's own",
+        bounds=(0, 100000),
+        live=True,
+        placeholder='N',
+    )
+    track: str = option(
+        'fast_slow',
+        'how key frames are computed: fast_slow answers at once and computes their features in the '
+        'background; blocking waits for them',
+        choices=TRACKS,
+        placeholder='T',
+    )
+    slow_delay: int = option(
+        0, 'frames until the simulated slow track answers', node=False, placeholder='FRAMES'
+    )
+    """0 runs the real background thread, as on a robot."""
+    device: str = option('auto', 'where networks run: auto, cpu, cuda or cuda:N', placeholder='DEVICE')
+    size: tuple[int, int] | None = option(
+        None,
+        "network input as HEIGHTxWIDTH; auto keeps the model's area at the camera's aspect",
+        placeholder='HxW',
+        parse=parse_size,
+    )
+    """Height and width; None for ``auto``."""
+    threads: int = option(
+        0,
+        'CPU threads per track',
+        unset='half the cores where a slow track runs in the background, else all but one',
+        bounds=(0, 256),
+        placeholder='N',
+    )
+    motion: str = option(
+        'auto',
+        "motion estimator: auto (the propagation's own, or dis where only the scheduler looks at motion), "
+        'dis, light_flow, flow_net_s or codec',
+        placeholder='M',
+    )
+    max_gap: float = option(
+        1.0,
+        'seconds of silence after which the next image is a key frame',
+        bounds=(0.01, 3600.0),
+        offline=False,
+    )
+    interior: int = option(
+        0,
+        'interior layer to cut the model at (mobilenet_fpn, swiftnet_r18: 1, 2 or 3)',
+        unset="the model's own",
+        bounds=(0, 3),
+        placeholder='LAYER',
+    )
+
+
+OFFLINE = SegmenterConfig(slow_delay=1)
+"""Defaults of offline commands: the slow track is simulated, so that two runs give the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """What the ROS node is set to."""
+
+    autostart: bool = option(True, 'configure and activate at start, without a lifecycle manager')
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    image_transport: str = option(
+        'raw',
+        'raw images on image_raw, or JPEG or PNG compressed ones on image_raw/compressed. Of a video (H.264, '
+        'HEVC, MPEG-4 ...; no B-frames, a reliable publisher) the whole stream is decoded: video subscribes '
+        'to image_raw/video (sensor_msgs/CompressedImage whose format names the codec), foxglove to '
+        'image_raw/foxglove (foxglove_msgs/CompressedVideo), ffmpeg to image_raw/ffmpeg '
+        '(ffmpeg_image_transport_msgs/FFMPEGPacket)',
+        choices=('raw', 'compressed', 'video', 'foxglove', 'ffmpeg'),
+    )
+    mask_encoding: str = option('mono8', 'encoding of ~/mask', choices=('mono8', '16UC1'))
+    diagnostics_period: float = option(
+        1.0, 'seconds between two messages on /diagnostics', bounds=(0.05, 3600.0)
+    )
+
+
+SETTINGS: dict[str, Option] = {f.name: f.metadata['option'] for f in fields(SegmenterConfig)}
+PARAMETERS: dict[str, Option] = {
+    **{name: entry for name, entry in SETTINGS.items() if entry.node},
+    **{f.name: f.metadata['option'] for f in fields(NodeConfig) if f.metadata},
+}
+"""Of the segmenter, and of the node with its segmenter; by name."""
+
+
+def written_size(size: tuple[int, int] | None) -> str:
+    """Return what ``parse_size`` reads."""
+    return 'auto' if size is None else 'x'.join(map(str, size))
+
+
+def parameters(config: SegmenterConfig | NodeConfig) -> dict[str, Any]:
+    """Return the values of node parameters, by name, that stand for a configuration."""
+    values = {f.name: getattr(config, f.name) for f in fields(config)}
+    if isinstance(config, NodeConfig):
+        return parameters(values.pop('segmenter')) | values
+    threshold = 0.0 if isnan(config.threshold) else max(config.threshold, LOWEST_THRESHOLD)
+    values |= {'threshold': threshold, 'size': written_size(config.size)}
+    return {name: value for name, value in values.items() if SETTINGS[name].node}
+
+
+DEFAULTS = parameters(NodeConfig())
+"""Of the node parameters, by name."""
+
+
+def parameter_fault(name: str, value: Any) -> str:
+    """Return what is wrong with a parameter's value, empty if nothing is or the name is not the node's."""
+    declared = PARAMETERS.get(name)
+    if declared is None:
+        return ''
+    kind = type(DEFAULTS[name])
+    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not fits or isinstance(value, bool) is not (kind is bool):
+        return f'{name} is {value!r}, expected {kind.__name__}'
+    if declared.choices and value not in declared.choices:
+        return f'{name} is {value!r}, expected one of: {", ".join(declared.choices)}'
+    bounds = declared.bounds
+    if bounds and not bounds[0] <= value <= bounds[1]:
+        return f'{name} is {value!r}, out of its range {bounds[0]} to {bounds[1]}'
+    return ''
+
+
+def node_config(values: Mapping[str, Any]) -> NodeConfig:
+    """Return the configuration that node parameters stand for; those left out have their defaults.
+
+    Raises:
+        VssError: Values of another type, out of bounds or not among their choices; all are named.
+
+    """
+    faults = [fault for name, value in values.items() if (fault := parameter_fault(name, value))]
+    if faults:
+        raise VssError('; '.join(faults))
+    # A whole number in a file is an integer to YAML, also where the parameter is a float.
+    known = {name: type(DEFAULTS[name])(value) for name, value in (DEFAULTS | values).items()}
+    known |= {'threshold': known['threshold'] or nan, 'size': parse_size(known['size'])}
+    segmenter = {name: known.pop(name) for name in SETTINGS if name in known}
+    return NodeConfig(segmenter=SegmenterConfig(**segmenter), **known)
+
+
+def parameter_file() -> str:
+    """Return the text of config/segment.yaml: every node parameter with its default."""
+    lines = [
+        '# Every parameter of the node, with its default. Made by: python -m vss_ros.engine.options',
+        '# "/**" so that it fits any namespace and node name that the launch file gives.',
+        '/**:',
+        '  ros__parameters:',
+    ]
+    for name, entry in PARAMETERS.items():
+        text = entry.description
+        if entry.bounds:
+            text += f' {entry.bounds[0]:.9g} to {entry.bounds[1]:.9g}.'
+        if entry.live:
+            text += ' Can be changed while running.'
+        value = DEFAULTS[name]
+        comment = wrap(text, LINE_LENGTH - 2, initial_indent='    # ', subsequent_indent='    # ')
+        lines += [*comment, f'    {name}: {str(value).lower() if isinstance(value, bool) else value}']
+    return '\n'.join(lines) + '\n'
+
+
+if __name__ == '__main__':
+    sys.stdout.write(parameter_file())
