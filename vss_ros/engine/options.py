@@ -247,7 +247,7 @@ def node_config(values: Mapping[str, Any]) -> NodeConfig:
     if faults:
         raise VssError('; '.join(faults))
     # A whole number in a file is an integer to YAML, also where the parameter is a float.
-    known = {name: type(DEFAULTS[name])(value) for name, value in (DEFAULTS | values).items()}
+    known = {name: type(DEFAULTS[name])(value) for name, value in {**DEFAULTS, **values}.items()}
     known |= {'threshold': known['threshold'] or nan, 'size': parse_size(known['size'])}
     segmenter = {name: known.pop(name) for name in SETTINGS if name in known}
     return NodeConfig(segmenter=SegmenterConfig(**segmenter), **known)
