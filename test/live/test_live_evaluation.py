@@ -119,7 +119,7 @@ def test_a_node_that_runs_already_is_evaluated_as_it_is(
     words = ['--ros-args', '-r', '__ns:=/front', '-r', 'image_raw/compressed:=/front/image_raw/compressed']
     for pair in ('image_transport:=compressed', 'size:=72x96', 'interval:=3', 'threads:=1', 'device:=cpu'):
         words += ['-p', pair]
-    with Child('segmentation_main', words, tmp_path) as node:
+    with Child('segmentation_node', words, tmp_path) as node:
         node.wait_for('waiting for images', 300)
         copy = bag(images, tmp_path / 'again', '--topic', '/front/image_raw')
         status, result = evaluate(
@@ -171,7 +171,7 @@ def test_a_node_that_cannot_start_is_a_reason(
     result = evaluate_live(images, missing, folder=tmp_path / 'run').result
     assert result.failed
     assert 'no_such_model' in result.reason
-    assert 'segmentation_main ended' in result.reason
+    assert 'segmentation_node ended' in result.reason
 
 
 @pytest.mark.slow
@@ -185,7 +185,7 @@ def test_others_in_the_domain_do_not_disturb_a_node_of_our_own_but_an_attached_o
 
     asked = config().as_live(1.0)
     words = ['--ros-args', '-r', 'image_raw:=/camera/image_raw', '-p', 'size:=72x96', '-p', 'threads:=1']
-    with Child('segmentation_main', words, tmp_path) as node, graph() as (context, _):
+    with Child('segmentation_node', words, tmp_path) as node, graph() as (context, _):
         node.wait_for('waiting for images', 300)
         other = Node('segmentation', context=context)
         other.create_publisher(Image, '/segmentation/mask', 5)
@@ -209,7 +209,7 @@ def test_images_that_reach_no_node(
 ) -> None:
     """An attached node that listens elsewhere: the remedy is told."""
     words = ['--ros-args', '-p', 'size:=72x96', '-p', 'threads:=1', '-p', 'device:=cpu']
-    with Child('segmentation_main', words, tmp_path) as node:
+    with Child('segmentation_node', words, tmp_path) as node:
         node.wait_for('waiting for images', 300)
         monkeypatch.setattr('vss_ros.live.observer.READY', 5.0)
         asked = config().as_live(1.0)

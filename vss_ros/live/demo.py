@@ -1,11 +1,19 @@
-"""What a live run left behind, for people (video, pictures, table) and machines (summary.json)."""
+"""The demo: plays a recording to a real node over DDS and shows what it answers.
+
+Writes a video with the masks drawn over the images, pictures, a table of decisions and summary.json.
+
+Examples:
+  make demo                                          the embedded clip, into demo-output/
+  make demo SOURCE=drive.mp4                         any video, image folder or bag
+  python -m vss_ros.live.demo --rate 0.3             slower than recorded
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections import Counter
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +25,14 @@ from tqdm import tqdm
 from vss_ros.cli.common import write_json
 from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.replay.decisions import mean_interval, plot_timeline, write_csv
 from vss_ros.images.classes import load_classes
 from vss_ros.images.overlay import OverlayWriter, blend
-from vss_ros.live.received import RecordedTopics, Recording
-from vss_ros.live.run import BAG, NODE, LiveRun, play, stay_apart
+from vss_ros.live.received import ReceivedIndex
+from vss_ros.live.run import NODE, LiveRun, play, stay_apart
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import find_camera, open_playback
@@ -31,72 +40,86 @@ from vss_ros.recordings.source import is_mask_topic
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from vss_ros.evaluation.replay.decisions import DecisionRow
     from vss_ros.images.classes import ClassTable
-    from vss_ros.live.received import Answer
+    from vss_ros.live.received import Answer, Received
 
-
+OUTPUTS = ('overlay.mp4', 'timeline.png', 'picture.png', 'decisions.csv', 'summary.json')
 PICTURE_EVERY = 45
 """Frames from one frame shown in picture.png to the next."""
 PICTURES = 3
+"""Most frames shown in picture.png."""
 OVERWRITTEN = 0.1
-"""Share of the images above which the machine counts as too slow."""
+"""Share of overwritten images above which the machine counts as too slow."""
 FASTER = '--param propagation:=flow_warp --param scheduler:=fixed_interval --param interval:=2'
-"""The settings that answer soonest: nothing of the network runs between key frames."""
+"""Parameters of the fastest answers: the network runs on key frames alone."""
 
 
-def write_report(recording: Recording, output: Path, source: Path, *, model: str, fps: float) -> int:
+def write_report(
+    received: Received, truth: str, output: Path, source: Path, *, model: str, fps: float
+) -> int:
     """Write overlay.mp4, timeline.png, decisions.csv, summary.json and print a table.
 
-    Returns:
-        0, or 1 where not a single image was answered.
+    Args:
+        received: A run that recorded everything.
+        truth: Topic of the true masks, empty where there is none.
+        output: Folder to write to.
+        source: What was played, for the title.
+        model: Name of the model card.
+        fps: Frames per second of the video.
 
+    Returns:
+        0, or 1 where no image was answered.
     """
     table = load_classes(read_card(model).classes)
     matrix = ConfusionMatrix(len(table), table.void_id)
-    pictures = _read(recording, output, table, matrix, fps)
-    rows = recording.decisions
+    index = ReceivedIndex()
+    pictures, scored = _draw(received.answers(index, truth), output / 'overlay.mp4', table, matrix, fps)
+    rows = [row for of_stamp in index.decisions.values() for row in of_stamp]
     if not rows:
-        print(f'no image was answered; look at {output}/segmentation_main.log')
+        print(f'no image was answered; look at {output}/segmentation_node.log')
         return 1
     plot_timeline(rows, output / 'timeline.png', f'{source.name}: live over DDS, {model}')
     _write_picture(pictures, output)
     write_csv(rows, output / 'decisions.csv')
-    summary = _summary(recording, matrix)
+    summary = _summary(rows, index, received.counters) | {
+        'miou': round(matrix.miou, 5) if scored else None,
+        'masks_scored': scored,
+    }
     write_json(output / 'summary.json', summary)
     _print(summary, output)
     return 0
 
 
-def _read(
-    recording: Recording, output: Path, table: ClassTable, matrix: ConfusionMatrix, fps: float
-) -> list[NDArray[np.uint8]]:
-    """Go through the recording once: score masks, draw the video; returns a few of its pictures."""
+def _draw(
+    answers: Iterator[Answer], target: Path, table: ClassTable, matrix: ConfusionMatrix, fps: float
+) -> tuple[list[NDArray[np.uint8]], int]:
+    """Score all masks and draw the video; returns a few of its pictures and how many masks were scored."""
     few: list[NDArray[np.uint8]] = []
-    size: tuple[int, int] | None = None
+    scored, size = 0, (0, 0)
     writer: OverlayWriter | None = None
-    for answer in tqdm(recording.answers(), desc='drawing', unit='frame'):
-        recording.counts['scored'] += _score(answer, matrix)
-        if answer.image is None or answer.mask is None:
-            continue
-        size = size or (answer.mask.shape[0], answer.mask.shape[1])
-        writer = writer or OverlayWriter(output / 'overlay.mp4', size, fps)
-        picture = blend(answer.image, answer.mask, table)
-        picture = _captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer)
-        writer.write(picture)
-        if writer.frames % PICTURE_EVERY == PICTURE_EVERY // 2 and len(few) < PICTURES:
-            few.append(picture)
-    if writer is not None:
-        writer.close()
-    return few
+    with ExitStack() as stack:
+        for answer in tqdm(answers, desc='drawing', unit='frame'):
+            scored += _score(answer, matrix)
+            if answer.image is None or answer.mask is None:
+                continue
+            if writer is None:
+                size = (answer.mask.shape[0], answer.mask.shape[1])
+                writer = stack.enter_context(OverlayWriter(target, size, fps))
+            picture = blend(answer.image, answer.mask, table)
+            picture = _captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer.decision)
+            writer.write(picture)
+            if writer.frames % PICTURE_EVERY == PICTURE_EVERY // 2 and len(few) < PICTURES:
+                few.append(picture)
+    return few, scored
 
 
 def _score(answer: Answer, matrix: ConfusionMatrix) -> bool:
-    """Add an answer to the matrix; False where there is nothing to compare or truth is of other classes."""
+    """Add an answer to the matrix; False where there is nothing to compare or the truth has other classes."""
     if answer.mask is None or answer.truth is None:
         return False
     try:
@@ -105,13 +128,6 @@ def _score(answer: Answer, matrix: ConfusionMatrix) -> bool:
         tqdm.write(f'mask {answer.stamp_ns} is not scored: {error}')
         return False
     return True
-
-
-def _unpaired(masks: list[int], decisions: list[int]) -> int:
-    """Return how many masks lack exactly one decision of their own, or decisions a mask."""
-    counts = Counter(masks)
-    counts.subtract(decisions)
-    return sum(abs(count) for count in counts.values())
 
 
 def _write_picture(pictures: list[NDArray[np.uint8]], output: Path) -> None:
@@ -127,9 +143,8 @@ def _write_picture(pictures: list[NDArray[np.uint8]], output: Path) -> None:
     cv2.imwrite(str(output / 'picture.png'), np.vstack((row, below)))
 
 
-def _captioned(picture: NDArray[np.uint8], answer: Answer) -> NDArray[np.uint8]:
+def _captioned(picture: NDArray[np.uint8], row: DecisionRow | None) -> NDArray[np.uint8]:
     """Say in a corner whether this is a key frame, how far the last one is, and how long it took."""
-    row = answer.decision
     if row is None:
         return picture
     text = f'KEY ({row.reason})' if row.is_key_frame else f'+{row.frames_since_key}'
@@ -141,36 +156,30 @@ def _captioned(picture: NDArray[np.uint8], answer: Answer) -> NDArray[np.uint8]:
     return picture
 
 
-def _summary(recording: Recording, matrix: ConfusionMatrix) -> dict[str, Any]:
-    rows: list[DecisionRow] = recording.decisions
+def _summary(
+    rows: Sequence[DecisionRow], index: ReceivedIndex, counters: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the figures of ``summary.json`` but for accuracy."""
     keys = [row for row in rows if row.is_key_frame]
-    told = recording.diagnostics
-    received = int(told.get('received', 0))
-    stamps = recording.mask_stamps
-    frames_in = recording.counts['image']
-    summary: dict[str, Any] = {
+    frames_in = sum(map(len, index.images.values()))
+    decisions = {stamp: len(of_stamp) for stamp, of_stamp in index.decisions.items()}
+    stamps = index.masks.keys() | decisions.keys()
+    return {
         'frames_in': frames_in,
-        'masks': recording.counts['mask'],
+        'masks': index.masks.total(),
         'decisions': len(rows),
         'key_frames': len(keys),
         'mean_interval': round(mean_interval(rows), 3),
-        'miou': round(matrix.miou, 5) if recording.counts['scored'] else None,
-        'masks_scored': recording.counts['scored'],
         'latency_ms': percentiles([row.latency for row in rows]),
         'latency_key_ms': percentiles([row.latency for row in keys]),
         'latency_key_fast_ms': percentiles([row.latency for row in keys if row.track == 'fast']),
         'latency_key_full_ms': percentiles([row.latency for row in keys if row.track == 'full']),
         'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
-        'masks_out_of_order': sum(later <= earlier for earlier, later in pairwise(stamps)),
-        'masks_without_decision': _unpaired(stamps, [row.stamp_ns for row in rows]),
-        'dropped': {
-            'overwritten': int(told.get('overwritten', 0)),
-            'rejected': int(told.get('rejected', 0)),
-            'errors': int(told.get('errors', 0)),
-            'transport': max(frames_in - received, 0),
-        },
+        'masks_out_of_order': sum(later <= earlier for earlier, later in pairwise(index.masks)),
+        'masks_without_decision': sum(abs(index.masks[s] - decisions.get(s, 0)) for s in stamps),
+        'dropped': {cause: counters.get(cause, 0) for cause in ('overwritten', 'rejected', 'errors')}
+        | {'transport': max(frames_in - counters.get('received', 0), 0)},
     }
-    return summary
 
 
 def _line(name: str, figures: dict[str, float]) -> str:
@@ -198,9 +207,6 @@ def _print(summary: dict[str, Any], output: Path) -> None:
     print(f'look at {output}/overlay.mp4 and {output}/timeline.png; all that was published: {output}/bag')
 
 
-OUTPUTS = ('overlay.mp4', 'timeline.png', 'picture.png', 'decisions.csv', 'summary.json')
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status."""
     args = _parse(arguments)
@@ -222,28 +228,25 @@ def _run(args: argparse.Namespace) -> int:
     output.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:  # so that what is there after a failure is not an older run's
         (output / name).unlink(missing_ok=True)
-    topics = RecordedTopics(camera.name, f'{NODE}/mask', f'{NODE}/key_frame', truth)
     print(f'playing {source} through {NODE} over DDS, ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}')
-    more = [f'{NODE}/confidence', *([truth] if truth else [])]
+    more = [f'{NODE}/confidence', *filter(None, [truth])]
     run = LiveRun(source, camera, args.rate, parameters=args.param, only_camera=False, more=more)
     with tqdm(total=camera.messages or None, unit='image', desc='playing', leave=False) as bar:
-        play(run, output, bar.update)
-    recording = Recording(output / BAG, topics)
+        received = play(run, output, bar.update)
     with open_source(source, image_topic=camera.name if is_bag(source) else None) as opened:
         fps = opened.fps or 15.0
-    return write_report(recording, output, source, model=_model(args.param), fps=fps)
+    return write_report(received, truth, output, source, model=_model(args.param), fps=fps)
 
 
-def _truth(source: Path) -> str | None:
-    """Return the true masks' topic if there is one."""
+def _truth(source: Path) -> str:
+    """Return the topic of the true masks, empty where there is none or more than one."""
     with open_playback(source) as playback:
         truths = [t.name for t in playback.topics if is_mask_topic(t.name) and 'mage' in t.msgtype]
-    return truths[0] if len(truths) == 1 else None
+    return truths[0] if len(truths) == 1 else ''
 
 
 def _model(parameters: Sequence[str]) -> str:
-    from vss_ros.engine.options import SegmenterConfig
-
+    """Return the model that the node runs with these parameters."""
     return next((p.split(':=', 1)[1] for p in parameters if p.startswith('model:=')), SegmenterConfig().model)
 
 

@@ -1,4 +1,4 @@
-"""A planner's place in the graph: receives what the node publishes, records it, asks the node things."""
+"""A subscriber in the place of a planner: records what a node publishes and calls the node's services."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 DIAGNOSTICS = '/diagnostics'
 PATIENCE = 60.0
-"""Seconds without any progress after which waiting is given up; a busy machine is no failure."""
+"""Seconds without any progress after which waiting is given up; slow progress is no failure."""
 READY = 300.0
 """Seconds for a node to become active, on a busy machine."""
 DEALT_WITH = ('answered', 'overwritten', 'rejected', 'errors', 'waited_for_i_frame')
-"""Fates of a received image, as the node's diagnostics count them."""
+"""What can become of a received image, as the node's diagnostics count it."""
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def graph() -> Iterator[tuple[Context, SingleThreadedExecutor]]:
 
 
 class Observer:
-    """Records a run of one node and knows whether the node has dealt with everything.
+    """Records a run of one node and knows whether the node has finished with every image.
 
     Args:
         context: From ``graph``.
@@ -80,7 +80,7 @@ class Observer:
         more: Sequence[str] = (),
         on_image: Callable[[], object] | None = None,
     ) -> None:
-        """Subscribe to the images; to everything else as it appears."""
+        """Subscribe to the images at once, to everything else as it appears."""
         self._name, self._camera, self._on_image = node, camera.name, on_image
         self._needed = {f'{node}/mask', f'{node}/key_frame', DIAGNOSTICS}
         self.recorder = Recorder(
@@ -93,16 +93,13 @@ class Observer:
         self._executor = executor
         executor.add_node(self.recorder)
         self.counters: dict[str, int] = {}
-        """What the node's newest diagnostics count."""
+        """Counts of the node's newest diagnostics, by name."""
         self._statuses = 0
         self._outputs: Counter[str] = Counter()
 
     def close(self) -> None:
         """Leave the graph; what has arrived by now is written before."""
-        written = -1
-        while written != self.recorder.received:
-            written = self.recorder.received
-            self.spin(0.05)
+        self.recorder.take_what_has_arrived(self._executor)
         self._executor.remove_node(self.recorder)
         self.recorder.destroy_node()
 
@@ -133,10 +130,10 @@ class Observer:
         """Wait until the node subscribes to the camera, and what it publishes arrives here.
 
         Args:
-            check: Raises where waiting is of no use any more.
+            check: Called while waiting; raises where that is of no use any more.
 
         Raises:
-            VssError: It does not, or somebody else plays the camera or bears the node's name.
+            VssError: It does not, or another process publishes the camera or has the node's name.
         """
         deadline = time.monotonic() + READY
         while self._needed & set(self.recorder.missing) or not (self._is_heard and self.counters):
@@ -144,7 +141,7 @@ class Observer:
             if time.monotonic() > deadline:
                 raise VssError(self._what_is_missing())
             self.spin(0.1)
-        where = f'in ROS domain {os.environ.get("ROS_DOMAIN_ID", "0")}'
+        where = _domain()
         if self.recorder.count_publishers(self._camera):
             raise VssError(
                 f'expected nobody to publish {self._camera} {where}, got others; set ROS_DOMAIN_ID'
@@ -170,12 +167,12 @@ class Observer:
         return f'expected diagnostics of {self._name}, got none within {READY:.0f} s; shorten their period'
 
     def settle(self, check: Callable[[], None]) -> None:
-        """Wait until the node has dealt with all it received and nothing new comes.
+        """Wait until the node has finished with all it received and nothing new comes.
 
-        However slow the machine, the wait goes on while there is progress.
+        The wait goes on while there is progress, however slow the machine is.
 
         Args:
-            check: Raises where waiting is of no use any more.
+            check: Called while waiting; raises where that is of no use any more.
         """
         last: object = None
         deadline = time.monotonic() + PATIENCE
@@ -193,18 +190,22 @@ class Observer:
             last = now
 
 
+def _domain() -> str:
+    return f'in ROS domain {os.environ.get("ROS_DOMAIN_ID", "0")}'
+
+
 def ask(node: Node, executor: SingleThreadedExecutor, kind: Any, name: str, request: Any) -> Any:
     """Call a service and return the response.
 
     Args:
-        node: Who asks.
-        executor: Of that node.
+        node: The caller.
+        executor: That node's.
         kind: The service's class.
         name: Full name of the service.
         request: Of that class.
 
     Raises:
-        VssError: Nobody answers.
+        VssError: There is no answer.
     """
     client = node.create_client(kind, name)
     try:
@@ -215,8 +216,9 @@ def ask(node: Node, executor: SingleThreadedExecutor, kind: Any, name: str, requ
         while not future.done() and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
         if not future.done():
-            where = f'in ROS domain {os.environ.get("ROS_DOMAIN_ID", "0")}'
-            raise VssError(f'expected an answer from {name} {where}, got none; is the node running there?')
+            raise VssError(
+                f'expected an answer from {name} {_domain()}, got none; is the node running there?'
+            )
         return future.result()
     finally:
         node.destroy_client(client)

@@ -1,7 +1,7 @@
-"""A node that plays a bag, video or image folder with its own timing.
+"""The node ``bag_player``: publishes a bag, video or image folder at the pace of the recording.
 
-Messages of a bag go out as they are, byte for byte, at absolute moments, so that delays do not add up. With
---loop the stamps of each round repeat, that is, time jumps back; --restamp makes them go on instead.
+Messages of a bag are sent unchanged. Each is due at a time counted from the start, so that delays do not add
+up. With --loop the stamps of each round repeat, that is, time jumps back; --restamp makes them go on instead.
 
 Examples:
   ros2 run vss_ros bag_player street_bag --loop
@@ -17,23 +17,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from vss_ros.errors import VssError
 from vss_ros.live.stamps import Restamper, has_header
-from vss_ros.node.process import StopRequest, load_message_type
+from vss_ros.node.process import load_message_type, run_process
 from vss_ros.recordings.bags import CAMERA_TYPES, IMAGE
 from vss_ros.recordings.playback import open_playback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vss_ros.node.process import StopRequest
     from vss_ros.recordings.playback import Playback, TimedMessage
 
 _CLOCK_PERIOD_NS = 10_000_000
@@ -174,31 +173,21 @@ class BagPlayer(Node):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node; returns 0 also after SIGINT and SIGTERM, 2 after an error of the user's concern."""
-    arguments = list(sys.argv if arguments is None else arguments)
-    stop = StopRequest()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        options = _parse(rclpy.utilities.remove_ros_args(arguments)[1:])
-        with open_playback(
-            options.source, topics=options.topics, fps=options.fps, salvage=options.salvage
-        ) as playback:
-            player = BagPlayer(playback, stop, clock=options.clock, restamp=options.restamp)
-            player.wait_for_subscribers(options.wait_subscribers)
-            stop.sleep_until(time.monotonic_ns() + round(options.delay * 1e9))
-            sent = (
-                0
-                if stop.requested
-                else player.play(options.rate, loop=options.loop, progress=options.progress)
-            )
-            player.flush()
-            player.get_logger().info(f'{sent} messages sent')
-            player.destroy_node()
-    except VssError as error:
-        sys.stderr.write(f'bag_player: {error}\n')
-        return 2
-    finally:
-        rclpy.try_shutdown()
-    return 0
+    return run_process('bag_player', arguments, _run)
+
+
+def _run(arguments: Sequence[str], stop: StopRequest) -> None:
+    options = _parse(arguments)
+    salvage = options.salvage
+    with open_playback(options.source, topics=options.topics, fps=options.fps, salvage=salvage) as playback:
+        player = BagPlayer(playback, stop, clock=options.clock, restamp=options.restamp)
+        player.wait_for_subscribers(options.wait_subscribers)
+        sent = 0
+        if stop.sleep_until(time.monotonic_ns() + round(options.delay * 1e9)):
+            sent = player.play(options.rate, loop=options.loop, progress=options.progress)
+        player.flush()
+        player.get_logger().info(f'{sent} messages sent')
+        player.destroy_node()
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

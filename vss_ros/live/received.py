@@ -1,9 +1,10 @@
-"""What a node published during a run, read back from the recorded bag."""
+"""What a subscriber received during a live run, read back from the recorded bag."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.decisions import DecisionRow
 from vss_ros.images.image_decoding import decode_compressed, decode_mask, decode_raw, decode_raw_mask
-from vss_ros.recordings.bags import HEADER_TOPIC, deserialise, message_types, open_bag, read_messages
+from vss_ros.recordings.bags import HEADER_TOPIC, deserialise, open_bag, read_messages
 from vss_ros.recordings.messages import stamp_ns
 
 if TYPE_CHECKING:
@@ -22,99 +23,21 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 30
-"""Stamps that may wait for what belongs to them."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedTopics:
-    """Which topic of a recording holds what."""
-
-    image: str
-    mask: str
-    decision: str
-    truth: str | None = None
-    diagnostics: str = '/diagnostics'
+"""How many later stamps may come before a stamp is given up that still lacks a part."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What belongs to one stamp."""
+    """What was received for one image, None for what was not or could not be decoded."""
 
     stamp_ns: int
     image: NDArray[np.uint8] | None = None
+    """RGB, ``(H, W, 3)``."""
     mask: NDArray[np.uint8] | None = None
+    """Class ids, ``(H, W)``."""
     truth: NDArray[np.uint8] | None = None
+    """True class ids, ``(H, W)``."""
     decision: DecisionRow | None = None
-
-
-@dataclass(slots=True)
-class Recording:
-    """Reads a recording once, in order; counts as it goes."""
-
-    path: Path
-    topics: RecordedTopics
-    counts: Counter[str] = field(default_factory=Counter)
-    """Messages per role: image, mask, truth, decision."""
-    mask_stamps: list[int] = field(default_factory=list)
-    """Stamps of the masks in order of arrival, nanoseconds."""
-    decisions: list[DecisionRow] = field(default_factory=list)
-    diagnostics: dict[str, str] = field(default_factory=dict)
-    """The last status of the node."""
-    last_fault: str = ''
-    """Why the last picture that could not be decoded was not."""
-
-    def answers(self) -> Iterator[Answer]:
-        """Yield the stamps in order of their images, each with what belongs to it.
-
-        What lacks a part (an image nobody answered, a mask without truth) is yielded without it once
-        ``PATIENCE`` later stamps have come, so that memory stays bounded.
-        """
-        roles = {self.topics.image: 'image', self.topics.mask: 'mask', self.topics.decision: 'decision'}
-        if self.topics.truth:
-            roles[self.topics.truth] = 'truth'
-        waiting: dict[int, dict[str, Any]] = {}
-        types = message_types()
-        with open_bag(self.path) as reader:
-            wanted = [c for c in reader.connections if c.topic in roles or c.topic == self.topics.diagnostics]
-            for connection, _, data in read_messages(reader, wanted):
-                message: Any = types.deserialize_cdr(data, connection.msgtype)
-                if connection.topic == self.topics.diagnostics:
-                    self._take_diagnostics(message)
-                    continue
-                role, stamp = roles[connection.topic], stamp_ns(message)
-                self._count(role, message, stamp)
-                waiting.setdefault(stamp, {})[role] = message
-                while waiting:
-                    first = min(waiting)
-                    if len(waiting[first]) < len(roles) and len(waiting) <= PATIENCE:
-                        break
-                    yield self._answer(first, waiting.pop(first))
-        for stamp in sorted(waiting):
-            yield self._answer(stamp, waiting[stamp])
-
-    def _count(self, role: str, message: Any, stamp: int) -> None:
-        self.counts[role] += 1
-        if role == 'decision':
-            self.decisions.append(decision_row(message))
-        elif role == 'mask':
-            self.mask_stamps.append(stamp)
-
-    def _answer(self, stamp: int, messages: dict[str, Any]) -> Answer:
-        answer = Answer(stamp)
-        if 'decision' in messages:
-            answer.decision = decision_row(messages['decision'])
-        for role, decode in (('image', _pixels), ('mask', decode_labels), ('truth', decode_labels)):
-            try:
-                setattr(answer, role, decode(messages[role]) if role in messages else None)
-            except VssError as error:  # the node refused it too; the rest of the recording still counts
-                self.counts[f'undecodable_{role}'] += 1
-                self.last_fault = str(error)
-        return answer
-
-    def _take_diagnostics(self, message: Any) -> None:
-        for status in message.status:
-            if status.name.endswith('segmentation'):
-                self.diagnostics = {pair.key: pair.value for pair in status.values}
 
 
 def decode_labels(message: Any) -> NDArray[np.uint8]:
@@ -137,9 +60,24 @@ def _pixels(message: Any) -> NDArray[np.uint8]:
     return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
 
 
+def _answer(stamp: int, messages: dict[str, Any]) -> Answer:
+    answer = Answer(stamp)
+    if 'decision' in messages:
+        answer.decision = decision_row(messages['decision'])
+    for role, decode in (('image', _pixels), ('mask', decode_labels), ('truth', decode_labels)):
+        with suppress(
+            VssError
+        ):  # the node refuses damaged images too; the rest of the recording still counts
+            setattr(answer, role, decode(messages[role]) if role in messages else None)
+    return answer
+
+
+def _time_ns(time: Any) -> int:
+    return int(time.sec) * 10**9 + int(time.nanosec)
+
+
 def decision_row(message: Any) -> DecisionRow:
     """Return a KeyFrameDecision message as a row."""
-    key = message.key_frame_stamp
     return DecisionRow(
         frame_index=int(message.frame_index),
         stamp_ns=stamp_ns(message),
@@ -147,7 +85,7 @@ def decision_row(message: Any) -> DecisionRow:
         reason=str(message.reason),
         predicted_deviation=float(message.predicted_deviation),
         threshold=float(message.threshold),
-        key_frame_stamp_ns=key.sec * 10**9 + key.nanosec,
+        key_frame_stamp_ns=_time_ns(message.key_frame_stamp),
         frames_since_key=int(message.frames_since_key),
         track=str(message.track),
         features_accurate=bool(message.features_accurate),
@@ -161,7 +99,7 @@ REJECTED = 'rejected_'
 
 
 class ReceivedMask(NamedTuple):
-    """A mask as a planner got it."""
+    """A mask as a subscriber got it."""
 
     stamp_ns: int
     """Of the image it answers."""
@@ -185,19 +123,39 @@ class Received:
     """What the node counted meanwhile, by the names of its diagnostics."""
 
     def index(self) -> ReceivedIndex:
-        """Read everything but the masks' pixels."""
+        """Read everything but pixels, of a run that recorded the images' headers alone."""
         index = ReceivedIndex()
-        images, masks, decisions = self.camera + HEADER_TOPIC, f'{self.node}/mask', f'{self.node}/key_frame'
-        for topic, arrived_ns, message in self._messages(images, masks, decisions):
-            if topic == images:
-                stamp = message.stamp
-                index.images[stamp.sec * 10**9 + stamp.nanosec].append(arrived_ns)
-            elif topic == masks:
-                index.masks[stamp_ns(message)] += 1
-            else:
-                row = decision_row(message)
-                index.decisions[row.stamp_ns].append(row)
+        roles = {self.camera + HEADER_TOPIC: 'image', f'{self.node}/mask': 'mask'}
+        roles[f'{self.node}/key_frame'] = 'decision'
+        for topic, arrived_ns, message in self._messages(*roles):
+            stamp = _time_ns(message.stamp) if roles[topic] == 'image' else stamp_ns(message)
+            index.add(roles[topic], stamp, arrived_ns, message)
         return index
+
+    def answers(self, index: ReceivedIndex, truth: str = '') -> Iterator[Answer]:
+        """Yield what belongs together, in order of stamps, of a run that recorded everything.
+
+        A stamp that lacks a part (an image without an answer, a mask without truth) is yielded without it
+        once ``PATIENCE`` later stamps have come, so that memory stays bounded.
+
+        Args:
+            index: Filled on the way.
+            truth: Topic of the true masks, empty where there is none.
+        """
+        roles = {self.camera: 'image', f'{self.node}/mask': 'mask', f'{self.node}/key_frame': 'decision'}
+        roles |= {truth: 'truth'} if truth else {}
+        waiting: dict[int, dict[str, Any]] = {}
+        for topic, arrived_ns, message in self._messages(*roles):
+            stamp = stamp_ns(message)
+            index.add(roles[topic], stamp, arrived_ns, message)
+            waiting.setdefault(stamp, {})[roles[topic]] = message
+            while waiting:
+                first = min(waiting)
+                if len(waiting[first]) < len(roles) and len(waiting) <= PATIENCE:
+                    break
+                yield _answer(first, waiting.pop(first))
+        for stamp in sorted(waiting):
+            yield _answer(stamp, waiting[stamp])
 
     def masks(self) -> Iterator[ReceivedMask]:
         """Yield the masks in order of arrival."""
@@ -235,7 +193,17 @@ class ReceivedIndex:
         self.images: defaultdict[int, deque[int]] = defaultdict(deque)
         """When the image of a stamp arrived at the subscriber, nanoseconds."""
         self.masks: Counter[int] = Counter()
+        """How many masks came with a stamp."""
         self.decisions: defaultdict[int, deque[DecisionRow]] = defaultdict(deque)
+
+    def add(self, role: str, stamp: int, arrived_ns: int, message: Any) -> None:
+        """Note a message in the role of image, mask or decision; others are left out."""
+        if role == 'image':
+            self.images[stamp].append(arrived_ns)
+        elif role == 'mask':
+            self.masks[stamp] += 1
+        elif role == 'decision':
+            self.decisions[stamp].append(decision_row(message))
 
     @property
     def played_rate(self) -> float | None:

@@ -1,4 +1,4 @@
-"""A node that records topics into an MCAP bag, whole when it ends by SIGINT, SIGTERM or silence.
+"""The node ``recorder``: writes topics into an MCAP bag, complete after SIGINT, SIGTERM or silence.
 
 Examples:
   ros2 run vss_ros recorder -o run_1 /segmentation/mask /segmentation/key_frame
@@ -14,21 +14,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 from vss_ros.errors import VssError
 from vss_ros.live.stamps import header_bytes
-from vss_ros.node.process import StopRequest, load_message_type
+from vss_ros.node.process import load_message_type, run_process
 from vss_ros.recordings.bags import COMPRESSED_IMAGE, HEADER, HEADER_TOPIC, IMAGE, BagWriter, qos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from rclpy.executors import Executor
     from rclpy.subscription import MessageInfo
+
+    from vss_ros.node.process import StopRequest
 
     OnMessage = Callable[[str, bytes], None]
 
@@ -55,8 +56,8 @@ class Recorder(Node):
             topics: Names, or ``name:type``. With a type, images are subscribed to at once (best effort); all
                 others wait for their first publisher, whose quality of service decides.
             bag: An open bag.
-            headers_of: Names of those topics of whose messages only the header is written, under the topic's
-                name and ``HEADER_TOPIC``: when large images came and which, without their megabytes.
+            headers_of: Topics of whose messages only the header is written, under the topic's name followed
+                by ``HEADER_TOPIC``: it says which large image came when, without its megabytes.
             on_message: Called with topic and CDR bytes once a message is written.
             options: Of the node, such as ``context``.
         """
@@ -91,7 +92,7 @@ class Recorder(Node):
                 self._subscribe(topic, msgtype, publishers)
 
     def _subscribe(self, topic: str, msgtype: str, publishers: Sequence[Any]) -> None:
-        """Take a topic up, or say why not."""
+        """Start recording a topic, or log why not."""
         message_type = load_message_type(msgtype)
         if message_type is None:
             self.get_logger().error(f'{topic} is not recorded: {msgtype} is not installed')
@@ -129,6 +130,13 @@ class Recorder(Node):
         if self._on_message is not None:
             self._on_message(topic, data)
 
+    def take_what_has_arrived(self, executor: Executor) -> None:
+        """Write what the middleware still holds; ``executor`` is this node's."""
+        written = -1
+        while written != self.received:
+            written = self.received
+            executor.spin_once(timeout_sec=_SPIN_S)
+
 
 def record(recorder: Recorder, stop: StopRequest, idle_s: float) -> None:
     """Record until the end.
@@ -144,32 +152,23 @@ def record(recorder: Recorder, stop: StopRequest, idle_s: float) -> None:
         executor.spin_once(timeout_sec=_SPIN_S)
         if idle_s and recorder.last_ns and time.monotonic_ns() - recorder.last_ns > idle_s * 1e9:
             break
-    written = -1
-    while written != recorder.received:
-        written = recorder.received
-        executor.spin_once(timeout_sec=_SPIN_S)
+    recorder.take_what_has_arrived(executor)
     executor.shutdown()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node; returns 0 also after SIGINT and SIGTERM, 2 after an error of the user's concern."""
-    arguments = list(sys.argv if arguments is None else arguments)
-    stop = StopRequest()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        options = _parse(rclpy.utilities.remove_ros_args(arguments)[1:])
-        with BagWriter(options.output, overwrite=options.overwrite) as bag:
-            recorder = Recorder(options.topics, bag)
-            record(recorder, stop, options.until_topic_idle)
-            counts = ', '.join(f'{count} on {topic}' for topic, count in bag.counts.items()) or 'nothing'
-            recorder.get_logger().info(f'{options.output}: {counts}')
-            recorder.destroy_node()
-    except VssError as error:
-        sys.stderr.write(f'recorder: {error}\n')
-        return 2
-    finally:
-        rclpy.try_shutdown()
-    return 0
+    return run_process('recorder', arguments, _run)
+
+
+def _run(arguments: Sequence[str], stop: StopRequest) -> None:
+    options = _parse(arguments)
+    with BagWriter(options.output, overwrite=options.overwrite) as bag:
+        recorder = Recorder(options.topics, bag)
+        record(recorder, stop, options.until_topic_idle)
+        counts = ', '.join(f'{count} on {topic}' for topic, count in bag.counts.items()) or 'nothing'
+        recorder.get_logger().info(f'{options.output}: {counts}')
+        recorder.destroy_node()
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""One live run: a real node as a child process, a recording played to it, what it publishes recorded."""
+"""One live run: starts a real node, plays a recording to it and records everything that it publishes."""
 
 from __future__ import annotations
 
@@ -29,45 +29,49 @@ if TYPE_CHECKING:
     from vss_ros.recordings.playback import CameraTopic
 
 
+NODE = '/segmentation'
+"""The node's name where it is started here."""
+EXECUTABLES = {'segmentation_node': 'vss_ros.node.main', 'bag_player': 'vss_ros.live.player'}
+"""Modules of the processes that a run starts, by the names that ``ros2 run`` knows them by."""
+QUIET_DOMAIN = 91
+"""ROS domain used where none is set: what is played here must not meet a robot's own /segmentation."""
+START_SECONDS = 300.0
+"""Time to load a model, on a busy machine."""
 STOP_SECONDS = 300.0
-"""For ending after SIGINT; on a starved machine the frame in hand and the clean-up take their time."""
+"""Time to end after SIGINT, on a busy machine: the frame in hand is finished first."""
 LOG_LINES = 8
-"""Of a log's end that an error shows."""
+"""How many of a log's last lines an error shows."""
+BAG = 'bag'
+"""Name of the recorded bag."""
 
 
 class Child:
-    """A process of one module of ``vss_ros.node``; leaving the context stops it, whatever happened."""
+    """One of ``EXECUTABLES`` as a process of its own; leaving the context stops it in any case."""
 
-    def __init__(self, module: str, words: Sequence[str], folder: Path) -> None:
+    def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
         """Start it with the profile that large images need.
 
         Args:
-            module: Its name in ``vss_ros.node``; also that of the log.
+            name: The executable, and the log without its suffix.
             words: Its command line.
             folder: Where the log goes.
         """
-        self.name = module
-        self.log = folder / f'{module}.log'
+        self.name = name
+        self.log = folder / f'{name}.log'
         environment = os.environ | large_image_environment(os.environ) | {'PYTHONUNBUFFERED': '1'}
-        command = [sys.executable, '-m', f'vss_ros.node.{module}', *words]
+        command = [sys.executable, '-m', EXECUTABLES[name], *words]
         with self.log.open('w') as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
         self._end()
 
     def poll(self) -> int | None:
         """Return the exit status, None while it runs."""
         return self._process.poll()
-
-    def says(self, text: str) -> bool:
-        """Tell whether a text is in the log."""
-        return text in self.log.read_text(errors='replace')
 
     def check(self, doing: str) -> None:
         """Raise if it has ended.
@@ -88,7 +92,7 @@ class Child:
             VssError: It does not, or the process has ended.
         """
         deadline = time.monotonic() + seconds
-        while not self.says(text):
+        while text not in self.log.read_text(errors='replace'):
             self.check(f'before it said {text!r}')
             if time.monotonic() > deadline:
                 raise self.failure(f'did not say {text!r} within {seconds:.0f} s')
@@ -125,19 +129,9 @@ class Child:
         return True
 
 
-NODE = '/segmentation'
-"""The node's name where it is started here."""
-QUIET_DOMAIN = 91
-"""ROS domain used where none is set: what is played here must not meet a robot's own /segmentation."""
-START_SECONDS = 300.0
-"""For loading a model on a busy machine."""
-BAG = 'bag'
-"""Name of the recorded bag."""
-
-
 @dataclass(frozen=True)
 class LiveRun:
-    """What is played to whom."""
+    """What is played, and to which node."""
 
     source: Path
     """A bag, video or folder of images."""
@@ -147,15 +141,15 @@ class LiveRun:
     fps: float = 15.0
     """Rate of an image folder."""
     namespace: str = ''
-    """Of everything that is started here, such as ``/live_1``, so that nobody else's topics are met."""
+    """Of everything that is started here, such as ``/live_1``, to stay clear of other topics."""
     parameters: Sequence[str] = ()
     """``NAME:=VALUE`` for the node that is started."""
     attach: str = ''
     """Full name of a node that runs already; empty to start one."""
     only_camera: bool = True
-    """Play nothing but the camera and keep no pixels of it; else everything, and everything is recorded."""
+    """Play the camera alone and record only its headers; else play and record everything."""
     salvage: bool = False
-    """Play what can be had of a damaged bag."""
+    """Play every complete message of a damaged bag."""
     more: Sequence[str] = ()
     """Further topics to record."""
 
@@ -166,12 +160,12 @@ class LiveRun:
 
     @property
     def topic(self) -> str:
-        """The camera's, as it is played."""
+        """The camera's topic as it is played, namespace included."""
         return self.namespace + self.camera.name
 
 
 def stay_apart() -> None:
-    """Choose, where the environment does not, a domain in which no robot is, and this machine only."""
+    """Unless the environment says otherwise, use a domain without robots and stay on this machine."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(QUIET_DOMAIN))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
@@ -195,7 +189,7 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
         stack.enter_context(_stopping_by_signal())
         node = None
         if not run.attach:
-            node = stack.enter_context(Child('segmentation_main', _node_words(run), folder))
+            node = stack.enter_context(Child('segmentation_node', _node_words(run), folder))
             node.wait_for('waiting for images', START_SECONDS)
         bag = stack.enter_context(BagWriter(folder / BAG, overwrite=True))
         context, executor = stack.enter_context(graph())

@@ -1,4 +1,4 @@
-"""Stamp and header of a serialised message, without taking it apart."""
+"""Reads and changes the header of a serialised message without decoding the rest."""
 
 from __future__ import annotations
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.errors import VssError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
 # Short enough that a stop is prompt, long enough to cost nothing.
@@ -45,6 +49,35 @@ class StopRequest:
                 return True
             time.sleep(min(left, _NAP_NS) / 1e9)
         return False
+
+
+def run_process(
+    name: str, arguments: Sequence[str] | None, body: Callable[[list[str], StopRequest], None]
+) -> int:
+    """Run what a process does with ROS set up around it.
+
+    Args:
+        name: The executable's, for errors.
+        arguments: The command line with the program's name; None for ``sys.argv``.
+        body: Called with the arguments that are not ROS's own, and with what says when to stop.
+
+    Returns:
+        0, also after SIGINT and SIGTERM; 2 after an error of the user's concern.
+    """
+    stop = StopRequest()
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    arguments = list(sys.argv if arguments is None else arguments)
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        body(rclpy.utilities.remove_ros_args(arguments)[1:], stop)
+    except VssError as error:
+        sys.stderr.write(f'{name}: {error}\n')
+        return 2
+    finally:
+        rclpy.try_shutdown()
+    return 0
 
 
 def load_message_type(name: str) -> Any | None:

@@ -118,25 +118,25 @@ def test_the_key_follows_everything_a_result_depends_on(images: Path, tmp_path: 
 def test_the_code_that_decides_is_found_by_its_imports() -> None:
     names = {str(path.relative_to(PACKAGE)) for path in code_files()}
     assert {
-        'evaluation/evaluate_bag.py', 'evaluation/scoring.py', 'data/bag_source.py', 'data/video_source.py',
+        'evaluation/replay/evaluate_bag.py', 'evaluation/replay/scoring.py', 'recordings/source.py',
         'engine/pipeline.py', 'engine/propagation/flow_warp.py', 'errors.py',
     } <= names  # fmt: skip
-    assert not {'evaluation/summary.py', 'evaluation/verdict.py', 'cli/evaluate.py'} & names
+    assert not {'evaluation/sweep/summary.py', 'evaluation/sweep/verdict.py', 'cli/evaluate.py'} & names
 
 
 def test_the_code_of_a_live_run_is_that_of_node_and_player_too() -> None:
     replayed, live = code_files(), code_files(live=True)
     names = {str(path.relative_to(PACKAGE)) for path in live - replayed}
     assert {
-        'evaluation/live.py', 'evaluation/received.py', 'node/live.py', 'node/live_run.py',
-        'node/observer.py', 'node/segmentation_main.py', 'node/segmentation_node.py', 'node/conversions.py',
-        'node/bag_player.py', 'data/playback.py',
+        'live/jobs.py', 'live/received.py', 'live/scoring.py', 'live/run.py', 'live/observer.py',
+        'live/player.py', 'node/main.py', 'node/segmentation_node.py', 'node/conversions.py',
+        'recordings/playback.py',
     } <= names  # fmt: skip
     assert replayed < live
     assert code_digest(live=True) != code_digest()
 
 
-@pytest.mark.parametrize('file', ['evaluation/live.py', 'node/segmentation_node.py', 'config/segment.yaml'])
+@pytest.mark.parametrize('file', ['live/scoring.py', 'node/segmentation_node.py', 'config/segment.yaml'])
 def test_a_change_of_what_only_live_runs_use_changes_their_keys_alone(
     file: str, tmp_path: Path, project_root: Path
 ) -> None:

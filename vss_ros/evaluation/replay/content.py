@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from vss_ros.engine.options import SegmenterConfig
 
 CHUNK = 1 << 22
-PACKAGE = Path(__file__).resolve().parent.parent
-ENTRY = PACKAGE / 'evaluation' / 'evaluate_bag.py'
+PACKAGE = Path(__file__).resolve().parents[2]
+ENTRY = PACKAGE / 'evaluation' / 'replay' / 'evaluate_bag.py'
 """Whatever this module imports, and all of the engine, whose members are found by name, decides a result."""
-LIVE = tuple(PACKAGE / 'node' / name for name in ('live.py', 'segmentation_main.py', 'bag_player.py'))
+LIVE = tuple(PACKAGE / name for name in ('live/jobs.py', 'node/main.py', 'live/player.py'))
 """Of a live run also what these import: what scores it, and the two processes that it starts."""
 ABOUT_CARDS = ('path', 'recipe', 'scores')
 """Entries of a model card that say where it comes from, not what it does."""
