@@ -2,7 +2,7 @@
 
 Examples:
   python -m experiments.accuracy_tables camvid/                  all tables, as Markdown
-  python -m experiments.accuracy_tables camvid/ -o docs/accuracy.md --plot docs/accuracy.png
+  python -m experiments.accuracy_tables camvid/ -o page.md --plot curves.png
   python -m experiments.accuracy_tables camvid/ --only per_frame schedulers
   python -m experiments.accuracy_tables camvid/ --only propagation --propagations my_flow --update
   python -m simulator --seed 900 --drives 8 --frames 80 --varied -o varied
@@ -228,7 +228,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except VssError as error:
         sys.exit(f'accuracy_tables: {error}')
     options = f' --split {args.split}' + ('' if args.stride == 1 else f' --stride {args.stride}')
-    command = f'python -m experiments.accuracy_tables DIR{options} --drives DIR -o docs/accuracy.md'
+    command = (
+        f'python -m experiments.accuracy_tables DIR{options} --drives DIR -o experiments/docs/accuracy.md'
+    )
     text = page(tables, HEADINGS, command, before, args.propagations)
     write_text(args.output or Path('-'), text)
     if args.plot:

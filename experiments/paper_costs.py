@@ -1,12 +1,13 @@
 """Parameters and operations that the five papers publish, beside those of this engine's parts.
 
-Writes the page ``docs/costs.md`` anew::
+Writes the page ``experiments/docs/costs.md`` anew::
 
-    python -m experiments.paper_costs > docs/costs.md
+    python -m experiments.paper_costs > experiments/docs/costs.md
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -39,7 +40,7 @@ INTRODUCTION = """# What the systems cost
 Parameters and operations of each system's networks at its paper's input size, beside the paper's own figures.
 Written by
 
-    tools/run python -m experiments.paper_costs > docs/costs.md
+    tools/run python -m experiments.paper_costs > experiments/docs/costs.md
 
 and compared by `test/engine/test_system_figures.py`. What differs by more than 5 % has its reason below.
 
@@ -344,4 +345,5 @@ def _section(system: System) -> str:
 
 
 if __name__ == '__main__':
+    argparse.ArgumentParser('python -m experiments.paper_costs', description=__doc__).parse_args()
     sys.stdout.write(page(systems()))

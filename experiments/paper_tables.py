@@ -1,25 +1,34 @@
-"""The papers' tables, row by row, with the figures of a sweep's configurations beside the published ones.
+"""The papers' tables, row by row, with a sweep's figures beside the published ones.
 
-Which tables there are, what was published and which configuration stands beside which row is all in the
-sweep file's section ``tables`` (``config/experiments/paper_tables.yaml`` describes it); here it is checked.
-``paper_tables_text`` renders them, ``paper_figures`` knows what can stand in a column.
+Reads the results that ``vss evaluate -o DIR --sweep config/experiments/paper_tables.yaml`` wrote, prints the
+tables and writes them to DIR/tables.md. The section ``tables`` of that file says which tables there are, what
+was published and which configuration stands beside which row; ``paper_figures`` knows the figures that a
+column can show.
+
+Examples:
+  python -m experiments.paper_tables out
+  python -m experiments.paper_tables out --tables my_sweep.yaml
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from dataclasses import dataclass, field
 from math import floor, log10
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from experiments.paper_figures import figure_of, runs_by_name, runs_of
 from vss_ros.errors import VssError
+from vss_ros.evaluation.sweep.outputs import read_evaluation
 from vss_ros.files import write_whole
+from vss_ros.resources import resource
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
     from experiments.paper_figures import Run
     from vss_ros.evaluation.sweep.outputs import Evaluation
@@ -59,7 +68,7 @@ class PaperTable:
     data: str
     """What the published figures were measured on."""
     columns: Mapping[str, str]
-    """Heading → figure (see ``paper_figures``), empty where this project has none."""
+    """Figure by heading (see ``paper_figures``), empty where this project has none."""
     rows: tuple[PaperRow, ...]
     note: str = ''
 
@@ -68,15 +77,20 @@ def read_tables(path: Path | None, names: Collection[str]) -> dict[str, PaperTab
     """Return the tables of a sweep file by name, none where the file has none or there is no file.
 
     Args:
-        path: The sweep file, readable as ``read_sweep`` found it.
+        path: The sweep file.
         names: Configurations of the sweep, those included that cannot run.
 
     Raises:
-        VssError: A table that is not laid out as described, or that names what the sweep has not.
+        VssError: The file is not readable, or a table is not laid out as described or names a configuration
+            that is not in the sweep.
     """
     if path is None:
         return {}
-    raw = yaml.safe_load(path.read_text(encoding='utf-8')).get('tables') or {}
+    try:
+        sweep = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise VssError(f'{path}: not a readable sweep: {error}') from error
+    raw = (sweep.get('tables') if isinstance(sweep, dict) else None) or {}
     try:
         if not isinstance(raw, dict):
             raise VssError(f'tables: expected a name for each table, got {type(raw).__name__}')
@@ -119,7 +133,7 @@ def _row(table: str, raw: Any, columns: Mapping[str, str]) -> PaperRow:
 
 
 def _check_runs(where: str, row: PaperRow, columns: Mapping[str, str], names: Collection[str]) -> None:
-    """Refuse figures that nobody knows and configurations that the sweep has not."""
+    """Refuse unknown figures, and configurations that are not in the sweep."""
     try:
         figures = {**columns, **row.figures}.values() if row.run else ()
         wanted = {run for figure in figures if figure for run in runs_of(figure)} | ({row.run} - {''})
@@ -261,3 +275,36 @@ def _aligned(rows: list[list[str]]) -> list[str]:
     ]
     rule = ['-' * w if i in (0, last) else '-' * (w - 1) + ':' for i, w in enumerate(widths)]
     return [f'| {" | ".join(row)} |' for row in [padded[0], rule, *padded[1:]]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        'python -m experiments.paper_tables',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('results', type=Path, metavar='DIR', help='results of vss evaluate -o DIR')
+    parser.add_argument(
+        '--tables',
+        type=Path,
+        metavar='FILE',
+        default=resource('config', 'experiments', 'paper_tables.yaml'),
+        help='the sweep file, with its section tables (default: config/experiments/paper_tables.yaml)',
+    )
+    options = parser.parse_args(argv)
+    try:
+        evaluation = read_evaluation(options.results)
+        names = {entry['name'] for entry in (*evaluation.results, *evaluation.refused)}
+        tables = read_tables(options.tables, names)
+        if not tables:
+            raise VssError(f'{options.tables}: expected a section tables, got none')
+    except VssError as error:
+        sys.stderr.write(f'{error}\n')
+        return 2
+    print(tables_text(tables, evaluation, options.results), end='')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -22,7 +22,7 @@ examples:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         'python -m simulator',
-        description='Render simulated street drives with exact labels (needs pip install "vss_ros[clips]").',
+        description='Render simulated street drives with exact labels (needs pip install pybullet).',
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -36,7 +36,7 @@ def _pybullet() -> Any:
         import pybullet  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError as error:
         message = (
-            'the simulated street needs pybullet, which is not installed; run: pip install "vss_ros[clips]"'
+            'the simulated street needs pybullet, which is not installed; run: pip install pybullet'
         )
         raise ImportError(message) from error
     return pybullet

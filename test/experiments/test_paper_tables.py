@@ -10,9 +10,10 @@ from evaluation_parts import clip, config, options
 
 from experiments.paper_figures import figure_of, runs_by_name
 from experiments.paper_tables import FILE, PaperTable, read_tables, tables_text
+from experiments.paper_tables import main as print_tables
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
-from vss_ros.evaluation.sweep.outputs import Evaluation
+from vss_ros.evaluation.sweep.outputs import Evaluation, write_evaluation
 from vss_ros.evaluation.sweep.sweep import Sweep, read_sweep, with_references
 from vss_ros.resources import resource
 
@@ -225,7 +226,9 @@ def test_no_tables(tmp_path: Path) -> None:
     assert Sweep(()).names == set()
 
 
-def test_tables_are_printed_after_a_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tables_are_read_from_the_results_of_a_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / 'sweep.yaml'
     runs = {'whole': {'propagation': 'none'}, 'fast': {'propagation': 'reuse', 'scheduler': 'fixed_interval'}}
     gone = {'model': 'mobilenet_fpn', 'propagation': 'spatially_variant_conv'}
@@ -234,8 +237,23 @@ def test_tables_are_printed_after_a_sweep(tmp_path: Path, capsys: pytest.Capture
     images = clip(tmp_path / 'clip', 3)
     target = tmp_path / 'out'
     assert main(['evaluate', str(images), '-o', str(target), '--sweep', str(file), *options()]) == 0
+    capsys.readouterr()
+    assert print_tables([str(target), '--tables', str(file)]) == 0
     text = (target / FILE).read_text()
-    assert text in capsys.readouterr().out
+    assert text == capsys.readouterr().out
     miou = float(cells(text, 'fast')[1])
     assert 20 < miou < 100
     assert 'has no weights for model' in text
+    # The shipped tables name configurations that this sweep does not have.
+    assert print_tables([str(target)]) == 2
+    assert "expected one of the sweep's configurations" in capsys.readouterr().err
+
+
+def test_without_results_or_tables_there_is_nothing_to_print(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert print_tables([str(tmp_path)]) == 2
+    assert 'expected the results of `vss evaluate -o DIR`' in capsys.readouterr().err
+    write_evaluation(evaluation(outcome('fast', [9, 9])), tmp_path)
+    assert print_tables([str(tmp_path), '--tables', str(written(tmp_path, None))]) == 2
+    assert 'expected a section tables' in capsys.readouterr().err

@@ -38,7 +38,7 @@ SMALL = (90, 120)
 
 
 def drive(seed: int, frames: int = 2, **options: Any) -> list[StreetFrame]:
-    pytest.importorskip('pybullet', reason='needs pybullet: pip install "vss_ros[clips]"')
+    pytest.importorskip('pybullet', reason='needs pybullet: pip install pybullet')
     return list(render_drive(seed, frames, size=SMALL, **options))
 
 
@@ -130,7 +130,7 @@ def test_every_skips_frames() -> None:
 
 @pytest.mark.slow
 def test_images_appear_whole_or_not_at_all(tmp_path: Path) -> None:
-    pytest.importorskip('pybullet', reason='needs pybullet: pip install "vss_ros[clips]"')
+    pytest.importorskip('pybullet', reason='needs pybullet: pip install pybullet')
     target = tmp_path / 'drives'
     assert write_images(target, [1, 2], Stretch(3, 2, SMALL)) == 4
     names = ['seed0001_000000.png', 'seed0001_000002.png', 'seed0002_000000.png', 'seed0002_000002.png']
@@ -142,7 +142,7 @@ def test_images_appear_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_bag_has_image_info_and_mask(tmp_path: Path) -> None:
-    pytest.importorskip('pybullet', reason='needs pybullet: pip install "vss_ros[clips]"')
+    pytest.importorskip('pybullet', reason='needs pybullet: pip install pybullet')
     write_bag(tmp_path / 'bag', 1, Stretch(2, 1, SMALL))
     messages = read(tmp_path / 'bag')
     assert {topic: len(found) for topic, found in messages.items()} == dict.fromkeys(
@@ -209,7 +209,7 @@ def test_the_clip(project_root: Path) -> None:
 
 @pytest.mark.slow
 def test_the_clip_is_what_the_renderer_makes(project_root: Path) -> None:
-    pytest.importorskip('pybullet', reason='needs pybullet: pip install "vss_ros[clips]"')
+    pytest.importorskip('pybullet', reason='needs pybullet: pip install pybullet')
     messages = read(project_root / 'test' / 'data' / 'street')
     frame = next(render_drive(CLIP_SEED, len(messages[IMAGE_TOPIC])))
     mask = cv2.imdecode(messages[MASK_TOPIC][0][1].data, cv2.IMREAD_UNCHANGED)
