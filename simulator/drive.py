@@ -35,9 +35,7 @@ def _pybullet() -> Any:
     try:
         import pybullet  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError as error:
-        message = (
-            'the simulated street needs pybullet, which is not installed; run: pip install pybullet'
-        )
+        message = 'the simulated street needs pybullet, which is not installed; run: pip install pybullet'
         raise ImportError(message) from error
     return pybullet
 

@@ -104,4 +104,4 @@ def test_what_is_far_from_its_paper_has_a_reason(counted: tuple[System, ...]) ->
 
 def test_page_is_what_the_command_prints(counted: tuple[System, ...], project_root: Path) -> None:
     shown = (project_root / 'experiments/docs/costs.md').read_text()
-    assert shown == page(counted), 'write it anew: python -m experiments.paper_costs > experiments/docs/costs.md'
+    assert shown == page(counted), 'write it anew with python -m experiments.paper_costs'
