@@ -20,6 +20,14 @@ def test_agrees_with_interpolate_and_argmax() -> None:
     assert (argmax_upsampled(logits, (90, 120)) == full.argmax(1)[0].numpy()).mean() > 0.9999
 
 
+def test_of_equally_likely_classes_the_first_wins_as_with_argmax() -> None:
+    logits = torch.zeros(1, 4, 6, 8)
+    logits[:, 1:3, :, 4:] = 2.0
+    labels = argmax_upsampled(logits, (6, 8))
+    assert np.array_equal(labels, logits.argmax(1)[0].numpy())
+    assert np.unique(labels).tolist() == [0, 1]
+
+
 def test_confidence_is_the_winners_probability() -> None:
     logits = torch.zeros(1, 4, 6, 8)
     logits[:, 2] = 30.0

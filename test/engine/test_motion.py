@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vss_ros.engine.layers.warp import warp
-from vss_ros.engine.motion import MOTIONS, MotionField
+from vss_ros.engine.motion import MOTIONS, MotionEstimator, MotionField
 from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.view import View
@@ -116,3 +116,43 @@ def test_the_trail_leads_back_to_the_key_frame() -> None:
     assert torch.equal(fourth.motion.flow, fourth.since_key.flow)
     trail.reset()
     assert not trail.follow(window(image, 30, 30)).has_motion
+
+
+def affine(matrix: list[list[float]], offset: tuple[float, float], size: tuple[int, int]) -> MotionField:
+    """Return the field whose cells, counted from the centre, come from ``matrix @ cell + offset``; x, y."""
+    height, width = size
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+    centred = torch.stack((x - (width - 1) / 2, y - (height - 1) / 2)).float()
+    moved = torch.einsum('ij,jhw->ihw', torch.tensor(matrix), centred) + torch.tensor(offset)[:, None, None]
+    return MotionField((moved - centred)[None], 4)
+
+
+class Given(MotionEstimator):
+    """An estimator whose fields are known beforehand."""
+
+    stride = 4
+
+    def __init__(self, *fields: MotionField) -> None:
+        super().__init__()
+        self._fields = list(fields)
+
+    def prepare(self, view: View) -> torch.Tensor:
+        return view.image
+
+    def estimate(self, previous: torch.Tensor, current: torch.Tensor, view: View) -> MotionField:
+        return self._fields.pop(0)
+
+
+def test_motion_since_the_key_frame_is_composed_in_the_order_of_the_frames() -> None:
+    # A quarter turn with a zoom, then a shift: the other way round content would come from elsewhere.
+    size, turn = (24, 24), [[0.0, -0.8], [0.8, 0.0]]
+    first, second = affine([[1.0, 0.0], [0.0, 1.0]], (3, 1), size), affine(turn, (0, 0), size)
+    trail = MotionTrail(Given(first, second))
+    image = textured()
+    views = [trail.follow(window(image, 30, 30)) for _ in range(3)]
+    # From the last frame back: turn first, then shift.
+    assert views[2].since_key is not None
+    expected = affine(turn, (3, 1), size)
+    difference = (inner(views[2].since_key) - inner(expected)).abs()
+    assert difference.max() < 1e-3
+    assert (inner(affine(turn, (-0.8, 2.4), size)) - inner(expected)).abs().min() > 1  # shift, then turn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -234,3 +235,42 @@ def test_confidence_falls_with_distance() -> None:
         means.append(float(confidence.mean()))
     assert means == sorted(means, reverse=True)
     assert means[3] < means[0]
+
+
+@pytest.mark.parametrize(
+    ('previous_ns', 'follows_ns', 'is_gap'),
+    [(0, 2_950_000_000, False), (0, 1_500_000_000, True), (0, None, True), (2_500_000_000, 1, False)],
+)
+def test_a_gap_is_counted_from_the_image_before_also_where_that_was_not_segmented(
+    previous_ns: int, follows_ns: int | None, is_gap: bool
+) -> None:
+    net = backbone()
+    stream = segmenter(net, moved=propagation(net))
+    stream.step(frame(0, stamp_ns=previous_ns))
+    # The camera went on; the images in between were overwritten while the segmenter was busy.
+    decision = stream.step(replace(frame(1, stamp_ns=3_000_000_000), follows_ns=follows_ns)).decision
+    assert decision.is_key_frame is is_gap
+    assert (decision.reason is Reason.GAP) is is_gap
+
+
+def test_a_slow_result_of_a_frame_that_failed_does_not_land_in_the_stream_that_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = backbone()
+    moved = propagation(net)
+    stream = segmenter(net, moved=moved, track=SimulatedFastSlow(net.high, 2))
+    for i in range(4):
+        stream.step(frame(i))
+
+    def fail(*_: object) -> torch.Tensor:
+        msg = 'out of memory'
+        raise RuntimeError(msg)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(moved, 'propagate', fail)
+        with pytest.raises(RuntimeError):
+            stream.step(frame(4))  # a key frame: submitted to the slow track, then not stored
+    fresh = segmenter(net, moved=moved)
+    for i in (5, 6, 7):
+        assert np.array_equal(stream.step(frame(i)).labels, fresh.step(frame(i)).labels)
+    assert stream.late_results_dropped == 1
