@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vss_ros.cli.main import VERBS, main
+from vss_ros.cli.main import main
 from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
@@ -115,19 +115,6 @@ def test_bag_starts_without_torch_and_ros() -> None:
     )
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'
-
-
-def test_a_missing_module_or_package_is_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / 'needy.py').write_text('import no_such_package\n')
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(VERBS, 'gone', ('vss_ros.cli.gone', ''))
-    monkeypatch.setitem(VERBS, 'needy', ('needy', ''))
-    assert main(['gone']) == main(['needy']) == 2
-    errors = capsys.readouterr().err
-    assert "verb 'gone'" in errors
-    assert "'no_such_package'" in errors
 
 
 def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ VERBS: Final = {
     'segment': ('vss_ros.cli.segment', 'segment a video, image folder or bag offline'),
     'evaluate': ('vss_ros.cli.evaluate', 'measure accuracy and latency on labelled frames'),
     'train': ('vss_ros.cli.train', 'train weights by a recipe'),
-    'benchmark': ('vss_ros.cli.benchmark', 'measure speed on this machine'),
     'report': ('vss_ros.cli.report', 'show an evaluation as a page, compare two'),
     'models': ('vss_ros.cli.models', 'list, show and verify models and their parts'),
     'bag': ('vss_ros.cli.bag', 'make bags and look into them'),

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from vss_ros.cli.models_list import listing
+    from vss_ros.cli.models_show import listing
 
     found = listing()
     for heading, rows in found.items():

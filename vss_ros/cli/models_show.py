@@ -1,20 +1,95 @@
-"""``vss models show NAME``: what a card says, what a part is, and what it costs."""
+"""``vss models list`` and ``show``: what parts and cards there are, what they say, and what they cost."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from vss_ros.engine.backbones import BACKBONES, Backbone
+from vss_ros.engine.build import REGISTRIES, motion_name, refusal
+from vss_ros.engine.model_card import FromFile, has_card, read_card, shipped_cards
+from vss_ros.engine.motion import MOTIONS
+from vss_ros.engine.pipeline import Parts
+from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes
+from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
+from vss_ros.engine.tracks import Blocking
 from vss_ros.errors import VssError
+from vss_ros.evaluation.replay.operations import frame_costs, part_costs
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Callable
 
-    from vss_ros.engine.pipeline import Parts
     from vss_ros.evaluation.replay.operations import PartCost
 
 CLASSES = 11
 """Classes of a part that is shown without a card."""
+EVERYTHING = 'every other part'
+TRACKS = (
+    ('blocking', '', 'The frame waits for the whole network.'),
+    ('fast_slow', 'Li et al. 2018', 'The fast track answers now, the slow track computes in the background.'),
+)
+NO_FEATURES = PROPAGATIONS.get('reuse'), SCHEDULERS.get('fixed_interval')
+"""A propagation and a scheduler that fit every backbone."""
+
+
+def listing() -> dict[str, list[dict[str, str]]]:
+    """Return name, paper, summary and combinations of all parts and shipped models, by kind."""
+
+    def row(name: str, paper: str, summary: str, combines_with: str = EVERYTHING) -> dict[str, str]:
+        return {'name': name, 'paper': paper, 'summary': summary, 'combines_with': combines_with}
+
+    def rows(kind: str, combines: Callable[[Any], str]) -> list[dict[str, str]]:
+        return [row(m.name, m.paper, m.summary, combines(m.cls)) for m in REGISTRIES[kind]]
+
+    papers = {(kind, m.name): m.paper for kind, registry in REGISTRIES.items() for m in registry}
+    return {
+        'backbones': rows('backbone', _backbone_combines),
+        'propagations': [
+            *rows('propagation', _propagation_combines),
+            row(NO_PROPAGATION, '', 'The whole network runs on every frame.'),
+        ],
+        'schedulers': rows('scheduler', _scheduler_combines),
+        'motion': rows('motion', lambda _: _names_with_motion()),
+        'tracks': [row(*track) for track in TRACKS],
+        'models': [
+            {
+                'name': card.name,
+                'paper': papers.get((card.kind, card.builder), ''),
+                'summary': ', '.join(f'{k} {v}' for k, v in card.scores.items() if not isinstance(v, dict)),
+            }
+            for card in shipped_cards()
+        ],
+    }
+
+
+def _backbone_combines(cls: type[Backbone]) -> str:
+    if cls.has_features:
+        return EVERYTHING
+    propagation, scheduler = NO_FEATURES
+    moves = [m.name for m in PROPAGATIONS if not refusal(cls, m.cls, scheduler)]
+    decides = [m.name for m in SCHEDULERS if not refusal(cls, propagation, m.cls)]
+    return f'propagations {", ".join(moves)}; schedulers {", ".join(decides)}'
+
+
+def _propagation_combines(cls: type[Propagation]) -> str:
+    return _backbones(cls, NO_FEATURES[1]) + ('; any motion estimator' if cls.motion else '')
+
+
+def _scheduler_combines(cls: type[Scheduler]) -> str:
+    return _backbones(NO_FEATURES[0], cls) + ('; any motion estimator' if cls.needs_motion else '')
+
+
+def _backbones(propagation: type[Propagation], scheduler: type[Scheduler]) -> str:
+    left_out = [member.name for member in BACKBONES if refusal(member.cls, propagation, scheduler)]
+    return f'every backbone but {", ".join(left_out)}' if left_out else 'every backbone'
+
+
+def _names_with_motion() -> str:
+    moving = [m.name for m in PROPAGATIONS if m.cls.motion]
+    return ', '.join([*moving, *(m.name for m in SCHEDULERS if m.cls.needs_motion)])
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -24,9 +99,6 @@ def describe(name: str) -> dict[str, Any]:
         VssError: There is neither a part nor a card of that name.
 
     """
-    from vss_ros.cli.models_list import listing
-    from vss_ros.engine.model_card import has_card, read_card
-
     found: dict[str, Any] = {}
     for heading, rows in listing().items():
         for row in rows:
@@ -44,10 +116,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def is_from_file(name: str) -> bool:
-    """Tell whether a part or card is a network from a user's file, whose operations nobody can count."""
-    from vss_ros.engine.backbones import BACKBONES
-    from vss_ros.engine.model_card import FromFile, has_card, read_card
-
+    """Tell whether a part or card is a network from a user's file, whose operations cannot be counted."""
     builder = read_card(name).builder if has_card(name) else name
     return builder in BACKBONES and issubclass(BACKBONES.get(builder), FromFile)
 
@@ -67,8 +136,6 @@ def costs(name: str, model: str, size: tuple[int, int], device: torch.device) ->
         VssError: The parts do not fit, or the size does not suit the backbone.
 
     """
-    from vss_ros.evaluation.replay.operations import frame_costs, part_costs
-
     parts = _parts(name, model, device)
     multiple = parts.backbone.size_multiple
     if any(side % multiple for side in size):
@@ -79,24 +146,13 @@ def costs(name: str, model: str, size: tuple[int, int], device: torch.device) ->
 
 
 def _parts(name: str, model: str, device: torch.device) -> Parts:
-    import torch
-
-    from vss_ros.engine.backbones import BACKBONES
-    from vss_ros.engine.build import refusal
-    from vss_ros.engine.model_card import has_card, read_card
-    from vss_ros.engine.motion import MOTIONS
-    from vss_ros.engine.pipeline import Parts
-    from vss_ros.engine.propagation import PROPAGATIONS
-    from vss_ros.engine.propagation.base import Shapes
-    from vss_ros.engine.schedulers import SCHEDULERS
-    from vss_ros.engine.tracks import Blocking
-
     builder = read_card(name).builder if has_card(name) else name
     base = builder if builder in BACKBONES else read_card(model).builder if has_card(model) else model
+    # Beside the part that is asked for, the cheapest others.
     propagates = builder if builder in PROPAGATIONS else 'flow_warp' if builder in MOTIONS else ''
     decides = builder if builder in SCHEDULERS else 'fixed_interval'
-    if builder in SCHEDULERS and not propagates:
-        propagates = 'reuse'  # the cheapest there is beside a scheduler
+    if builder in SCHEDULERS:
+        propagates = 'reuse'
     backbone_cls, scheduler_cls = BACKBONES.get(base), SCHEDULERS.get(decides)
     propagation_cls = PROPAGATIONS.get(propagates) if propagates else None
     fault = refusal(backbone_cls, propagation_cls, scheduler_cls)
@@ -105,9 +161,8 @@ def _parts(name: str, model: str, device: torch.device) -> Parts:
     backbone = backbone_cls(CLASSES)
     propagation = propagation_cls(Shapes.of(backbone, propagation_cls.space)) if propagation_cls else None
     scheduler = scheduler_cls(backbone.low_channels)
-    motion = None
-    if propagation is not None and (propagation.motion or scheduler.needs_motion):
-        motion = MOTIONS.get(builder if builder in MOTIONS else propagation.motion or 'dis')()
+    estimator = motion_name(builder if builder in MOTIONS else 'auto', propagation, scheduler)
+    motion = MOTIONS.get(estimator)() if estimator else None
     for module in (backbone, propagation, scheduler, motion):
         if module is not None:
             module.eval().requires_grad_(False)

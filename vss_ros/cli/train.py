@@ -1,4 +1,13 @@
-"""``vss train``: run a recipe and write a model card with its weights."""
+"""Train what recipes describe, one after the other; writes model cards with their weights.
+
+A stopped run continues with --resume. All keys of a recipe: docs/recipes.md
+
+Examples:
+  vss train config/experiments/lernet.yaml --data camvid=data/camvid --data street=data/street
+  vss train config/experiments/efficientnet_lite0_fpn.{first.yaml,yaml} --data camvid=DIR --data street=DIR
+  vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
+  vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
+"""
 
 from __future__ import annotations
 
@@ -10,15 +19,6 @@ from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     import argparse
-
-DESCRIPTION = 'Train what recipes describe, one after the other; a stopped run continues with --resume.'
-EPILOG = """examples:
-  vss train config/experiments/lernet.yaml --data camvid=data/camvid --data street=data/street
-  vss train config/experiments/efficientnet_lite0_fpn.{first.yaml,yaml} --data camvid=DIR --data street=DIR
-  vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
-  vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
-all keys of a recipe: docs/recipes.md
-"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,9 @@
 """From names to a ready segmenter.
 
-built = build_segmenter(SegmenterConfig(propagation='tamed_warping', track='blocking'))
-labels = built.segmenter.step(Frame(image, stamp_ns, index)).labels
+Example:
+    built = build_segmenter(SegmenterConfig(propagation='tamed_warping', track='blocking'))
+    labels = built.segmenter.step(Frame(image, stamp_ns, index)).labels
+
 """
 
 from __future__ import annotations
@@ -64,23 +66,18 @@ def build_segmenter(
 
     """
     device = choose_device(config.device)
-    _check_settings(config)
     card = read_card(config.model)
-    _expect(card, 'backbone')
-    _check_parts(config, card)
+    _check(config, card)
     use_threads(config.threads, background=_in_background(config))  # before a network opens that keeps them
     backbone = new_backbone(card, config.interior)
     _load(backbone, card, device)
     size = checked_size(config.size, backbone.size_multiple, backbone.fixed_size)
     propagation = _propagation(config, card, backbone, device)
     scheduler = _scheduler(config, card, backbone, device)
-    parts = Parts(
-        backbone,
-        propagation,
-        scheduler,
-        _track(config, WholeNetwork(backbone, propagation, scheduler)),
-        _motion(config, propagation, scheduler, device),
-    )
+    estimator = motion_name(config.motion, propagation, scheduler)
+    motion = build_motion(estimator, device) if estimator else None
+    track = _track(config, WholeNetwork(backbone, propagation, scheduler))  # last: it may start a thread
+    parts = Parts(backbone, propagation, scheduler, track, motion)
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
     preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, device, size)
     segmenter = StreamSegmenter(
@@ -89,18 +86,23 @@ def build_segmenter(
     return Built(segmenter, card, device)
 
 
-def _check_settings(config: SegmenterConfig) -> None:
+def _check(config: SegmenterConfig, card: ModelCard) -> None:
+    """Refuse values that make no sense, unknown names, and parts that cannot work together."""
     if config.threads < 0 or config.slow_delay < 0 or not config.max_gap > 0:
         msg = (
             'expected threads and slow_delay of 0 or more and a positive max_gap, '
             f'got {config.threads}, {config.slow_delay} and {config.max_gap}'
         )
         raise VssError(msg)
-
-
-def _check_parts(config: SegmenterConfig, card: ModelCard) -> None:
-    """Refuse names that are not registered, and parts that cannot work together."""
-    propagation = None if config.propagation == NO_PROPAGATION else _propagation_class(config.propagation)
+    _expect(card, 'backbone')
+    propagations = [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)]
+    if config.propagation not in propagations:
+        msg = f'no propagation is called {config.propagation!r}; expected one of: {", ".join(propagations)}'
+        raise VssError(msg)
+    if config.track not in TRACKS:
+        msg = f'no track is called {config.track!r}; expected one of: {", ".join(TRACKS)}'
+        raise VssError(msg)
+    propagation = None if config.propagation == NO_PROPAGATION else PROPAGATIONS.get(config.propagation)
     reason = refusal(BACKBONES.get(card.builder), propagation, SCHEDULERS.get(config.scheduler))
     if reason is not None:
         msg = f'{card.name}: {reason}'
@@ -181,7 +183,7 @@ def build_module(card: ModelCard) -> nn.Module:
     elif card.kind == 'motion':
         module = MOTIONS.get(card.builder)()
     else:
-        base = read_card(_beside(card, card.base))
+        base = read_card(Path(card.path).with_name(f'{card.base}.yaml') if card.path else card.base)
         layer = card.name.rpartition(LAYER_MARK)[2]
         backbone = new_backbone(base, int(layer) if layer.isdecimal() else 0)
         if isinstance(backbone, FromFile):
@@ -224,14 +226,10 @@ def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = Non
 
     """
     trained = (member in SCHEDULERS and SCHEDULERS.get(member).weights_of) or member
-    name = f'{_stem(card)}.{trained}'
+    name = f'{card.path.removesuffix(".yaml") if card.path else card.name}.{trained}'
     if backbone is None or backbone.interior == type(backbone).interior:
         return name
     return f'{name}{LAYER_MARK}{backbone.interior}'
-
-
-def _stem(card: ModelCard) -> str:
-    return card.path.removesuffix('.yaml') if card.path else card.name
 
 
 def _expect(card: ModelCard, kind: str) -> None:
@@ -276,19 +274,6 @@ def _expect_base(card: ModelCard, base: ModelCard) -> None:
         raise VssError(msg)
 
 
-def _beside(card: ModelCard, name: str) -> str:
-    """Return the name or path of another card in the same folder."""
-    return str(Path(card.path).with_name(f'{name}.yaml')) if card.path else name
-
-
-def _propagation_class(name: str) -> type[Propagation]:
-    if name not in PROPAGATIONS:
-        names = ', '.join([NO_PROPAGATION, *(member.name for member in PROPAGATIONS)])
-        msg = f'no propagation is called {name!r}; expected one of: {names}'
-        raise VssError(msg)
-    return PROPAGATIONS.get(name)
-
-
 def _new_propagation(name: str, backbone: Backbone) -> Propagation:
     cls = PROPAGATIONS.get(name)
     return cls(Shapes.of(backbone, cls.space))
@@ -322,12 +307,18 @@ def _scheduler(
     return scheduler
 
 
-def _motion(
-    config: SegmenterConfig, propagation: Propagation | None, scheduler: Scheduler, device: torch.device
-) -> MotionEstimator | None:
+def motion_name(wanted: str, propagation: Propagation | None, scheduler: Scheduler) -> str | None:
+    """Return the name of the motion estimator to use, None where neither part looks at motion.
+
+    Args:
+        wanted: A name, or ``auto`` for the propagation's own.
+        propagation: None where the whole network runs on every frame.
+        scheduler: May look at motion too.
+
+    """
     if propagation is None or not (propagation.motion or scheduler.needs_motion):
         return None
-    return build_motion(config.motion if config.motion != 'auto' else propagation.motion or 'dis', device)
+    return wanted if wanted != 'auto' else propagation.motion or 'dis'
 
 
 def _in_background(config: SegmenterConfig) -> bool:
@@ -336,9 +327,6 @@ def _in_background(config: SegmenterConfig) -> bool:
 
 
 def _track(config: SegmenterConfig, network: WholeNetwork) -> Track:
-    if config.track not in TRACKS:
-        msg = f'no track is called {config.track!r}; expected one of: {", ".join(TRACKS)}'
-        raise VssError(msg)
     if config.track == 'blocking' or config.propagation == NO_PROPAGATION:
         return Blocking()
     if config.slow_delay:
