@@ -131,8 +131,8 @@ def page(
 def picture(text: str, headings: Mapping[str, str]) -> bytes:
     """Return a PNG of the curves that a page has."""
     sections = sections_of(text)
-    shown = ((sections.get(headings[name]), told) for name, told in DRAWN.items())
-    return draw([Panel(section[1], *told) for section, told in shown if section])
+    shown = ((sections.get(headings[name]), words) for name, words in DRAWN.items())
+    return draw([Panel(section[1], *words) for section, words in shown if section])
 
 
 def heading_of(docstring: str) -> str:

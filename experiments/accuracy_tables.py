@@ -217,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     before = args.output.read_text(encoding='utf-8') if args.update else ''
     try:
-        sections_of(before)  # tells before an hour of measuring if it cannot be kept
+        sections_of(before)  # raises before an hour of measuring if it cannot be kept
         measure = Measure(
             load_labelled_folder(args.data, args.split),
             args.stride,

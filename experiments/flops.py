@@ -17,15 +17,13 @@ from vss_ros.engine.view import View
 from vss_ros.evaluation.replay.operations import LEFT_OUT, count_flops
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    Shape = Sequence[int]
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import nn
 
     from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 
+    Shape = Sequence[int]
 
 Size = tuple[int, int]
 """Height and width."""
@@ -171,7 +169,7 @@ class Bench:
         image, flow = meta(3, *size), meta(2, size[0] // FLOW_STRIDE, size[1] // FLOW_STRIDE)
         with torch.inference_mode():
             low = self.net.low(image)
-        pixels = np.empty((1, *size, 3), np.uint8)  # nobody looks at them
+        pixels = np.empty((1, *size, 3), np.uint8)  # not looked at
         self.view = View(pixels, image, low, MotionField(flow, FLOW_STRIDE))
 
     def flops(self, formulas: dict[Any, Any] = LEFT_OUT) -> dict[str, float]:

@@ -27,7 +27,7 @@ class Figure(NamedTuple):
 
     value: float
     is_agreement: bool
-    """Whether it compares with the per-frame network, nobody having drawn masks: then it is no mIoU."""
+    """Whether it compares with the per-frame network, as there were no masks: then it is no mIoU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,8 @@ MEASURES: dict[str, _Measure] = {
     'nonkey_gmacs': _Measure(_nonkey_gmacs),
 }
 """In per cent ``miou``, ``key_frames`` and those of PDA: ``pda@D`` at distance D, ``pda_mean@D`` over
-distances 1 to D, ``average@L`` and ``minimum@L`` over a key-frame interval of L frames as GSVNet defines them
-(see ``intervals.py``), all on the same frames at each distance (``pda: true``). In milliseconds
+distances 1 to D, ``average@L`` and ``minimum@L`` over a key-frame interval of L frames as GSVNet defines
+them, all on the same frames at each distance (``pda: true``). In milliseconds
 ``part_ms@PART`` and ``nonkey_ms``, medians, ``mean_ms`` and ``worst_ms``, of all frames at which no stream
 begins."""
 

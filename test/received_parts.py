@@ -47,11 +47,12 @@ def record(path: Path, all_that_came: Sequence[Came]) -> Path:
             if came.mask is not None:
                 bag.write(f'{NODE}/mask', came.mask_ns, raw_image(came.mask, came.stamp_ns))
             if came.decision is not None:
-                bag.write(f'{NODE}/key_frame', came.mask_ns, _decision(came, came.decision))
+                bag.write(f'{NODE}/key_frame', came.mask_ns, decision_message(came, came.decision))
     return path
 
 
-def _decision(came: Came, decision: Decision) -> Any:
+def decision_message(came: Came, decision: Decision) -> Any:
+    """Return what the node says of an image."""
     types = message_types().types
     seconds, nanoseconds = divmod(decision.key_frame_stamp_ns or came.stamp_ns, 10**9)
     return types[KEY_FRAME_DECISION](

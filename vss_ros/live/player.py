@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vss_ros.recordings.playback import Playback, TimedMessage
 
 _CLOCK_PERIOD_NS = 10_000_000
-# Discovery tells the publisher of a subscription a moment before the subscription knows of the publisher.
+# A publisher learns of a subscription a moment before the subscription learns of the publisher.
 _SETTLE_NS = 500_000_000
 
 
