@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.replay.result import STREAM_STARTS
+from vss_ros.evaluation.rows import STREAM_STARTS
 from vss_ros.evaluation.sweep.verdict import score_of
 
 if TYPE_CHECKING:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.evaluation.replay.frame_pictures import WorstFrames
-from vss_ros.evaluation.replay.result import Evaluated, FrameRow, InputResult, InputTiming
+from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
+from vss_ros.evaluation.rows import FrameRow
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 from vss_ros.evaluation.sweep.outputs import Evaluation, write_evaluation
 from vss_ros.evaluation.sweep.sweep import Refused
@@ -65,17 +66,18 @@ def evaluated(
     for row in rows:
         image = rng.integers(0, 255, (48, 64, 3), np.uint8)
         worst.offer(row, image, np.full((48, 64), 3, np.uint8), np.full((24, 32), 5, np.uint8))
+    total = {0: _counts(float(scores.mean()))}
     matrices = {d: _counts(float(scores[d::every].mean())) for d in range(every)}
     times = milliseconds * np.exp(noise * rng.standard_normal(FRAMES))
     times[0] *= 10
     result = InputResult(
         path=path, sha256='ab' * 32, truth=truth, class_names=table.names,
         class_colours=tuple('#{:02x}{:02x}{:02x}'.format(*colour) for colour in table.colours.tolist()),
-        frames=FRAMES, scored=FRAMES, confusion=_counts(float(scores.mean())), distance_confusion=matrices,
+        frames=FRAMES, scored=FRAMES, metrics={'accuracy': _stored(total), 'distance': _stored(matrices)},
         flops=FRAMES * 10, flops_whole=FRAMES * 20, flops_key=FRAMES // every * 20, rows=tuple(rows),
         pictures=worst.pictures,
     )  # fmt: skip
-    timing = InputTiming(tuple(times.tolist()), {'high': tuple(times.tolist())}, None, MACHINE)
+    timing = InputTiming(tuple(times.tolist()), {'high': tuple(times.tolist())}, machine=MACHINE)
     return Evaluated(result, timing)
 
 
@@ -97,6 +99,12 @@ def _counts(right: float) -> list[list[int]]:
         counts[true, true] = round(10_000 * right)
         counts[true, (true + 1) % 10] = 10_000 - counts[true, true]
     return counts.tolist()
+
+
+def _stored(matrices: dict[int, list[list[int]]]) -> dict[str, Any]:
+    """Return what a metric of confusion matrices stores."""
+    stored = {str(number): counts for number, counts in matrices.items()}
+    return {'classes': 11, 'void_id': 255, 'sums': {}, 'matrices': stored}
 
 
 def write_results(

@@ -15,14 +15,15 @@ from received_parts import FIRST, NODE, Came, record
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import AnsweredBy, Decision, Reason
 from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.accuracy import Accuracy
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
-from vss_ros.evaluation.metrics.streaming import NO_CLASS
+from vss_ros.evaluation.metrics.streaming import NO_CLASS, StreamingAccuracy
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
-from vss_ros.evaluation.replay.result import Evaluated, FrameRow, InputResult, InputTiming
+from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
 from vss_ros.evaluation.report.text_table import text_of
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 from vss_ros.evaluation.sweep.outputs import Evaluation
-from vss_ros.evaluation.sweep.summary import matrix_of, summarise, summarise_timing
+from vss_ros.evaluation.sweep.summary import summarise, summarise_timing
 from vss_ros.live.received import Instants, Received, ReceivedIndex
 from vss_ros.live.scoring import score_live
 from vss_ros.recordings.open import open_source
@@ -30,6 +31,8 @@ from vss_ros.recordings.playback import START_NS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from vss_ros.evaluation.rows import FrameRow
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 MS = 1_000_000
@@ -123,11 +126,10 @@ def test_late_and_lost_masks_by_hand(images: Path, tmp_path: Path) -> None:
         there = [(i, e.mask) for i, e in enumerate(came) if e.mask is not None and e.mask_ns <= now]
         streamed.add(truth, there[-1][1] if there else np.full(CAMERA, NO_CLASS, np.uint8))
         stale += [index - there[-1][0]] if there else []
-    assert result.confusion == answered.counts.tolist()
-    assert timing.streaming is not None
-    assert timing.streaming['counts'] == streamed.counts.tolist()
-    assert (timing.streaming['labelled'], timing.streaming['misses']) == (9, 1)
-    assert timing.streaming['stale_frames'] == sum(stale)
+    assert Accuracy.from_dict(result.metrics['accuracy']).matrix().counts.tolist() == answered.counts.tolist()
+    streaming = StreamingAccuracy.from_dict(timing.metrics['streaming'])
+    assert streaming.confusion.counts.tolist() == streamed.counts.tolist()
+    assert (streaming.labelled, streaming.misses, streaming.sums['stale_frames']) == (9, 1, sum(stale))
     assert [row.frame_index for row in result.rows] == [0, 2, 3, 6]
     assert [row.frames_since_key for row in result.rows] == [0, 2, 3, 6]
     assert {row.key_frame_stamp_ns for row in result.rows} == {0}
@@ -144,7 +146,7 @@ def test_what_is_written_is_marked_live(images: Path, tmp_path: Path) -> None:
     summary, timing = summarise(asked, [live.result]), summarise_timing('tiny', [live])
     assert (summary['live'], summary['rate']) == (True, 2.0)
     assert summary['config']['segmenter']['slow_delay'] == 0
-    assert summary['miou'] == round(matrix_of([live.result.confusion], 11).miou, 6)
+    assert summary['miou'] == round(Accuracy.from_dict(live.result.metrics['accuracy']).matrix().miou, 6)
     assert summary['drops'] == live.result.drops
     assert timing['latency_subscriber_ms']['max'] == 90.0
     assert timing['inputs'][0]['played_rate'] == 2.0
@@ -171,7 +173,7 @@ def test_without_masks_it_is_agreement_with_the_network_at_the_cameras_size(tmp_
     received = Received(record(tmp_path / 'bag', came), TOPIC, NODE, 3, {'received': 3, 'answered': 3})
     live = score_live(images, config(propagation='none').as_live(1.0), received).result
     assert (live.truth, live.frames) == ('per_frame', 3)
-    assert matrix_of([live.confusion], live.void_id).miou == 1.0
+    assert Accuracy.from_dict(live.metrics['accuracy']).matrix().miou == 1.0
 
 
 def test_nothing_received_says_why(images: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
     from vss_ros.engine.labels import resize_labels
     from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
     from vss_ros.evaluation.replay.decisions import plot_timeline, write_csv
-    from vss_ros.evaluation.replay.rows import row_of
+    from vss_ros.evaluation.rows import DecisionRow
     from vss_ros.images.classes import load_classes
     from vss_ros.images.overlay import OverlayWriter, blend
 
@@ -91,7 +91,7 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
             start = perf_counter()
             result = built.segmenter.step(frame)
             mask = resize_labels(result.labels, result.size)
-            rows.append(row_of(result, perf_counter() - start))
+            rows.append(DecisionRow.of(result, latency=perf_counter() - start))
             for part, seconds in result.seconds.items():
                 parts[part].append(1e3 * seconds)
             _write_mask(folder / 'masks' / f'{frame.index:06d}.png', mask)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vss_ros.evaluation.replay.decisions import DecisionRow
+    from vss_ros.evaluation.rows import DecisionRow
     from vss_ros.images.classes import ClassTable
     from vss_ros.live.received import Answer, Received
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.replay.decisions import DecisionRow
+from vss_ros.evaluation.rows import DecisionRow
 from vss_ros.images.image_decoding import decode_compressed, decode_mask, decode_raw, decode_raw_mask
 from vss_ros.recordings.bags import HEADER_TOPIC, deserialise, open_bag, read_messages
 from vss_ros.recordings.messages import stamp_ns

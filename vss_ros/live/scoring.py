@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import replace
+from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.build import Built
     from vss_ros.engine.frames import Frame
-    from vss_ros.evaluation.replay.decisions import DecisionRow
     from vss_ros.evaluation.replay.input_frames import InputFrames
+    from vss_ros.evaluation.rows import DecisionRow
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.images.classes import ClassTable
     from vss_ros.live.received import Received, ReceivedIndex, ReceivedMask
@@ -116,7 +117,7 @@ class _Judge:
         # Bags are played with their own stamps; time of all else starts a little later, as 0 is no stamp.
         self._offset = 0 if is_bag(frames.path) else START_NS
         self.network_size = sizes.network
-        self.scorer = Scorer(len(table), table.void_id, at_camera=True, steady_at=sizes.labels)
+        self.scorer = Scorer(len(table), table.void_id, at_camera=True, labels_at=sizes.labels, timed=False)
         self.worst = WorstFrames(table)
         self._index = received.index()
         accuracy = StreamingAccuracy(len(table), table.void_id)
@@ -147,10 +148,9 @@ class _Judge:
 
     def timing(self, device: torch.device) -> InputTiming:
         """Return what clocks measured: latencies, delays and streaming accuracy."""
-        streaming = self._stream.accuracy
         return InputTiming(
             latency_ms=tuple(self._latencies),
-            streaming=streaming.to_dict() if streaming.labelled else None,
+            metrics={'streaming': self._stream.accuracy.to_dict()},
             machine=describe_machine(device),
             subscriber_ms=tuple(self._delays),
             played_rate=self._index.played_rate,
@@ -207,8 +207,8 @@ def _answer(frame: Frame, decision: DecisionRow, labels: NDArray[np.uint8]) -> F
             frame_index=frame.index,
             is_key_frame=decision.is_key_frame,
             reason=Reason(decision.reason),
-            predicted_deviation=decision.predicted_deviation,
-            threshold=decision.threshold,
+            predicted_deviation=nan if decision.predicted_deviation is None else decision.predicted_deviation,
+            threshold=nan if decision.threshold is None else decision.threshold,
             # In the input's own time, of which what was played may be ahead.
             key_frame_stamp_ns=frame.stamp_ns - (decision.stamp_ns - decision.key_frame_stamp_ns),
             frames_since_key=decision.frames_since_key,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vss_ros.evaluation.export import write_rows
-from vss_ros.evaluation.replay.decisions import DecisionRow, write_csv
+from vss_ros.evaluation.replay.decisions import write_csv
+from vss_ros.evaluation.rows import DecisionRow
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,6 +14,8 @@ from vss_ros.evaluation.metrics.streaming import StreamingAccuracy, publish_time
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Frames = list[tuple[int, NDArray[np.uint8] | None]]
+
 MS = 10**6
 
 
@@ -21,7 +23,26 @@ def flat(class_id: int, pixels: int = 4) -> NDArray[np.uint8]:
     return np.full((1, pixels), class_id, np.uint8)
 
 
-TRUTHS = [(0, flat(0)), (100 * MS, flat(0)), (200 * MS, flat(1)), (300 * MS, flat(1)), (400 * MS, flat(0))]
+def feed(
+    accuracy: StreamingAccuracy,
+    frames: Frames,
+    masks: list[tuple[int, int, NDArray[np.uint8]]],
+) -> None:
+    """Score one whole stream."""
+    accuracy.new_stream()
+    for published, stamp, mask in masks:
+        accuracy.add_mask(published, stamp, mask)
+    for stamp, truth in frames:
+        accuracy.add_frame(stamp, truth)
+
+
+TRUTHS: Frames = [
+    (0, flat(0)),
+    (100 * MS, flat(0)),
+    (200 * MS, flat(1)),
+    (300 * MS, flat(1)),
+    (400 * MS, flat(0)),
+]
 """Five frames at 10 Hz; the scene changes between 100 and 200 ms and back between 300 and 400."""
 MASKS = [(130 * MS, 0, flat(0)), (200 * MS, 100 * MS, flat(0)), (390 * MS, 200 * MS, flat(1))]
 """Published at 130, 200 and 390 ms; the frames of 300 and 400 ms are answered too late or never."""
@@ -29,7 +50,7 @@ MASKS = [(130 * MS, 0, flat(0)), (200 * MS, 100 * MS, flat(0)), (390 * MS, 200 *
 
 def test_by_hand() -> None:
     accuracy = StreamingAccuracy(2, 255)
-    accuracy.add(TRUTHS, MASKS)
+    feed(accuracy, TRUTHS, MASKS)
     # 0, 100 ms: nothing yet, wrong.  200: the mask of 100 (published that instant), 0 for 1, wrong.
     # 300: the same mask, wrong.  400: the mask of 200, 1 for 0, wrong.
     assert accuracy.confusion.counts.tolist() == [[0, 4, 8], [8, 0, 0]]
@@ -40,13 +61,13 @@ def test_by_hand() -> None:
 
 def test_the_same_masks_in_no_time_are_all_right() -> None:
     accuracy = StreamingAccuracy(2, 255)
-    accuracy.add(TRUTHS, [(stamp, stamp, truth) for stamp, truth in TRUTHS])
+    feed(accuracy, TRUTHS, [(stamp, stamp, truth) for stamp, truth in TRUTHS])
     assert (accuracy.miou, accuracy.misses, accuracy.mean_staleness_frames) == (1, 0, 0)
 
 
 def test_one_frame_late_by_hand() -> None:
     accuracy = StreamingAccuracy(2, 255)
-    accuracy.add(TRUTHS, [(stamp + 50 * MS, stamp, truth) for stamp, truth in TRUTHS])
+    feed(accuracy, TRUTHS, [(stamp + 50 * MS, stamp, truth) for stamp, truth in TRUTHS])
     # A miss, then 0 for 0, 0 for 1, 1 for 1, 1 for 0: intersections 4 and 4, unions 4+4+8 and 4+8.
     assert accuracy.confusion.counts.tolist() == [[4, 4, 4], [4, 4, 0]]
     assert accuracy.miou == pytest.approx((4 / 16 + 4 / 12) / 2)
@@ -55,7 +76,7 @@ def test_one_frame_late_by_hand() -> None:
 
 def test_void_truth_counts_not_even_in_a_miss() -> None:
     accuracy = StreamingAccuracy(2, 7)
-    accuracy.add([(5, np.array([[0, 7, 1]], np.uint8))], [])
+    feed(accuracy, [(5, np.array([[0, 7, 1]], np.uint8))], [])
     assert accuracy.confusion.counts.tolist() == [[0, 0, 1], [0, 0, 1]]
     assert accuracy.misses == 1
     assert np.isnan(accuracy.mean_staleness_frames)
@@ -64,14 +85,14 @@ def test_void_truth_counts_not_even_in_a_miss() -> None:
 def test_unlabelled_frames_age_a_mask() -> None:
     accuracy = StreamingAccuracy(2, 255)
     frames = [(stamp, truth if stamp == 300 * MS else None) for stamp, truth in TRUTHS]
-    accuracy.add(frames, MASKS[:1])
+    feed(accuracy, frames, MASKS[:1])
     assert (accuracy.labelled, accuracy.misses, accuracy.mean_staleness_frames) == (1, 0, 3)
 
 
 def test_frame_by_frame_equals_the_whole_stream_and_streams_do_not_mix() -> None:
     whole, stepwise = StreamingAccuracy(2, 255), StreamingAccuracy(2, 255)
     for _ in range(2):
-        whole.add(TRUTHS, MASKS)
+        feed(whole, TRUTHS, MASKS)
         stepwise.new_stream()
         answers = {stamp: (published, mask) for published, stamp, mask in MASKS}
         for stamp, truth in TRUTHS:
@@ -86,10 +107,10 @@ def test_frame_by_frame_equals_the_whole_stream_and_streams_do_not_mix() -> None
 
 def test_merge_equals_one_after_the_other() -> None:
     whole, first, second = (StreamingAccuracy(2, 255) for _ in range(3))
-    first.add(TRUTHS, MASKS)
-    second.add(TRUTHS[:3], MASKS[:1])
+    feed(first, TRUTHS, MASKS)
+    feed(second, TRUTHS[:3], MASKS[:1])
     for masks, truths in ((MASKS, TRUTHS), (MASKS[:1], TRUTHS[:3])):
-        whole.add(truths, masks)
+        feed(whole, truths, masks)
     first.merge(second)
     assert np.array_equal(first.confusion.counts, whole.confusion.counts)
     assert (first.labelled, first.misses) == (whole.labelled, whole.misses) == (8, 4)

@@ -44,13 +44,13 @@ def test_masks_that_move_with_the_picture_are_consistent_and_those_that_stay_are
     scene = moving_scene(4)
     moving = consistency(scene)
     assert moving.miou > 0.98
-    assert moving.agreement > 0.98
+    assert moving.confusion.pixel_accuracy > 0.98
     # Nearly all pixels of three pairs are known; the strip that comes in is not.
     share = moving.confusion.counts.sum() / (3 * HEIGHT * WIDTH)
     assert 0.85 < share <= 1 - SHIFT / WIDTH + 0.01
     # Stripes of 16 pixels that stand while the picture moves by 4: a quarter of the pixels disagrees.
     standing = consistency([(image, scene[0][1]) for image, _ in scene])
-    assert standing.agreement == pytest.approx(0.75, abs=0.03)
+    assert standing.confusion.pixel_accuracy == pytest.approx(0.75, abs=0.03)
     assert standing.miou == pytest.approx(0.75 / 1.25, abs=0.04)
 
 
@@ -60,7 +60,7 @@ def test_flicker_by_hand_on_a_still_picture() -> None:
     flicker[:36] = 3  # a quarter of the picture; a quarter of that had been 3
     score = consistency([(image, labels), (image, flicker)])
     assert score.confusion.counts.sum() == HEIGHT * WIDTH
-    assert score.agreement == 1 - 0.25 * 0.75
+    assert score.confusion.pixel_accuracy == 1 - 0.25 * 0.75
     # Classes 0 to 2: 3/4 of the pixels stay. Class 3: all stay, beside 3/4 of another class's number.
     assert score.miou == pytest.approx((3 * 0.75 + 1 / 1.75) / 4)
 
@@ -69,7 +69,7 @@ def test_pixels_without_a_class_before_count_nowhere_and_lost_ones_are_wrong() -
     image, labels = moving_scene(1)[0]
     none = np.full_like(labels, 200)
     assert np.isnan(consistency([(image, none), (image, labels)]).miou)
-    assert consistency([(image, labels), (image, none)]).agreement == 0
+    assert consistency([(image, labels), (image, none)]).confusion.pixel_accuracy == 0
 
 
 def test_warped_labels_by_hand() -> None:
@@ -98,7 +98,7 @@ def test_hidden_content_is_left_out() -> None:
     score = consistency(frames)
     uncovered = 64 * 8
     assert score.confusion.counts.sum() < HEIGHT * WIDTH - uncovered / 2
-    assert score.agreement > 0.97
+    assert score.confusion.pixel_accuracy > 0.97
 
 
 def test_streams_do_not_mix_and_merge_is_exact() -> None:
@@ -113,7 +113,7 @@ def test_streams_do_not_mix_and_merge_is_exact() -> None:
     first.merge(second)
     assert np.array_equal(first.confusion.counts, whole.confusion.counts)
     kept = TemporalConsistency.from_dict(json.loads(json.dumps(first.to_dict())))
-    assert (kept.miou, kept.agreement) == (whole.miou, whole.agreement)
+    assert (kept.miou, kept.confusion.pixel_accuracy) == (whole.miou, whole.confusion.pixel_accuracy)
 
 
 def test_errors() -> None:

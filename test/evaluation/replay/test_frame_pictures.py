@@ -17,7 +17,8 @@ from vss_ros.evaluation.replay.frame_pictures import (
     worst_pictures,
     write_pictures,
 )
-from vss_ros.evaluation.replay.result import FrameRow, InputResult
+from vss_ros.evaluation.replay.result import InputResult
+from vss_ros.evaluation.rows import FrameRow
 from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:

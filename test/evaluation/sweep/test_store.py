@@ -22,7 +22,7 @@ from vss_ros.resources import resource
 pytestmark = pytest.mark.usefixtures('one_thread')
 FEW = 3
 KEY = 'a' * 64
-EVALUATED = Evaluated(InputResult('x', frames=2, distance_confusion={0: [[1, 2]]}), InputTiming((1.5, 2.0)))
+EVALUATED = Evaluated(InputResult('x', frames=2, metrics={'x': {'0': [[1, 2]]}}), InputTiming((1.5, 2.0)))
 
 
 @pytest.fixture(scope='module')

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.base import METRICS, Column, Metric, Naming
+from vss_ros.evaluation.rows import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,24 +17,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vss_ros.evaluation.metrics.base import ScoredFrame
+
 DIAGONAL_SHARE = 0.0075
 """The tolerance of Csurka et al. 2013 (and of the Berkeley benchmark): 0.75 % of the image's diagonal."""
 NO_CLASS = 255
 
 
-class BoundaryFScore:
+@METRICS.register('boundary_f', paper='Csurka et al. 2013')
+class BoundaryFScore(Metric):
     """F-score of each class's boundary pixels within a tolerance (Csurka et al. 2013; Martin et al. 2004).
 
     A boundary pixel of class c is a pixel of c beside (left, right, above, below) a pixel of something else;
     neither the image's border nor that of void truth is one. Precision is the share of predicted boundary
     pixels of c at most the tolerance away from a true one of c, recall the share of true ones that near a
     predicted one (Euclidean distance between pixel centres), F their harmonic mean. Pixels of void truth
-    belong to nobody; a prediction outside the classes bounds the classes beside it.
+    are left out; a prediction outside the classes bounds the classes beside it.
 
     Decision: pixels are counted over the whole data set before dividing, as the confusion matrix does, where
     Csurka et al. average over images: so results merge exactly, and an image with three pixels of a class
     does not weigh as much as one full of it.
     """
+
+    columns = (
+        Column(
+            'boundary_f', ('boundary_f', 'mean'), 'boundary F',
+            'F-score of class boundaries, right where the other boundary is within the tolerance.',
+            short=('boundary', 'F %'),
+        ),
+    )  # fmt: skip
 
     def __init__(self, classes: int, void_id: int, tolerance: float = DIAGONAL_SHARE) -> None:
         """Start empty.
@@ -48,10 +61,7 @@ class BoundaryFScore:
         """
         if not 0 < tolerance < 1000:
             raise VssError(f'expected a tolerance above 0: a share below 1 or pixels from 1, got {tolerance}')
-        if not 1 <= classes <= void_id <= 255:
-            raise VssError(f'expected void_id from the number of classes ({classes}) to 255, got {void_id}')
-        self.classes = classes
-        self.void_id = void_id
+        super().__init__(classes, void_id)
         self.tolerance = tolerance
         self._tolerance_px = 0.0
         self._counts = np.zeros((classes, 4), np.int64)
@@ -59,18 +69,34 @@ class BoundaryFScore:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return a score that goes on from what ``to_dict`` gave."""
-        counts = np.array(values['counts'], np.int64)
-        score = cls(len(counts), values['void_id'], values['tolerance'])
-        score._counts, score._tolerance_px = counts, values['tolerance_px']
+        score = cls(values['classes'], values['void_id'], values['tolerance'])
+        score._counts, score._tolerance_px = np.array(values['counts'], np.int64), values['tolerance_px']
         return score
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON from which the score can go on."""
+        """Return the counts as plain values for JSON."""
         return {
+            'classes': self.classes,
             'void_id': self.void_id,
             'tolerance': self.tolerance,
             'tolerance_px': self._tolerance_px,
             'counts': self._counts.tolist(),
+        }
+
+    def update(self, frame: ScoredFrame) -> None:
+        """Count one answered frame."""
+        if frame.truth is not None:
+            self.add(frame.truth, frame.mask)
+
+    def values(self, naming: Naming) -> dict[str, Any]:
+        """Return the score by class and its mean, with the tolerance in pixels."""
+        by_class = zip(naming.classes, self.per_class, strict=True)
+        return {
+            'boundary_f': {
+                'tolerance_px': self.tolerance_px,
+                'mean': rounded(self.mean),
+                'per_class': {name: rounded(score) for name, score in by_class},
+            }
         }
 
     @property
@@ -115,7 +141,7 @@ class BoundaryFScore:
     def _by_class(self, ids: NDArray[np.uint8]) -> NDArray[np.int64]:
         return np.bincount(ids, minlength=self.classes)
 
-    def merge(self, other: BoundaryFScore) -> None:
+    def merge(self, other: Self) -> None:
         """Add the counts of other images.
 
         Raises:

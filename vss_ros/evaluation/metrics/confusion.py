@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+def check_classes(classes: int, void_id: int) -> None:
+    """Refuse a void id that is a class id.
+
+    Raises:
+        VssError: It is one, or does not fit into a byte.
+    """
+    if not 1 <= classes <= void_id <= 255:
+        raise VssError(f'expected void_id from the number of classes ({classes}) to 255, got {void_id}')
+
+
 class ConfusionMatrix:
     """Counts of (true class, predicted class) over every pixel added; void truth counts nowhere.
 
@@ -31,8 +41,7 @@ class ConfusionMatrix:
         Raises:
             VssError: The void id is a class id.
         """
-        if not 1 <= classes <= void_id <= 255:
-            raise VssError(f'expected void_id from the number of classes ({classes}) to 255, got {void_id}')
+        check_classes(classes, void_id)
         self.classes = classes
         self.void_id = void_id
         self._counts = np.zeros((classes, classes + 1), np.int64)

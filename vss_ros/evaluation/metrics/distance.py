@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.evaluation.metrics.base import METRICS, Column, Metric, Naming
+from vss_ros.evaluation.rows import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,31 +16,27 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vss_ros.evaluation.metrics.base import ScoredFrame
 
-class DistanceAccuracy:
-    """One confusion matrix for each propagation distance, in frames from the key frame (0: a key frame).
 
-    Fed with every labelled frame of a replay and its ``frames_since_key``, it is that replay's accuracy by
-    distance. Fed with the same labelled frames at each distance, each propagated from
-    the key frame so many frames before it, it is the PDA curve (section IV-B), which compares distances
-    fairly; ``propagation_distance_accuracy`` does that.
+@METRICS.register('distance')
+class DistanceAccuracy(Metric):
+    """Accuracy by propagation distance: frames since the key frame that an answer comes from, 0 for itself.
+
+    Of a replay it counts every labelled frame at the distance at which it was answered.
     """
 
-    def __init__(self, classes: int, void_id: int) -> None:
-        """Start empty.
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column(
+            'interval_minimum', ('interval', 'minimum_miou'), 'at the farthest',
+            '{score} of the frames farthest from their key frame.',
+        ),
+    )  # fmt: skip
 
-        Args:
-            classes: Number of classes C.
-            void_id: True label of pixels to ignore.
-        """
-        self.classes = classes
-        self.void_id = void_id
-        self._matrices: dict[int, ConfusionMatrix] = {}
-
-    @property
-    def matrices(self) -> dict[int, ConfusionMatrix]:
-        """The matrix of each distance that occurred, by growing distance."""
-        return dict(sorted(self._matrices.items()))
+    def update(self, frame: ScoredFrame) -> None:
+        """Count one answered frame."""
+        if frame.confusion is not None:
+            self.matrix(frame.row.frames_since_key).merge(frame.confusion)
 
     def add(self, distance: int, truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
         """Count one labelled frame.
@@ -54,25 +51,43 @@ class DistanceAccuracy:
         """
         if distance < 0:
             raise VssError(f'expected a distance of 0 frames or more, got {distance}')
-        matrix = self._matrices.setdefault(distance, ConfusionMatrix(self.classes, self.void_id))
-        matrix.add(truth, prediction)
-
-    def merge(self, other: DistanceAccuracy) -> None:
-        """Add the counts of other frames.
-
-        Raises:
-            VssError: The classes differ.
-        """
-        if (other.classes, other.void_id) != (self.classes, self.void_id):
-            raise VssError(f'expected matrices of {self.classes} classes, got those of {other.classes}')
-        for distance, matrix in other.matrices.items():
-            mine = self._matrices.setdefault(distance, ConfusionMatrix(self.classes, self.void_id))
-            mine.merge(matrix)
+        self.matrix(distance).add(truth, prediction)
 
     @property
     def miou(self) -> dict[int, float]:
         """Mean IoU at each distance that occurred, 0..1, by growing distance."""
-        return {distance: matrix.miou for distance, matrix in self.matrices.items()}
+        return {distance: matrix.miou for distance, matrix in sorted(self.matrices.items())}
+
+    def values(self, naming: Naming) -> dict[str, Any]:  # noqa: ARG002
+        """Return mIoU by distance and over the longest interval between key frames."""
+        interval = interval_scores(self.miou, max(self.matrices) + 1)
+        return {
+            'distance_miou': self._by_distance(),
+            'interval': {
+                'frames': interval.interval,
+                'average_miou': rounded(interval.average_miou),
+                'minimum_miou': rounded(interval.minimum_miou),
+            },
+        }
+
+    def _by_distance(self) -> dict[str, float | None]:
+        return {str(distance): rounded(miou) for distance, miou in self.miou.items()}
+
+
+@METRICS.register('pda', paper='distortion-aware, section IV-B')
+class PropagationDistance(DistanceAccuracy):
+    """The PDA curve: the same labelled frames at every distance, so that distances compare fairly.
+
+    Each frame is propagated from the key frame so many frames before it, which no replay does;
+    ``replay.propagation`` counts them apart where it is asked for.
+    """
+
+    columns = ()
+    sees_replay = False
+
+    def values(self, naming: Naming) -> dict[str, Any]:  # noqa: ARG002
+        """Return mIoU by distance."""
+        return {'pda': self._by_distance()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,61 @@
-"""Streaming accuracy: what a planner that looks at every labelled instant would have held in its hands."""
+"""Streaming accuracy: how right the newest mask is that a planner has at each labelled instant."""
 
 from __future__ import annotations
 
+import zlib
 from bisect import bisect_right
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from vss_ros.engine.labels import resize_labels
 from vss_ros.errors import VssError
-from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.evaluation.metrics.base import METRICS, Column, Metric, Naming
+from vss_ros.evaluation.rows import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Self
 
     from numpy.typing import NDArray
+
+    from vss_ros.evaluation.metrics.base import ScoredFrame
+    from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+    from vss_ros.evaluation.rows import FrameRow
 
 NO_CLASS = 255
 """Predicted id of every pixel where nothing was published: a class nowhere, so an error everywhere."""
 
 
-class StreamingAccuracy:
+@dataclass(frozen=True, slots=True)
+class PackedLabels:
+    """One label map, compressed."""
+
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, labels: NDArray[np.uint8]) -> PackedLabels:
+        """Pack labels ``(H, W)``."""
+        return cls(labels.shape, zlib.compress(labels.tobytes(), 1))
+
+    def labels(self) -> NDArray[np.uint8]:
+        """Return the labels, shape ``(H, W)``; not to be written to."""
+        return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)
+
+
+class _Answer(NamedTuple):
+    """An answer, the size it is published in, and the truth of its frame."""
+
+    row: FrameRow
+    labels: PackedLabels
+    size: tuple[int, int]
+    truth: PackedLabels | None
+
+
+@METRICS.register('streaming', paper='Li et al. 2020')
+class StreamingAccuracy(Metric):
     """Scores, at each labelled instant, the newest mask published by then (Li et al. 2020, streaming AP).
 
     The rule of "Towards Streaming Perception": at the time t of a label, the answer is the last one published
@@ -37,9 +71,25 @@ class StreamingAccuracy:
             accuracy.add_mask(published_ns, stamp_ns, mask)  # where one was published
             accuracy.add_frame(stamp_ns, truth)  # truth None: a frame without label
 
-    so that only the masks on their way are held. ``add`` takes a whole stream at once. Call ``new_stream``
-    before each further recording.
+    so that only the masks on their way are held. Call ``new_stream`` before each further recording. The
+    answers of a replay, given to ``update``, are fed this way by ``finish``, once latencies are known.
     """
+
+    columns = (
+        Column(
+            'streaming', ('streaming', 'score'), 'as a stream',
+            '{score} of what a planner would have held at each labelled instant: the newest mask '
+            'published by then. What was not yet published counts as wrong.',
+            short=('as', 'stream %'),
+        ),
+        Column(
+            'staleness', ('streaming', 'mean_staleness_frames'), 'age of masks',
+            'Mean age of that newest mask; 1 is the best there is.',
+            unit='frames', higher_is_better=False,
+        ),
+    )  # fmt: skip
+    nothing: ClassVar[Mapping[str, Any]] = {'streaming': None}
+    needs_latencies = True
 
     def __init__(self, classes: int, void_id: int) -> None:
         """Start empty.
@@ -51,33 +101,61 @@ class StreamingAccuracy:
         Raises:
             VssError: The void id is a class id.
         """
-        self.confusion = ConfusionMatrix(classes, void_id)
-        """Over all labelled instants."""
-        self.labelled = 0
-        """Labelled instants scored."""
-        self.misses = 0
-        """Labelled instants before the first mask."""
-        self._stale_frames = 0
+        super().__init__(classes, void_id)
+        self._answers: list[_Answer] = []
         self.new_stream()
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return a score that goes on, with a new stream, from what ``to_dict`` gave."""
-        confusion = ConfusionMatrix.from_counts(values['counts'], values['void_id'])
-        score = cls(confusion.classes, confusion.void_id)
-        score.confusion = confusion
-        score.labelled, score.misses = values['labelled'], values['misses']
-        score._stale_frames = values['stale_frames']
-        return score
+    @property
+    def confusion(self) -> ConfusionMatrix:
+        """Over all labelled instants."""
+        return self.matrix()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON from which the score can go on."""
+    @property
+    def labelled(self) -> int:
+        """Labelled instants scored."""
+        return self.sums['labelled']
+
+    @property
+    def misses(self) -> int:
+        """Labelled instants before the first mask."""
+        return self.sums['misses']
+
+    def update(self, frame: ScoredFrame) -> None:
+        """Keep one answered frame of a replay until its latency is known."""
+        truth = None if frame.truth is None else PackedLabels.of(frame.truth)
+        size = (frame.mask.shape[0], frame.mask.shape[1])
+        self._answers.append(_Answer(frame.row, PackedLabels.of(frame.labels), size, truth))
+
+    def finish(self, latencies: Sequence[float]) -> None:
+        """Score the frames as a node with these latencies, seconds, would have published their masks.
+
+        Each stretch without a break is a stream of its own.
+        """
+        stamps = [answer.row.stamp_ns for answer in self._answers]
+        # A stamp that comes twice is no instant of its own: the stream is cut there as well.
+        starts = [
+            place
+            for place, answer in enumerate(self._answers)
+            if answer.row.starts_stream or stamps[place] <= stamps[place - 1]
+        ]
+        for first, end in zip(starts, [*starts[1:], len(stamps)], strict=True):
+            self.new_stream()
+            times = publish_times(stamps[first:end], latencies[first:end])
+            for answer, time in zip(self._answers[first:end], times, strict=True):
+                if time is not None:
+                    mask = resize_labels(answer.labels.labels(), answer.size)
+                    self.add_mask(time, answer.row.stamp_ns, mask)
+                self.add_frame(answer.row.stamp_ns, None if answer.truth is None else answer.truth.labels())
+
+    def values(self, naming: Naming) -> dict[str, Any]:
+        """Return mIoU (or agreement) over the labelled instants and the masks' mean age."""
         return {
-            'void_id': self.confusion.void_id,
-            'labelled': self.labelled,
-            'misses': self.misses,
-            'stale_frames': self._stale_frames,
-            'counts': self.confusion.counts.tolist(),
+            'streaming': {
+                naming.score: rounded(self.miou),
+                'mean_staleness_frames': rounded(self.mean_staleness_frames),
+                'labelled': self.labelled,
+                'misses': self.misses,
+            }
         }
 
     def new_stream(self) -> None:
@@ -85,28 +163,6 @@ class StreamingAccuracy:
         self._stamps: list[int] = []
         self._coming: deque[tuple[int, int, NDArray[np.uint8]]] = deque()
         self._held: tuple[int, int, NDArray[np.uint8]] | None = None
-
-    def add(
-        self,
-        frames: Sequence[tuple[int, NDArray[np.uint8] | None]],
-        masks: Sequence[tuple[int, int, NDArray[np.uint8]]],
-    ) -> None:
-        """Score one whole stream.
-
-        Args:
-            frames: Stamp in nanoseconds and truth ``(H, W)``, or None without label, of every camera frame.
-            masks: When it was published and the stamp of the frame it answers, both in nanoseconds of the
-                frames' clock, and the mask ``(H, W)``.
-
-        Raises:
-            VssError: As ``add_mask`` and ``add_frame``.
-        """
-        self.new_stream()
-        for published_ns, stamp_ns, mask in sorted(masks, key=lambda entry: entry[:2]):
-            self.add_mask(published_ns, stamp_ns, mask)
-        for stamp_ns, truth in sorted(frames, key=lambda entry: entry[0]):
-            self.add_frame(stamp_ns, truth)
-        self.new_stream()
 
     def add_mask(self, published_ns: int, stamp_ns: int, mask: NDArray[np.uint8]) -> None:
         """Note a published mask; it counts from the first label at or after ``published_ns``.
@@ -151,25 +207,14 @@ class StreamingAccuracy:
                 self._held = arrived
         if truth is None:
             return
-        self.labelled += 1
+        self.sums['labelled'] += 1
         if self._held is None:
-            self.misses += 1
+            self.sums['misses'] += 1
             self.confusion.add(truth, np.full_like(truth, NO_CLASS))
             return
         _, answered_ns, mask = self._held
         self.confusion.add(truth, mask)
-        self._stale_frames += len(self._stamps) - bisect_right(self._stamps, answered_ns)
-
-    def merge(self, other: StreamingAccuracy) -> None:
-        """Add the scores of other streams.
-
-        Raises:
-            VssError: The classes differ.
-        """
-        self.confusion.merge(other.confusion)
-        self.labelled += other.labelled
-        self.misses += other.misses
-        self._stale_frames += other._stale_frames
+        self.sums['stale_frames'] += len(self._stamps) - bisect_right(self._stamps, answered_ns)
 
     @property
     def miou(self) -> float:
@@ -180,7 +225,7 @@ class StreamingAccuracy:
     def mean_staleness_frames(self) -> float:
         """Mean age of the masks in camera frames, over the instants that had one; NaN without any."""
         answered = self.labelled - self.misses
-        return self._stale_frames / answered if answered else float('nan')
+        return self.sums['stale_frames'] / answered if answered else float('nan')
 
 
 def publish_times(stamps_ns: Sequence[int], latencies: Sequence[float]) -> list[int | None]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.evaluation.metrics.base import METRICS, Column, Metric, Naming
+from vss_ros.evaluation.rows import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
     from numpy.typing import NDArray
+
+    from vss_ros.evaluation.metrics.base import ScoredFrame
+    from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 
 UNKNOWN = 255
 """Label of pixels whose place in the frame before is not known."""
@@ -22,7 +25,8 @@ SMALLEST = 16
 """Pixels that the flow search needs each way."""
 
 
-class TemporalConsistency:
+@METRICS.register('temporal_consistency', paper='Liu et al. 2020')
+class TemporalConsistency(Metric):
     """Agreement of each mask with the one before, warped by the pictures' motion (Liu et al. 2020, TC).
 
     "Efficient Semantic Video Segmentation with Per-Frame Inference": the mean IoU of the warped previous
@@ -38,6 +42,17 @@ class TemporalConsistency:
     Feed one stream with ``add`` in order and call ``new_stream`` before each further recording.
     """
 
+    columns = (
+        Column(
+            'temporal_consistency', ('temporal_consistency',), 'steadiness',
+            'mIoU of each mask with the one before, warped to it where optical flow can be trusted. '
+            'Worth nothing by itself: an empty mask is perfectly steady. Read it beside {score}.',
+            short=('steadi-', 'ness %'),
+        ),
+    )  # fmt: skip
+    needs_truth = False
+    nothing: ClassVar[Mapping[str, Any]] = {'temporal_consistency': None}
+
     def __init__(self, classes: int, void_id: int) -> None:
         """Start empty.
 
@@ -48,26 +63,33 @@ class TemporalConsistency:
         Raises:
             VssError: The void id is a class id.
         """
-        self.confusion = ConfusionMatrix(classes, void_id)
-        """Warped previous class (row) and present class (column) over all pairs."""
+        super().__init__(classes, void_id)
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self.new_stream()
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return a score that goes on, with a new stream, from what ``to_dict`` gave."""
-        confusion = ConfusionMatrix.from_counts(values['counts'], values['void_id'])
-        score = cls(confusion.classes, confusion.void_id)
-        score.confusion = confusion
-        return score
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON from which the score can go on."""
-        return {'void_id': self.confusion.void_id, 'counts': self.confusion.counts.tolist()}
+    @property
+    def confusion(self) -> ConfusionMatrix:
+        """Warped previous class (row) and present class (column) over all pairs."""
+        return self.matrix()
 
     def new_stream(self) -> None:
         """Forget the last frame; the scores stay."""
         self._last: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+
+    def update(self, frame: ScoredFrame) -> None:
+        """Count one answered frame at the size of its labels, at which flow is as good and far cheaper."""
+        if frame.row.starts_stream:
+            self.new_stream()
+        image, labels = frame.image, frame.labels
+        if min(labels.shape) < SMALLEST:
+            return
+        if image.shape[:2] != labels.shape:
+            image = np.asarray(cv2.resize(image, labels.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        self.add(image, labels)
+
+    def values(self, naming: Naming) -> dict[str, Any]:  # noqa: ARG002
+        """Return the mean IoU of masks with those before."""
+        return {'temporal_consistency': rounded(self.miou)}
 
     def add(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
         """Count the pair of the last frame and this one; the first frame of a stream only starts it.
@@ -93,7 +115,7 @@ class TemporalConsistency:
                     f'call new_stream() where the size changes'
                 )
             warped = warp_labels(last_mask, *self._motion(grey, last_grey))
-            # Whatever had no class has none to keep.
+            # Pixels without a class before count nowhere.
             warped[warped >= self.confusion.classes] = self.confusion.void_id
             self.confusion.add(warped, mask)
         self._last = (grey, mask.copy())
@@ -106,23 +128,10 @@ class TemporalConsistency:
         forth = np.asarray(self._search.calc(before, now, None), np.float32)  # type: ignore[call-overload]
         return back, _cancel(back, forth)
 
-    def merge(self, other: TemporalConsistency) -> None:
-        """Add the scores of other streams.
-
-        Raises:
-            VssError: The classes differ.
-        """
-        self.confusion.merge(other.confusion)
-
     @property
     def miou(self) -> float:
         """The temporal consistency of the paper: mean IoU, 0..1; NaN while no pair was added."""
         return self.confusion.miou
-
-    @property
-    def agreement(self) -> float:
-        """Share of the counted pixels whose label stayed, 0..1; NaN while no pair was added."""
-        return self.confusion.pixel_accuracy
 
 
 def warp_labels(

@@ -1,4 +1,4 @@
-"""Takes the time of a replay: of one, or the median of several over the same frames."""
+"""Measures how long a segmenter takes per frame: in one replay, or the median of several."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.build import Built
     from vss_ros.engine.frames import Frame, FrameResult
+    from vss_ros.evaluation.replay.result import Counts
 
 
 class _Step(NamedTuple):
@@ -35,8 +36,8 @@ class _Step(NamedTuple):
 class Clock:
     """Steps a segmenter and takes the time; of several replays a frame's time is their median.
 
-    A replay does the same work at the same frame every time, so that what differs between two is the
-    machine's doing: with three, one busy moment is in no figure any more.
+    A replay does the same work at the same frame every time, so that differences between two come from the
+    machine: with three, one busy moment is in no figure any more.
 
     Args:
         built: The segmenter.
@@ -77,7 +78,7 @@ class Clock:
         """Replay the same frames once more for their times only.
 
         Args:
-            frames: With whatever comes beside them.
+            frames: Each with its truth, which is not looked at.
             on_frame: Called after each.
 
         """
@@ -87,11 +88,11 @@ class Clock:
             self.step(frame)
             on_frame()
 
-    def timing(self, streaming: Callable[[Sequence[float]], dict[str, Any] | None]) -> InputTiming:
+    def timing(self, counts: Callable[[Sequence[float]], Counts]) -> InputTiming:
         """Return the medians.
 
         Args:
-            streaming: Gives streaming accuracy with these very latencies, seconds.
+            counts: Returns what metrics count with these latencies, seconds.
 
         """
         frames = list(zip(*self._replays, strict=True))
@@ -99,7 +100,7 @@ class Clock:
         return InputTiming(
             latency_ms=tuple(map(_milliseconds, latencies)),
             parts_ms=_parts(frames),
-            streaming=streaming(latencies),
+            metrics=counts(latencies),
             machine=describe_machine(self._built.device),
             replays=len(self._replays),
             spread=_spread(frames),
@@ -124,7 +125,7 @@ def _parts(frames: Sequence[Sequence[_Step]]) -> dict[str, tuple[float, ...]]:
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Return what a measured time is worth nothing without."""
+    """Return processor, device, threads, date and versions, which belong to every measured time."""
     cpu = next(
         (line.partition(':')[2].strip() for line in _cpu_info() if line.startswith('model name')),
         platform.processor() or platform.machine(),

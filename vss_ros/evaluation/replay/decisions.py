@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from math import isnan
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use('Agg')
 import matplotlib.pyplot as plt
 
 from vss_ros.evaluation.export.csv_table import write_rows
+from vss_ros.evaluation.rows import DecisionRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
-    """One frame's decision with its latency."""
-
-    frame_index: int
-    stamp_ns: int
-    is_key_frame: bool
-    reason: str
-    predicted_deviation: float
-    threshold: float
-    key_frame_stamp_ns: int
-    frames_since_key: int
-    track: str
-    features_accurate: bool
-    latency: float
-    """Seconds."""
 
 
 def write_csv(rows: Sequence[DecisionRow], path: Path) -> None:
@@ -53,15 +36,11 @@ def plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(11, 5.5), sharex=True, height_ratios=(3, 2), layout='constrained'
     )
-    above.plot(
-        seconds,
-        [100 * row.predicted_deviation for row in rows],
-        '.-',
-        lw=1,
-        ms=4,
-        label='predicted deviation',
-    )
-    above.plot(seconds, [100 * row.threshold for row in rows], '--', lw=1, color='tab:red', label='threshold')
+    # None, where there is no value, becomes NaN.
+    predicted = 100 * np.array([row.predicted_deviation for row in rows], float)
+    threshold = 100 * np.array([row.threshold for row in rows], float)
+    above.plot(seconds, predicted, '.-', lw=1, ms=4, label='predicted deviation')
+    above.plot(seconds, threshold, '--', lw=1, color='tab:red', label='threshold')
     keys = [(t, row) for t, row in zip(seconds, rows, strict=True) if row.is_key_frame]
     for i, (t, row) in enumerate(keys):
         fresh = row.track == 'full'
@@ -72,8 +51,7 @@ def plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
         )
         above.axvline(t, color=colour, lw=0.8, alpha=0.6, label=label)
     above.set_ylabel('labels changed since\nkey frame, %')
-    heights = [value for row in rows for value in (row.predicted_deviation, row.threshold)]
-    above.set_ylim(0, 115 * max([0.01, *(value for value in heights if not isnan(value))]))
+    above.set_ylim(0, 1.15 * np.nanmax([1.0, *predicted, *threshold]))
     above.legend(loc='upper right', fontsize=8)
     above.set_title(title)
     colours = ['tab:green' if row.is_key_frame else 'tab:blue' for row in rows]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import AnsweredBy
 from vss_ros.errors import VssError
-from vss_ros.evaluation.metrics.distance import DistanceAccuracy
+from vss_ros.evaluation.metrics.distance import PropagationDistance
 from vss_ros.evaluation.replay.clock import Clock
 from vss_ros.evaluation.replay.frame_pictures import WorstFrames
 from vss_ros.evaluation.replay.input_frames import open_input, per_frame_labels
 from vss_ros.evaluation.replay.operations import frame_operations
-from vss_ros.evaluation.replay.pda import PropagationAccuracy
+from vss_ros.evaluation.replay.propagation import count_distances
 from vss_ros.evaluation.replay.result import Evaluated, InputResult
 from vss_ros.evaluation.replay.scoring import Scorer
+from vss_ros.evaluation.sweep.configuration import PDA_DISTANCES
 from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.frames import Frame
     from vss_ros.evaluation.replay.input_frames import InputFrames
     from vss_ros.evaluation.replay.operations import FrameOperations
-    from vss_ros.evaluation.replay.result import Counts
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.images.classes import ClassTable
 
@@ -88,12 +88,13 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
         )
     for _ in range(config.repeats - 1):
         clock.repeat(frames, on_frame)
-    pda = _pda(frames, config, built, scorer, on_frame) if config.pda else {}
-    result = replace(result_of(path, frames, scorer, table), pictures=worst.pictures, pda=pda)
+    result = replace(result_of(path, frames, scorer, table), pictures=worst.pictures)
+    if config.pda:
+        result.metrics['pda'] = _pda(frames, config, built, scorer, on_frame)
     with torch.inference_mode():
         size = built.segmenter.network_size(answer.size)
         operations = frame_operations(built.segmenter.parts, size, built.device)
-    return Evaluated(with_operations(result, operations), clock.timing(scorer.streaming))
+    return Evaluated(with_operations(result, operations), clock.timing(scorer.timed_counts))
 
 
 def with_truth(
@@ -117,9 +118,9 @@ def with_truth(
 
 def _pda(
     frames: InputFrames, config: EvaluationConfig, built: Built, scorer: Scorer, on_frame: OnFrame
-) -> dict[int, Counts]:
+) -> dict[str, Any]:
     """Return the counts of the PDA curve, measured over the same frames once more."""
-    accuracy = DistanceAccuracy(scorer.confusion.classes, scorer.confusion.void_id)
+    accuracy = PropagationDistance(scorer.classes, scorer.void_id)
 
     def again() -> Iterator[tuple[Frame, NDArray[np.uint8] | None, bool]]:
         """Yield the frames with their truth and whether a stream begins there."""
@@ -127,13 +128,12 @@ def _pda(
             yield frame, truth, row.starts_stream
             on_frame()
 
-    PropagationAccuracy(built, config.segmenter.size, accuracy).run(again())
-    return {distance: matrix.counts.tolist() for distance, matrix in accuracy.matrices.items()}
+    count_distances(built, config.segmenter.size, again(), PDA_DISTANCES, accuracy)
+    return accuracy.to_dict()
 
 
 def result_of(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
     """Return everything of a result that the scorer and the input know."""
-    by_distance = scorer.by_distance.matrices
     return InputResult(
         path=str(path),
         sha256=frames.sha256,
@@ -147,10 +147,7 @@ def result_of(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable
         drops=dict(sorted(frames.drops.items())),
         partial=frames.partial is not None,
         reason=frames.partial or '',
-        confusion=scorer.confusion.counts.tolist(),
-        distance_confusion={distance: matrix.counts.tolist() for distance, matrix in by_distance.items()},
-        boundary=scorer.boundary.to_dict(),
-        temporal=scorer.temporal.to_dict(),
+        metrics=scorer.counts(),
         rows=tuple(scorer.rows),
     )
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vss_ros.evaluation.replay.result import FrameRow, InputResult
+    from vss_ros.evaluation.replay.result import InputResult
+    from vss_ros.evaluation.rows import FrameRow
     from vss_ros.images.classes import ClassTable
 
 WORST_FRAMES = 10

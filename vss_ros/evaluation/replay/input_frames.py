@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.streaming import PackedLabels
 from vss_ros.evaluation.replay.content import content_digest, file_states
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.recordings.bags import is_bag
@@ -24,28 +22,12 @@ from vss_ros.recordings.source import VIDEO_SUFFIXES, SourceFrame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from vss_ros.engine.frames import Frame
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.recordings.source import Source
-
-
-@dataclass(frozen=True, slots=True)
-class PackedLabels:
-    """One label map."""
-
-    shape: tuple[int, ...]
-    data: bytes
-
-    @classmethod
-    def of(cls, labels: NDArray[np.uint8]) -> PackedLabels:
-        """Pack labels ``(H, W)``."""
-        return cls(labels.shape, zlib.compress(labels.tobytes(), 1))
-
-    def labels(self) -> NDArray[np.uint8]:
-        """Return the labels, shape ``(H, W)``; not to be written to."""
-        return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:

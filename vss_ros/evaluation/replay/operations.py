@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 
 REPEATS = 5
+WHOLE = {'low', 'high', 'head'}
+"""The parts of the whole network."""
 BILINEAR_FLOPS = 11
 """Of one bilinearly interpolated value (distortion-aware paper, Table I)."""
 
@@ -78,43 +80,51 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
         device: Where it runs.
 
     """
-    backbone, propagation, scheduler = parts.backbone, parts.propagation, parts.scheduler
-    views = _views(parts, size, device)
-    view = views[1]
-    with torch.inference_mode():
-        high = backbone.high(view.low)
-    runs: dict[str, tuple[nn.Module | None, Callable[[], Any]]] = {
-        'low': (None, lambda: backbone.low(view.image)),
-        'high': (None, lambda: backbone.high(view.low)),
-        'head': (None, lambda: backbone.head(high)),
-    }
-    if parts.motion is not None:
-        motion = parts.motion
-        with torch.inference_mode():
-            before = motion.prepare(views[0])
-        runs['motion'] = (motion, lambda: motion.estimate(before, motion.prepare(view), view))
-    if propagation is not None:
-        moves = propagation
-        network = WholeNetwork(backbone, moves, scheduler)
-        with torch.inference_mode():
-            source, source_high = moves.prepare(views[0]), network.compute(network.entry(views[0]))
-        runs['propagation'] = (
-            moves,
-            lambda: moves.propagate(source, source_high, moves.prepare(view), view),
-        )
-        with torch.inference_mode():
-            key = scheduler.prepare(views[0])
-        runs['scheduler'] = (scheduler, lambda: scheduler.decide(1, key, scheduler.prepare(view), view))
-    used = _backbone_parameters(backbone, view.image)
-    parameters = {part: used.get(part, 0) if m is None else _count(m) for part, (m, _) in runs.items()}
-    counts = {part: count_flops(run) for part, (_, run) in runs.items()}
-    for module in (backbone, propagation, scheduler, parts.motion):
+    view = _views(parts, size, device)[1]
+    runs = _runs(parts, size, device)
+    modules: dict[str, nn.Module | None] = {
+        'motion': parts.motion, 'propagation': parts.propagation, 'scheduler': parts.scheduler,
+    }  # fmt: skip
+    parameters = {name: _count(module) for name, module in modules.items() if module is not None}
+    parameters |= _backbone_parameters(parts.backbone, view.image)
+    counts = {name: count_flops(run) for name, run in runs.items()}
+    for module in (parts.backbone, *modules.values()):
         if module is not None:
             fuse_for_inference(module, device)  # as it runs on the robot; the papers count batch norms
     return [
-        PartCost(part, parameters[part], counts[part], _milliseconds(run, device))
-        for part, (_, run) in runs.items()
+        PartCost(name, parameters[name], counts[name], _milliseconds(run, device))
+        for name, run in runs.items()
     ]
+
+
+def _runs(parts: Parts, size: tuple[int, int], device: torch.device) -> dict[str, Callable[[], Any]]:
+    """Return a call for the work of each part, by its name."""
+    backbone, motion, propagation, scheduler = (
+        parts.backbone,
+        parts.motion,
+        parts.propagation,
+        parts.scheduler,
+    )
+    before, view = _views(parts, size, device)
+    with torch.inference_mode():
+        high = backbone.high(view.low)
+        runs: dict[str, Callable[[], Any]] = {
+            'low': lambda: backbone.low(view.image),
+            'high': lambda: backbone.high(view.low),
+            'head': lambda: backbone.head(high),
+        }
+        if motion is not None:
+            earlier = motion.prepare(before)
+            runs['motion'] = lambda: motion.estimate(earlier, motion.prepare(view), view)
+        if propagation is not None:
+            network = WholeNetwork(backbone, propagation, scheduler)
+            source, cached = propagation.prepare(before), network.compute(network.entry(before))
+            runs['propagation'] = lambda: propagation.propagate(
+                source, cached, propagation.prepare(view), view
+            )
+            key = scheduler.prepare(before)
+            runs['scheduler'] = lambda: scheduler.decide(1, key, scheduler.prepare(view), view)
+    return runs
 
 
 def frame_costs(costs: list[PartCost], parts: Parts) -> dict[str, PartCost]:
@@ -122,20 +132,26 @@ def frame_costs(costs: list[PartCost], parts: Parts) -> dict[str, PartCost]:
 
     Args:
         costs: Of ``part_costs``.
-        parts: The same parts; they say who looks at F_l and whether the head runs.
+        parts: The same parts.
 
     """
-    by_name = {cost.part: cost for cost in costs}
-    key = ['low', 'high', 'head']
-    sums = {'whole network': _sum('whole network', [by_name[part] for part in key])}
+    frames = {'whole network': WHOLE}
     if parts.propagation is not None:
-        between = ['propagation', 'scheduler', *(['motion'] if parts.motion is not None else [])]
-        if parts.propagation.needs_low or parts.scheduler.needs_low:
-            between.append('low')
-        if parts.propagation.space is Space.FEATURES:
-            between.append('head')
-        sums['between key frames'] = _sum('between key frames', [by_name[part] for part in between])
-    return sums
+        frames['between key frames'] = _between(parts)
+    return {
+        name: _sum(name, [cost for cost in costs if cost.part in needed]) for name, needed in frames.items()
+    }
+
+
+def _between(parts: Parts) -> set[str]:
+    """Return the parts that work on a frame between key frames."""
+    network = WholeNetwork(parts.backbone, parts.propagation, parts.scheduler)
+    needed = {'motion', 'propagation', 'scheduler'}
+    if network.needs_low:
+        needed.add('low')
+    if parts.propagation is not None and parts.propagation.space is Space.FEATURES:
+        needed.add('head')
+    return needed
 
 
 def _views(parts: Parts, size: tuple[int, int], device: torch.device) -> list[View]:
@@ -223,8 +239,7 @@ def _sum(name: str, costs: list[PartCost]) -> PartCost:
 class FrameOperations:
     """Operations of one frame by who answered it; a multiply-add counts two.
 
-    As ``evaluation.cost`` counts: optical flow by OpenCV and networks from files take none, which PyTorch
-    does not see.
+    Optical flow by OpenCV and networks from files count none, as PyTorch does not see them.
     """
 
     whole: int
@@ -242,43 +257,16 @@ def frame_operations(parts: Parts, size: tuple[int, int], device: torch.device) 
         device: Where they are.
 
     """
-    backbone, propagation, scheduler = parts.backbone, parts.propagation, parts.scheduler
-    before, view = _two_views(parts, size, device)
-    low, high = view.low, backbone.high(view.low)
-    costs = {
-        'low': count_flops(lambda: backbone.low(view.image)),
-        'high': count_flops(lambda: backbone.high(low)),
-        'head': count_flops(lambda: backbone.head(high)),
-    }
-    whole = sum(costs.values())
-    if propagation is None:
+    costs = {name: count_flops(run) for name, run in _runs(parts, size, device).items()}
+    whole = sum(costs[name] for name in WHOLE)
+    if parts.propagation is None:
         return FrameOperations(whole, {AnsweredBy.FULL: whole})
-    network = WholeNetwork(backbone, propagation, scheduler)
-    source, source_high = propagation.prepare(before), network.compute(network.entry(before))
-    compared = scheduler.prepare(before)
-    every = count_flops(lambda: scheduler.decide(1, compared, scheduler.prepare(view), view))
-    every += costs['low'] if network.needs_low else 0
-    if parts.motion is not None:
-        motion, earlier = parts.motion, parts.motion.prepare(before)
-        every += count_flops(lambda: motion.estimate(earlier, motion.prepare(view), view))
-    move = count_flops(lambda: propagation.propagate(source, source_high, propagation.prepare(view), view))
-    ends = costs['head'] if propagation.space is Space.FEATURES else 0
-    slow = whole - ends - (costs['low'] if network.needs_low else 0)
+    between = _between(parts)
+    propagated = sum(cost for name, cost in costs.items() if name in between)
+    slow = sum(costs[name] for name in WHOLE - between)
     by_track = {
-        AnsweredBy.FULL: every + slow + ends,
-        AnsweredBy.PROPAGATED: every + move + ends,
-        AnsweredBy.FAST: every + move + ends + slow,
+        AnsweredBy.FULL: propagated - costs['propagation'] + slow,
+        AnsweredBy.PROPAGATED: propagated,
+        AnsweredBy.FAST: propagated + slow,
     }
     return FrameOperations(whole, by_track)
-
-
-@torch.inference_mode()
-def _two_views(parts: Parts, size: tuple[int, int], device: torch.device) -> tuple[View, View]:
-    """Return two random frames with all that any part looks at."""
-    trail, views = MotionTrail(parts.motion), []
-    rng = np.random.default_rng(0)
-    for _ in range(2):
-        pixels = rng.integers(0, 256, (1, *size, 3), dtype=np.uint8)
-        image = normalise(torch.from_numpy(pixels).to(device), IMAGENET)
-        views.append(trail.follow(View(pixels, image, parts.backbone.low(image), camera=size)))
-    return views[0], views[1]

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from vss_ros.engine.labels import argmax_upsampled
+from vss_ros.engine.labels import argmax_upsampled, label_size, resize_labels
 from vss_ros.engine.motion.trail import MotionTrail
-from vss_ros.engine.preprocess import fitted
+from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size, fitted
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
-from vss_ros.engine.view import look
+from vss_ros.engine.view import View, look
 from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
-from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+from vss_ros.evaluation.metrics.distance import DistanceAccuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from vss_ros.datasets.labelled import Clip, LabelledImages
     from vss_ros.engine.backbones import Backbone
+    from vss_ros.engine.build import Built
+    from vss_ros.engine.frames import Frame
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.motion.field import MotionField
     from vss_ros.engine.propagation import Propagation
     from vss_ros.engine.schedulers import Scheduler
-    from vss_ros.engine.view import View
 
 
 @torch.inference_mode()
@@ -57,30 +60,127 @@ def propagation_distance_accuracy(
 
     """
     propagation.eval()
-    network = WholeNetwork(backbone, propagation, FixedInterval(backbone.low_channels))
-    matrices = {distance: ConfusionMatrix(backbone.classes, backbone.classes) for distance in distances}
-    earliest, seen = max(10, *matrices), 0
+    wanted = tuple(distances)
+    accuracy = DistanceAccuracy(backbone.classes, backbone.classes)
+    counter = _DistanceCounter(backbone, propagation, FixedInterval(backbone.low_channels), wanted, accuracy)
+    earliest, seen = max(10, *wanted), 0
     for clip in video.clips():
         labelled = [(place, number) for number, place in enumerate(clip.labelled) if place >= earliest]
         # The same frames at each distance.
         counted = dict(pair for count, pair in enumerate(labelled, seen) if count % stride == 0)
         seen += len(labelled)
-        views = list(views_of(backbone, clip, motion)) if counted else []
-        for key in range(len(views)):
-            reached = {d: key + d for d in matrices if key + d in counted}
-            if not reached:
-                continue
-            high = network.compute(network.entry(views[key]))
-            followed = views[key : key + max(reached) + 1]
-            for distance, _, answer in propagated(propagation, followed, high, reached):
-                labels = clip.labels[counted[key + distance]]
-                size = (labels.shape[0], labels.shape[1])
-                matrices[distance].add(labels, argmax_upsampled(network.logits(answer), size))
+        for place, view in enumerate(views_of(backbone, clip, motion) if counted else ()):
+            counter.add(view, clip.labels[counted[place]] if place in counted else None)
+        counter.end_stream()
     if not seen:
         raise VssError(
             f'expected labelled frames with {earliest} before them, got none; choose another video'
         )
-    return {distance: matrix.miou for distance, matrix in matrices.items()}
+    return {distance: accuracy.matrix(distance).miou for distance in wanted}
+
+
+@torch.inference_mode()
+def count_distances(
+    built: Built,
+    size: tuple[int, int] | None,
+    frames: Iterable[tuple[Frame, NDArray[np.uint8] | None, bool]],
+    distances: Sequence[int],
+    accuracy: DistanceAccuracy,
+) -> None:
+    """Count the PDA curve of a segmenter on an input, at the same frames for each distance.
+
+    Counted is each labelled frame with as many frames before it as the largest distance; only a window of so
+    many frames is held.
+
+    Args:
+        built: The segmenter; where it has no propagation, distance 0 is all there is.
+        size: Network input that was asked for, None for the card's.
+        frames: Each frame with its truth, None where it has none, and whether a stream begins there.
+        distances: Propagation distances in frames.
+        accuracy: Counts.
+
+    """
+    parts, card = built.segmenter.parts, built.card
+    backbone = parts.backbone
+    counter = _DistanceCounter(backbone, parts.propagation, parts.scheduler, distances, accuracy)
+    statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
+    size = checked_size(size, backbone.size_multiple, backbone.fixed_size)
+    preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, built.device, size)
+    trail, place = MotionTrail(parts.motion), 0
+    for frame, truth, begins in frames:
+        if begins:
+            counter.end_stream()
+            trail.reset()
+            place = 0
+        camera = (frame.image.shape[0], frame.image.shape[1])
+        # In memory of its own: the preprocessor's is valid for one frame.
+        image = preprocess(frame.image).clone(memory_format=torch.preserve_format)
+        pixels = preprocess.pixels.copy()[None]
+        view = View(pixels, image, backbone.low(image), codec=frame.codec, camera=camera)
+        counted = truth if place >= max(distances) else None
+        counter.add(trail.follow(view), counted, label_size(camera, preprocess.size(camera)))
+        place += 1
+    counter.end_stream()
+
+
+class _Seen(NamedTuple):
+    """One frame of the window."""
+
+    view: View
+    truth: NDArray[np.uint8] | None
+    """None where it is not counted."""
+    size: tuple[int, int] | None
+    """Height and width at which logits become labels; None for those of the truth."""
+
+
+class _DistanceCounter:
+    """Propagates from each frame of a stream, as a key frame, to the frames after it that are counted."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        propagation: Propagation | None,
+        scheduler: Scheduler,
+        distances: Sequence[int],
+        accuracy: DistanceAccuracy,
+    ) -> None:
+        self._network = WholeNetwork(backbone, propagation, scheduler)
+        self._propagation, self._accuracy = propagation, accuracy
+        self._distances = distances if propagation is not None else (0,)
+        self._window: deque[_Seen] = deque()
+
+    def add(self, view: View, truth: NDArray[np.uint8] | None, size: tuple[int, int] | None = None) -> None:
+        """Take the stream's next frame."""
+        self._window.append(_Seen(view, truth, size))
+        if len(self._window) > max(self._distances):
+            self._leave()
+
+    def end_stream(self) -> None:
+        """Take what is left as the stream's end."""
+        while self._window:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Propagate from the window's first frame, and drop it."""
+        seen = list(self._window)
+        self._window.popleft()
+        reached = [d for d in self._distances if d < len(seen) and seen[d].truth is not None]
+        if not reached:
+            return
+        views = [entry.view for entry in seen[: max(reached) + 1]]
+        high = self._network.compute(self._network.entry(views[0]))
+        answers = [(0, high)]
+        if self._propagation is not None:
+            answers = [(d, answer) for d, _, answer in propagated(self._propagation, views, high, reached)]
+        for distance, answer in answers:
+            self._score(seen[distance], distance, answer)
+
+    def _score(self, entry: _Seen, distance: int, answer: Tensor) -> None:
+        """Score features or logits as the engine's own answers are scored."""
+        if entry.truth is not None:
+            size = (entry.truth.shape[0], entry.truth.shape[1])
+            labels = argmax_upsampled(self._network.logits(answer), entry.size or size)
+            self._accuracy.add(distance, entry.truth, resize_labels(labels, size))
 
 
 def propagated(

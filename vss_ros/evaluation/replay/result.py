@@ -1,7 +1,7 @@
 """What the evaluation of one input under one configuration gives: counts and rows that can be merged.
 
 What depends on frames, weights and code alone is an ``InputResult``, equal to the byte in every run; what a
-clock measured is an ``InputTiming``. Both are plain values, made to cross process and machine borders.
+clock measured is an ``InputTiming``. Both are plain values that go into files and to other processes.
 """
 
 from __future__ import annotations
@@ -9,68 +9,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.evaluation.rows import FrameRow
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vss_ros.engine.frames import FrameResult
-
-Counts = list[list[int]]
-"""A confusion matrix's counts, ``(C, C + 1)``: true class by predicted class, the last column no class."""
-
-STREAM_STARTS = frozenset({'first', 'size_change', 'time_jump', 'gap', 'reset'})
-"""Reasons of key frames at which a stream begins, so that no track could have answered faster."""
-DIGITS = 6
-"""Decimals of rounded ratios."""
-
-
-@dataclass(frozen=True)
-class FrameRow:
-    """One frame's decision and how right the answer was."""
-
-    frame_index: int
-    stamp_ns: int
-    is_key_frame: bool
-    reason: str
-    predicted_deviation: float | None
-    threshold: float | None
-    key_frame_stamp_ns: int
-    frames_since_key: int
-    track: str
-    features_accurate: bool
-    score: float | None
-    """mIoU, or agreement, of this frame alone, 0..1; None where it has no truth."""
-    deviation: float | None
-    """True deviation: share of answered labels that differ from the answer to the key frame in force when
-    this frame came, which a predicted deviation is about; None at the start of a stream."""
-
-    @property
-    def starts_stream(self) -> bool:
-        """Whether a stream began here."""
-        return self.reason in STREAM_STARTS
-
-
-def row_of(result: FrameResult, score: float | None, deviation: float | None) -> FrameRow:
-    """Return the row of one answered frame, ratios rounded to ``DIGITS``."""
-    decision = result.decision
-    return FrameRow(
-        frame_index=decision.frame_index,
-        stamp_ns=result.stamp_ns,
-        is_key_frame=decision.is_key_frame,
-        reason=decision.reason.value,
-        predicted_deviation=rounded(decision.predicted_deviation),
-        threshold=rounded(decision.threshold),
-        key_frame_stamp_ns=decision.key_frame_stamp_ns,
-        frames_since_key=decision.frames_since_key,
-        track=result.track.value,
-        features_accurate=result.features_accurate,
-        score=rounded(score),
-        deviation=rounded(deviation),
-    )
-
-
-def rounded(value: float | None) -> float | None:
-    """Return a ratio rounded to ``DIGITS``, None for NaN, which JSON lacks."""
-    return None if value is None or value != value else round(float(value), DIGITS)  # noqa: PLR0124
+Counts = dict[str, dict[str, Any]]
+"""What each metric has counted, by its name: plain values of ``Metric.to_dict``."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +59,8 @@ class InputResult:
     failed: bool = False
     """Nothing could be evaluated; ``reason`` says why."""
     reason: str = ''
-    confusion: Counts = field(default_factory=list)
-    distance_confusion: dict[int, Counts] = field(default_factory=dict)
-    """By frames since the key frame."""
-    boundary: dict[str, Any] | None = None
-    """Of ``BoundaryFScore.to_dict``."""
-    temporal: dict[str, Any] | None = None
-    """Of ``TemporalConsistency.to_dict``."""
-    pda: dict[int, Counts] = field(default_factory=dict)
-    """By propagation distance; empty unless asked for."""
+    metrics: Counts = field(default_factory=dict)
+    """Of all metrics that need no clock."""
     flops: int = 0
     """Of all frames, slow track included; a multiply-add counts two."""
     flops_whole: int = 0
@@ -146,22 +84,20 @@ class InputResult:
             plain[name] = tuple(plain.get(name, ()))
         plain['rows'] = tuple(FrameRow(**row) for row in plain.get('rows', ()))
         plain['pictures'] = tuple(FramePicture(**picture) for picture in plain.get('pictures', ()))
-        for name in ('distance_confusion', 'pda'):
-            plain[name] = {int(distance): counts for distance, counts in plain.get(name, {}).items()}
         return cls(**plain)
 
 
 @dataclass(frozen=True)
 class InputTiming:
-    """What a clock said of one input under one configuration."""
+    """How long one input took under one configuration, and what follows from that."""
 
     latency_ms: tuple[float, ...] = ()
     """Per frame in the order of the rows, from the image at hand to the mask at the camera's size. The
     simulated slow track's work is left out: on the robot it runs beside."""
     parts_ms: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Per part of the pipeline, over the frames on which it ran."""
-    streaming: dict[str, Any] | None = None
-    """Of ``StreamingAccuracy.to_dict``."""
+    metrics: Counts = field(default_factory=dict)
+    """Of the metrics that latencies decide."""
     machine: dict[str, Any] = field(default_factory=dict)
     subscriber_ms: tuple[float, ...] = ()
     """Of a live run, per frame in the order of the rows, from the image at a subscriber to its mask there."""
@@ -179,17 +115,12 @@ class InputTiming:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InputTiming:
         """Return what ``to_dict`` described."""
-        parts = {part: tuple(ms) for part, ms in values.get('parts_ms', {}).items()}
-        return cls(
-            tuple(values['latency_ms']),
-            parts,
-            values.get('streaming'),
-            dict(values['machine']),
-            tuple(values.get('subscriber_ms', ())),
-            values.get('played_rate'),
-            values.get('replays', 1),
-            values.get('spread'),
-        )
+        known = {entry.name for entry in fields(cls)}
+        plain = {name: value for name, value in values.items() if name in known}
+        for name in ('latency_ms', 'subscriber_ms'):
+            plain[name] = tuple(values[name])
+        plain['parts_ms'] = {part: tuple(ms) for part, ms in values['parts_ms'].items()}
+        return cls(**plain)
 
 
 @dataclass(frozen=True)

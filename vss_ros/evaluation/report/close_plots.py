@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vss_ros.evaluation.replay.result import STREAM_STARTS
 from vss_ros.evaluation.report.drawing import COLOURS, INK, OTHERS, drawn, new_figure, styled, whole_numbers
+from vss_ros.evaluation.rows import STREAM_STARTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.replay.result import STREAM_STARTS
 from vss_ros.evaluation.report.columns import columns
 from vss_ros.evaluation.report.findings import read_findings
 from vss_ros.evaluation.report.noise import Interval, confidence
+from vss_ros.evaluation.rows import STREAM_STARTS
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.replay.result import STREAM_STARTS
+from vss_ros.evaluation.rows import STREAM_STARTS
 from vss_ros.evaluation.sweep.outputs import read_evaluation
 from vss_ros.evaluation.sweep.verdict import score_of
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.latency import replays_note
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.evaluation.report.columns import columns
 from vss_ros.evaluation.report.markup import NONE, breakable, element, joined, number
 from vss_ros.evaluation.report.page import plot, section, table, wide
 from vss_ros.evaluation.report.text_table import is_behind
+from vss_ros.evaluation.sweep.summary import replays_note
 from vss_ros.evaluation.sweep.verdict import ACCURACY_LOSS, LATENCY_SHARE, sentences, slow_track_note
 
 if TYPE_CHECKING:

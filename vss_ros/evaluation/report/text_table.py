@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.latency import replays_note
+from vss_ros.evaluation.sweep.summary import replays_note
 from vss_ros.evaluation.sweep.verdict import score_of, sentences, slow_track_note
 
 if TYPE_CHECKING:

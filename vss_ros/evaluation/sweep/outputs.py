@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vss_ros import __version__
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.frame_pictures import clear_pictures, worst_pictures, write_pictures
-from vss_ros.evaluation.replay.result import FrameRow
+from vss_ros.evaluation.rows import FrameRow
 from vss_ros.evaluation.sweep.summary import summarise, summarise_timing
 from vss_ros.evaluation.sweep.verdict import Candidate, Verdict, candidates, judge
 from vss_ros.files import write_whole

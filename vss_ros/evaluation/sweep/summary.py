@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from itertools import chain, pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from vss_ros.engine.latency import percentiles
-from vss_ros.evaluation.metrics.boundary import BoundaryFScore
-from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
-from vss_ros.evaluation.metrics.distance import interval_scores
-from vss_ros.evaluation.metrics.stream_counts import StreamCounts
-from vss_ros.evaluation.metrics.streaming import StreamingAccuracy
-from vss_ros.evaluation.metrics.temporal import TemporalConsistency
+from vss_ros.evaluation.metrics import METRICS, Naming, total
 from vss_ros.evaluation.replay.frame_pictures import WORST_FRAMES
-from vss_ros.evaluation.replay.result import InputResult, InputTiming, rounded
+from vss_ros.evaluation.rows import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Self
 
-    from vss_ros.evaluation.replay.result import Counts, Evaluated, FrameRow
+    from vss_ros.evaluation.replay.result import Counts, Evaluated, InputResult, InputTiming
+    from vss_ros.evaluation.rows import FrameRow
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
 ABOUT_INPUTS = ('path', 'sha256', 'truth', 'frames', 'scored', 'rejected', 'partial', 'failed', 'reason')
 PER_FRAME = 'per_frame'
+BUSY = 1.5
+"""Spread from which on a machine counts as busy with other work."""
 
 
 def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[str, Any]:
@@ -43,12 +41,9 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
     kind = _kind_of_truth(good)
     scored = [result for result in good if _is_scored(result, kind)]
     rows = [(number, row) for number, result in enumerate(results) for row in result.rows]
-    counts = StreamCounts()
-    for _, row in rows:
-        counts.add(row)
-    for result in results:
-        for cause, frames in result.drops.items():
-            counts.add_drops(cause, frames)
+    keys = sum(row.is_key_frame for _, row in rows)
+    distances = Counter(row.frames_since_key for _, row in rows)
+    drops = sum((Counter(result.drops) for result in results), Counter[str]())
     summary = {
         'name': config.name,
         'config': config.to_dict(),
@@ -57,24 +52,24 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
         'inputs': [{name: getattr(result, name) for name in ABOUT_INPUTS} for result in results],
         'truth': kind,
         'frame_interval_ms': _frame_interval([row for _, row in rows]),
-        'frames': counts.frames,
-        'key_frames': counts.key_frames,
-        'key_frame_rate': rounded(counts.key_frame_rate),
-        'mean_interval': rounded(counts.mean_interval),
-        'distances': {str(distance): frames for distance, frames in counts.distances.items()},
-        'drops': counts.drops,
+        'frames': len(rows),
+        'key_frames': keys,
+        'key_frame_rate': _ratio(keys, len(rows)),
+        'mean_interval': _ratio(len(rows), keys),
+        'distances': {str(distance): frames for distance, frames in sorted(distances.items())},
+        'drops': dict(sorted(drops.items())),
         'flops_ratio': _ratio(sum(r.flops for r in good), sum(r.flops_whole for r in good)),
         'flops_ratio_key': _flops_ratio(good, keys=True),
         'flops_ratio_nonkey': _flops_ratio(good, keys=False),
-        'gflops_nonkey': _ratio(
-            sum(r.flops - r.flops_key for r in good) / 1e9, counts.frames - counts.key_frames
-        ),
+        'gflops_nonkey': _ratio(sum(r.flops - r.flops_key for r in good) / 1e9, len(rows) - keys),
     }
-    summary |= _scores(scored, kind, with_pda=config.pda)
+    if scored:
+        summary['class_colours'] = dict(zip(scored[0].class_names, scored[0].class_colours, strict=False))
+    summary |= _figures([(result, result.metrics) for result in good], kind, timed=False)
     others = [result for result in good if not _is_scored(result, kind)]
     if others:
-        summary['agreement'] = rounded(matrix_of([r.confusion for r in others], others[0].void_id).miou)
-    summary['temporal_consistency'] = _temporal(good)
+        agreement = _figures([(result, result.metrics) for result in others], PER_FRAME, timed=False)
+        summary['agreement'] = agreement['agreement']
     summary['worst'] = worst_frames(results, kind)
     summary['decisions'] = [{'input': number} | asdict(row) for number, row in rows]
     return summary
@@ -97,59 +92,25 @@ def _is_scored(result: InputResult, kind: str) -> bool:
     return not result.failed and (result.truth == PER_FRAME) == (kind == PER_FRAME)
 
 
-def _scores(scored: Sequence[InputResult], kind: str, *, with_pda: bool) -> dict[str, Any]:
-    """Return everything read from confusion matrices."""
-    if not scored:
-        return {'miou': None, 'pixel_accuracy': None, 'class_accuracy': None, 'per_class_iou': {}}
-    names, void_id = scored[0].class_names, scored[0].void_id
-    matrix = matrix_of([result.confusion for result in scored], void_id)
-    by_distance = _by_distance([result.distance_confusion for result in scored], void_id)
-    pda = _by_distance([result.pda for result in scored], void_id)
-    interval = interval_scores(by_distance, max(by_distance) + 1)
-    scores = {
-        'miou' if kind != PER_FRAME else 'agreement': rounded(matrix.miou),
-        'pixel_accuracy': rounded(matrix.pixel_accuracy),
-        'class_accuracy': rounded(matrix.class_accuracy),
-        'per_class_iou': {name: rounded(v) for name, v in zip(names, matrix.per_class_iou, strict=True)},
-        'class_colours': dict(zip(names, scored[0].class_colours, strict=False)),
-        'confusion': matrix.counts.tolist(),
-        'boundary_f': _boundary(scored, names),
-        'distance_miou': {str(distance): rounded(v) for distance, v in by_distance.items()},
-        'interval': {
-            'frames': interval.interval,
-            'average_miou': rounded(interval.average_miou),
-            'minimum_miou': rounded(interval.minimum_miou),
-        },
-    }
-    return scores | ({'pda': {str(distance): rounded(v) for distance, v in pda.items()}} if with_pda else {})
+def _figures(parts: Sequence[tuple[InputResult, Counts]], kind: str, *, timed: bool) -> dict[str, Any]:
+    """Return the entries of all metrics.
 
+    Args:
+        parts: The inputs that were evaluated, each with what metrics have counted of it.
+        kind: Of truth that accuracy is against.
+        timed: Whether to take the metrics that need latencies, or the others.
 
-def matrix_of(counts: Sequence[Counts], void_id: int) -> ConfusionMatrix:
-    """Return the sum of confusion matrices given by their counts, at least one."""
-    return _merged([ConfusionMatrix.from_counts(entry, void_id) for entry in counts])
-
-
-def _by_distance(parts: Sequence[Mapping[int, Counts]], void_id: int) -> dict[int, float]:
-    """Return mIoU by distance."""
-    distances = sorted({distance for part in parts for distance in part})
-    return {d: matrix_of([part[d] for part in parts if d in part], void_id).miou for d in distances}
-
-
-def _boundary(scored: Sequence[InputResult], names: Sequence[str]) -> dict[str, Any] | None:
-    counted = [BoundaryFScore.from_dict(r.boundary) for r in scored if r.boundary is not None]
-    if not counted:
-        return None
-    score = _merged(counted)
-    return {
-        'tolerance_px': score.tolerance_px,
-        'mean': rounded(score.mean),
-        'per_class': {name: rounded(v) for name, v in zip(names, score.per_class, strict=True)},
-    }
-
-
-def _temporal(good: Sequence[InputResult]) -> float | None:
-    counted = [TemporalConsistency.from_dict(r.temporal) for r in good if r.temporal is not None]
-    return rounded(_merged(counted).miou) if counted else None
+    """
+    names = next((result.class_names for result, _ in parts), ())
+    naming = Naming(names, 'miou' if kind != PER_FRAME else 'agreement')
+    figures: dict[str, Any] = {}
+    for member in METRICS:
+        metric = member.cls
+        if metric.needs_latencies == timed:
+            counted = [c for result, c in parts if not metric.needs_truth or _is_scored(result, kind)]
+            whole = total(member.name, counted)
+            figures |= metric.nothing if whole is None else whole.values(naming)
+    return figures
 
 
 def worst_frames(results: Sequence[InputResult], kind: str) -> list[dict[str, Any]]:
@@ -173,7 +134,7 @@ def worst_frames(results: Sequence[InputResult], kind: str) -> list[dict[str, An
 
 
 def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any]:
-    """Return what the clock said of one configuration over all inputs.
+    """Return how long one configuration took over all inputs, and the figures that depend on it.
 
     ``latency_steady_ms`` leaves out the frames at which a stream begins: no track can answer these without
     the whole network. ``latency_subscriber_ms``, of live runs, is from image to mask at a subscriber.
@@ -192,6 +153,7 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
         for row, ms in zip(entry.result.rows, entry.timing.latency_ms, strict=True)
     ]
     machines = [entry.timing.machine for entry in good]
+    kind = _kind_of_truth([entry.result for entry in good])
     live = [ms / 1e3 for entry in good for ms in entry.timing.subscriber_ms]
     return {
         'name': name,
@@ -201,7 +163,7 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
         'latency_nonkey_ms': percentiles([seconds for row, seconds in timed if not row.is_key_frame]),
         'latency_subscriber_ms': percentiles(live),
         'parts_ms': _parts([entry.timing for entry in good]),
-        'streaming': _streaming(good),
+        **_figures([(e.result, e.timing.metrics) for e in good], kind, timed=True),
         'replays': min((entry.timing.replays for entry in good), default=0),
         'spread': max((e.timing.spread for e in good if e.timing.spread is not None), default=None),
         'machine': machines[0] if machines else {},
@@ -217,30 +179,39 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
     }
 
 
+def replays_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> str:
+    """Return of how many replays times are, and how far to trust them; nothing for live runs.
+
+    Args:
+        results: Of ``summarise``, one a configuration.
+        timings: Of ``summarise_timing``, in the same order.
+    """
+    pairs = zip(results, timings, strict=True)
+    timed = [timing for result, timing in pairs if not result.get('live') and timing['latency_ms']]
+    counts = {timing.get('replays', 1) for timing in timed}
+    if not counts:
+        return ''
+    if counts == {1}:
+        return (
+            'times are of one replay, in which one busy moment of the machine can be the worst latency; '
+            '--repeats 3 takes medians'
+        )
+    number = ' or '.join(map(str, sorted(counts)))
+    text = f"each frame's time is the median of {number} replays, streaming accuracy is with these"
+    spread = max(timing.get('spread') or 1 for timing in timed)
+    if spread >= BUSY:
+        text += (
+            f'; one and the same frame took up to {spread:.1f} times as long in one replay as in another: '
+            'this machine was busy, compare with care'
+        )
+    return text
+
+
 def _parts(timings: Sequence[InputTiming]) -> dict[str, dict[str, float]]:
     names = dict.fromkeys(chain.from_iterable(timing.parts_ms for timing in timings))
     return {
         part: percentiles([ms / 1e3 for timing in timings for ms in timing.parts_ms.get(part, ())])
         for part in names
-    }
-
-
-def _streaming(good: Sequence[Evaluated]) -> dict[str, Any] | None:
-    """Return streaming accuracy over the inputs that accuracy is of."""
-    kind = _kind_of_truth([entry.result for entry in good])
-    counted = [
-        StreamingAccuracy.from_dict(entry.timing.streaming)
-        for entry in good
-        if _is_scored(entry.result, kind) and entry.timing.streaming is not None
-    ]
-    if not counted:
-        return None
-    total = _merged(counted)
-    return {
-        'miou' if kind != PER_FRAME else 'agreement': rounded(total.miou),
-        'mean_staleness_frames': rounded(total.mean_staleness_frames),
-        'labelled': total.labelled,
-        'misses': total.misses,
     }
 
 
@@ -256,17 +227,3 @@ def _flops_ratio(good: Sequence[InputResult], *, keys: bool) -> float | None:
 
 def _ratio(part: float, whole: float) -> float | None:
     return rounded(part / whole) if whole else None
-
-
-class _Mergeable(Protocol):
-    def merge(self, other: Self) -> None: ...
-
-
-M = TypeVar('M', bound=_Mergeable)
-
-
-def _merged(metrics: Sequence[M]) -> M:
-    """Return the first metric with the counts of all the others added."""
-    for other in metrics[1:]:
-        metrics[0].merge(other)
-    return metrics[0]

@@ -1,0 +1,187 @@
+"""What every metric is: counts over answered frames that can be stored, added and turned into figures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vss_ros.engine.registry import Registry
+from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.confusion import ConfusionMatrix, check_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vss_ros.evaluation.rows import FrameRow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredFrame:
+    """One answered frame."""
+
+    image: NDArray[np.uint8]
+    """The camera's, RGB, ``(H, W, 3)``."""
+    labels: NDArray[np.uint8]
+    """The answer as the engine gave it: class ids at the size of its labels."""
+    mask: NDArray[np.uint8]
+    """The answer at the size at which it is scored, that of the truth."""
+    truth: NDArray[np.uint8] | None
+    """Class ids and the void id; None where the frame has none."""
+    confusion: ConfusionMatrix | None
+    """``mask`` against ``truth``, this frame alone; None without truth."""
+    row: FrameRow
+    """What was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Names in a summary."""
+
+    classes: tuple[str, ...]
+    """In order of their ids."""
+    score: str
+    """``miou`` against true masks, ``agreement`` with the per-frame network's answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How tables show one figure of a summary."""
+
+    key: str
+    """Its name among all columns."""
+    path: tuple[str, ...]
+    """The keys that lead to it in the summary; ``score`` stands for ``Naming.score``."""
+    head: str
+    """Heading; ``{score}`` stands for mIoU or agreement, here and in ``about``."""
+    about: str
+    """What it means, a sentence or two."""
+    unit: str = '%'
+    """With ``%`` the summary holds a share of one."""
+    higher_is_better: bool | None = True
+    """None where it is neither good nor bad."""
+    digits: int = 1
+    short: tuple[str, str] | None = None
+    """Heading and unit in two short lines for the terminal's table; None to leave it out there."""
+
+    def value(self, summary: Mapping[str, Any]) -> float | None:
+        """Return the figure in ``unit``, None where the summary has none.
+
+        Args:
+            summary: Of ``summarise`` or, where latencies decide the metric, of ``summarise_timing``.
+
+        """
+        found: Any = summary
+        for key in self.path:
+            names = ('miou', 'agreement') if key == 'score' else (key,)
+            found = next((found[name] for name in names if (found or {}).get(name) is not None), None)
+        return None if found is None else 100 * found if self.unit == '%' else found
+
+
+class Metric(ABC):
+    """Counts over answered frames, and the figures that are read from them.
+
+    One file a metric: a subclass under ``@METRICS.register(name)`` in this folder. Evaluations then count it,
+    store its counts by its name, add those of all inputs and put its figures into the summary; ``columns``
+    show them in reports. Counts are kept in ``sums`` and ``matrices``, which the base class knows how to add
+    and to store; who needs others overrides ``merge``, ``to_dict`` and ``from_dict``.
+
+    Args:
+        classes: Number of classes C; ids are 0 to C - 1.
+        void_id: True label of pixels to ignore.
+
+    Raises:
+        VssError: The void id is a class id.
+    """
+
+    columns: ClassVar[tuple[Column, ...]] = ()
+    nothing: ClassVar[Mapping[str, Any]] = {}
+    """Entries of the summary where no input has counts."""
+    needs_truth: ClassVar[bool] = True
+    """Whether a summary counts only the inputs with the kind of truth that its accuracy is against."""
+    needs_latencies: ClassVar[bool] = False
+    """Whether the result depends on a clock: it then belongs to ``timing.json``, not to ``results.json``."""
+    sees_replay: ClassVar[bool] = True
+    """Whether the answers of a replay are given to ``update``; False where counts are made apart from it."""
+
+    def __init__(self, classes: int, void_id: int) -> None:
+        """Start empty."""
+        check_classes(classes, void_id)
+        self.classes, self.void_id = classes, void_id
+        self.sums: Counter[str] = Counter()
+        """Numbers by name."""
+        self.matrices: dict[int, ConfusionMatrix] = {}
+        """Confusion matrices by number; a metric that needs but one has it as number 0."""
+
+    @abstractmethod
+    def update(self, frame: ScoredFrame) -> None:
+        """Count one answered frame; frames come in order, those without truth too.
+
+        Raises:
+            VssError: The truth is of other classes.
+        """
+
+    def finish(self, latencies: Sequence[float]) -> None:  # noqa: B027 -- most metrics need no clock
+        """Take the latencies of all frames so far, seconds, where ``needs_latencies``."""
+
+    @abstractmethod
+    def values(self, naming: Naming) -> dict[str, Any]:
+        """Return the metric's entries of a summary, plain values for JSON; None in place of NaN."""
+
+    def matrix(self, number: int = 0) -> ConfusionMatrix:
+        """Return a confusion matrix to count in, a new one where there was none of this number."""
+        return self.matrices.setdefault(number, ConfusionMatrix(self.classes, self.void_id))
+
+    def merge(self, other: Self) -> None:
+        """Add the counts of other frames.
+
+        Raises:
+            VssError: The classes differ.
+        """
+        if (other.classes, other.void_id) != (self.classes, self.void_id):
+            raise VssError(f'expected counts of {self.classes} classes, got those of {other.classes}')
+        self.sums.update(other.sums)
+        for number, matrix in other.matrices.items():
+            self.matrix(number).merge(matrix)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as plain values for JSON."""
+        return {
+            'classes': self.classes,
+            'void_id': self.void_id,
+            'sums': dict(self.sums),
+            'matrices': {str(number): matrix.counts.tolist() for number, matrix in self.matrices.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return a metric that goes on from what ``to_dict`` gave."""
+        metric = cls(values['classes'], values['void_id'])
+        metric.sums.update(values['sums'])
+        for number, counts in values['matrices'].items():
+            metric.matrices[int(number)] = ConfusionMatrix.from_counts(counts, metric.void_id)
+        return metric
+
+
+METRICS: Registry[Metric] = Registry('metric')
+
+
+def total(name: str, parts: Sequence[Mapping[str, Any]]) -> Metric | None:
+    """Return one metric over several inputs.
+
+    Args:
+        name: Of a registered metric.
+        parts: What each input's metrics have counted, by name.
+
+    Returns:
+        None where no input has counts of this metric.
+    """
+    found = [METRICS.get(name).from_dict(part[name]) for part in parts if name in part]
+    for other in found[1:]:
+        found[0].merge(other)
+    return found[0] if found else None
