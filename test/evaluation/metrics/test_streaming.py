@@ -12,9 +12,9 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.streaming import StreamingAccuracy, publish_times
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
-    Frames = list[tuple[int, NDArray[np.uint8] | None]]
+    from numpy.typing import NDArray
 
 MS = 10**6
 
@@ -25,7 +25,7 @@ def flat(class_id: int, pixels: int = 4) -> NDArray[np.uint8]:
 
 def feed(
     accuracy: StreamingAccuracy,
-    frames: Frames,
+    frames: Sequence[tuple[int, NDArray[np.uint8] | None]],
     masks: list[tuple[int, int, NDArray[np.uint8]]],
 ) -> None:
     """Score one whole stream."""
@@ -36,7 +36,7 @@ def feed(
         accuracy.add_frame(stamp, truth)
 
 
-TRUTHS: Frames = [
+TRUTHS = [
     (0, flat(0)),
     (100 * MS, flat(0)),
     (200 * MS, flat(1)),

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 CHUNK = 1 << 22
 PACKAGE = Path(__file__).resolve().parents[2]
 ENTRY = PACKAGE / 'evaluation' / 'replay' / 'evaluate_bag.py'
-"""Whatever this module imports, and all of the engine, whose members are found by name, decides a result."""
-LIVE = tuple(PACKAGE / name for name in ('live/jobs.py', 'node/main.py', 'live/player.py'))
+"""What this module imports decides a result, and so do the members of ``BY_NAME``."""
+BY_NAME = (PACKAGE / 'engine', PACKAGE / 'evaluation' / 'metrics')
+"""Folders whose members register themselves, so that no import names them."""
+LIVE = (PACKAGE / 'live' / 'jobs.py', PACKAGE / 'live' / 'player.py', PACKAGE / 'node' / 'main.py')
 """Of a live run also what these import: what scores it, and the two processes that it starts."""
 ABOUT_CARDS = ('path', 'recipe', 'scores')
 """Entries of a model card that say where it comes from, not what it does."""
@@ -84,7 +86,8 @@ def code_digest(*, live: bool = False) -> str:
 
 def code_files(*, live: bool = False) -> set[Path]:
     """Return the files that decide a result, of a live run those of node and player as well."""
-    files = {ENTRY, *(PACKAGE / 'engine').rglob('*.py'), *(LIVE if live else ())}
+    by_name = (file for folder in BY_NAME for file in folder.rglob('*.py'))
+    files = {ENTRY, *by_name, *(LIVE if live else ())}
     unread = list(files)
     while unread:
         found = _imported(unread.pop()) - files
