@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
+from unittest import mock
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -96,5 +97,11 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 @contextmanager
 def pretend_device() -> Iterator[torch.device]:
     """Yield the device, there while the context lasts."""
-    with _Values(), _Creation():  # type: ignore[no-untyped-call]
+    on_cpu = torch.Generator
+
+    def generator(_: Any = None) -> torch.Generator:
+        """Return one of the CPU: the device has none of its own."""
+        return on_cpu()
+
+    with mock.patch.object(torch, 'Generator', generator), _Values(), _Creation():  # type: ignore[no-untyped-call]
         yield DEVICE

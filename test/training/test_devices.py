@@ -12,13 +12,12 @@ import yaml
 from data_trees import blocks_of, picture, write_png
 from pretend_device import DEVICE, Elsewhere, pretend_device
 
-from vss_ros.datasets.augment import draw_framing
+from vss_ros.datasets.augment import draw_framing, framed, lit
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.device import choose_device, device_of
 from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
 from vss_ros.images.classes import load_classes
 from vss_ros.training import run
-from vss_ros.training.still_batches import framed, lit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +133,7 @@ def test_the_motion_stage(tmp_path: Path, elsewhere: torch.device) -> None:
 def test_views_are_made_where_the_stills_lie(elsewhere: torch.device) -> None:
     image, labels = picture(0, SIZE), blocks_of(np.array([0, 1, 2], np.uint8), SIZE)
     framing = draw_framing(SIZE, (32, 48), np.random.default_rng(0))
-    light = replace(framing.light, blur=0.8, noise=0.0)  # only real devices have a generator for noise
+    light = replace(framing.light, blur=0.8, noise=0.02)
     here, there = (
         framed(torch.from_numpy(image).to(at), torch.from_numpy(labels).to(at), framing, (32, 48), 11)
         for at in (torch.device('cpu'), elsewhere)

@@ -1,4 +1,4 @@
-"""Random views of labelled stills for training: first drawn, then made, here or on a device."""
+"""Random views of labelled stills: which part of an image, in which light; drawn first, then made."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import torch
+from torch.nn.functional import conv2d, grid_sample, pad
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Light:
-    """How an image is re-lit. What is NumPy's own kind of number decides at which precision it computes."""
+    """How an image is re-lit."""
 
-    gamma: np.float64
+    gamma: float
     """Exponent of values in 0..1."""
-    gains: NDArray[np.float64]
+    gains: tuple[float, ...]
     """Exposure and white balance: a factor for each of R, G and B."""
-    saturation: np.float64
+    saturation: float
     """Factor on the distance from the pixel's grey."""
-    contrast: np.float64
+    contrast: float
     """Factor on the distance from the image's mean."""
     blur: float
     """Standard deviation of the Gaussian, pixels; 0 for none."""
@@ -53,41 +56,30 @@ USUAL = ViewRange()
 
 
 def random_view(
-    image: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
+    image: Tensor,
+    labels: Tensor,
     crop: tuple[int, int],
     rng: np.random.Generator,
     void: int,
     view_range: ViewRange = USUAL,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Scale, rotate a little, flip, crop and re-light one labelled image.
+) -> tuple[Tensor, Tensor]:
+    """Scale, rotate a little, flip, crop and re-light one labelled image, on the device it lies on.
 
     Args:
-        image: RGB ``(H, W, 3)``.
-        labels: Ids ``(H, W)``.
+        image: RGB ``(H, W, 3)`` uint8.
+        labels: Ids ``(H, W)`` uint8.
         crop: Height and width of the result.
         rng: Source of randomness.
         void: Id given to pixels outside the image.
         view_range: How far the view may stray from the still.
 
     Returns:
-        Image ``(*crop, 3)`` and labels ``crop``.
+        Image ``(*crop, 3)`` and labels ``crop``, both uint8.
 
     """
     framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, view_range)
-    size = (crop[1], crop[0])
-    view = cv2.warpAffine(
-        image, framing.matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-    )
-    target = cv2.warpAffine(
-        labels,
-        framing.matrix,
-        size,
-        flags=cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=void,
-    )
-    return lit(np.asarray(view, np.uint8), framing.light, rng), np.asarray(target, np.uint8)
+    view, seen = framed(image, labels, framing, crop, void)
+    return lit(view, framing.light, rng), seen
 
 
 def draw_framing(
@@ -117,28 +109,84 @@ def draw_framing(
 
 def draw_light(rng: np.random.Generator, strength: float = 1.0) -> Light:
     """Draw exposure, contrast, white balance, saturation, gamma, and sometimes blur or noise."""
+    gamma = float(np.exp(rng.normal(0, 0.18 * strength)))
+    exposure, white_balance = rng.normal(0, 0.12 * strength), rng.normal(0, 0.05 * strength, 3)
     return Light(
-        gamma=np.exp(rng.normal(0, 0.18 * strength)),
-        gains=np.exp(rng.normal(0, 0.12 * strength))
-        * np.exp(rng.normal(0, 0.05 * strength, 3)).astype(np.float32),
-        saturation=np.exp(rng.normal(0, 0.25 * strength)),
-        contrast=np.exp(rng.normal(0, 0.15 * strength)),
+        gamma=gamma,
+        gains=tuple(np.exp(exposure + white_balance).tolist()),
+        saturation=float(np.exp(rng.normal(0, 0.25 * strength))),
+        contrast=float(np.exp(rng.normal(0, 0.15 * strength))),
         blur=rng.uniform(0.4, 1.2) if rng.random() < 0.15 else 0.0,
         noise=rng.uniform(0.005, 0.03) if rng.random() < 0.15 else 0.0,
     )
 
 
-def lit(image: NDArray[np.uint8], light: Light, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return an image ``(H, W, 3)`` in another light; only its noise is drawn from ``rng``."""
-    x = image.astype(np.float32) / 255.0
-    x = x**light.gamma
-    x *= light.gains
-    grey = x.mean(2, keepdims=True)
+def framed(
+    image: Tensor, labels: Tensor, framing: Framing, crop: tuple[int, int], void: int
+) -> tuple[Tensor, Tensor]:
+    """Return the part of a still that a view shows, as it is lit in the still.
+
+    Args:
+        image: RGB ``(H, W, 3)`` uint8.
+        labels: Ids ``(H, W)`` uint8.
+        framing: Which part.
+        crop: Height and width of the view.
+        void: Id given to pixels outside the image.
+
+    Returns:
+        RGB ``(3, *crop)`` float32 in 0..1, the image mirrored beyond its border, and ids ``crop`` uint8.
+
+    """
+    height, width = labels.shape
+    x, y = _places(framing.matrix, crop, image.device)
+    grid = torch.stack((2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1), -1)
+    view = grid_sample(planes_of(image)[None], grid[None], 'bilinear', 'reflection', align_corners=True)
+    column, row = x.round().long(), y.round().long()
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    nearest = labels[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+    return view[0], torch.where(inside, nearest, void)
+
+
+def planes_of(image: Tensor) -> Tensor:
+    """Return RGB ``(H, W, 3)`` uint8 as ``(3, H, W)`` float32 in 0..1."""
+    return image.movedim(-1, 0).float() / 255.0
+
+
+def lit(x: Tensor, light: Light, rng: np.random.Generator) -> Tensor:
+    """Return RGB ``(3, H, W)`` float32 in 0..1 in another light, ``(H, W, 3)`` uint8.
+
+    Noise comes from the device's own generator, of which only the seed is drawn from ``rng``: half a million
+    normal numbers of NumPy's take longer than all else.
+    """
+    gains = torch.tensor(light.gains, device=x.device)
+    x = x**light.gamma * gains[:, None, None]
+    grey = x.mean(0, keepdim=True)
     x = grey + (x - grey) * light.saturation
     mean = x.mean()
     x = mean + (x - mean) * light.contrast
     if light.blur:
-        x = np.asarray(cv2.GaussianBlur(x, (0, 0), light.blur))
+        x = _blurred(x, light.blur)
     if light.noise:
-        x += rng.normal(0, light.noise, x.shape).astype(np.float32)
-    return np.asarray(np.clip(x, 0, 1) * 255, np.uint8)
+        generator = torch.Generator(x.device).manual_seed(int(rng.integers(1 << 62)))
+        x = x + light.noise * torch.randn(x.shape, generator=generator, device=x.device)
+    return (x.clamp(0, 1) * 255).to(torch.uint8).movedim(0, -1)
+
+
+def _places(
+    matrix: NDArray[np.float64], crop: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return where in the image each pixel of the view lies, x and y, ``crop`` float32 each."""
+    inverse = np.linalg.inv(np.vstack((matrix, (0, 0, 1))))[:2].tolist()
+    columns = torch.arange(crop[1], device=device, dtype=torch.float32)
+    rows = torch.arange(crop[0], device=device, dtype=torch.float32)[:, None]
+    x, y = (a * columns + b * rows + c for a, b, c in inverse)
+    return x, y
+
+
+def _blurred(x: Tensor, sigma: float) -> Tensor:
+    """Return ``(3, H, W)`` blurred as OpenCV does it: a Gaussian of 8 sigma, borders mirrored."""
+    reach = (round(8 * sigma + 1) | 1) // 2
+    kernel = torch.arange(-reach, reach + 1, device=x.device).float().div(sigma).square().mul(-0.5).exp()
+    kernel = (kernel / kernel.sum())[None, None, None]
+    planes = pad(x[:, None], (reach,) * 4, 'reflect')
+    return conv2d(conv2d(planes, kernel), kernel.movedim(-1, -2))[:, 0]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import torch
 
-from vss_ros.datasets.augment import draw_light, lit
+from vss_ros.datasets.augment import draw_light, lit, planes_of
 from vss_ros.datasets.cutouts import Cutout, Mover, random_mover
 from vss_ros.datasets.ego_motion import FRAME_SECONDS, Drive, EgoMotion, random_drive
 from vss_ros.errors import VssError
@@ -226,11 +227,10 @@ def photographed(
     if not variety.light:
         return views
     camera = draw_light(rng, variety.light)
-    lights = (draw_light(rng, variety.light) for _ in views)
-    return [
-        lit(view, replace(light, blur=camera.blur, noise=camera.noise), rng)
-        for view, light in zip(views, lights, strict=True)
-    ]
+    drawn = [draw_light(rng, variety.light) for _ in views]
+    lights = [replace(light, blur=camera.blur, noise=camera.noise) for light in drawn]
+    planes = [planes_of(torch.from_numpy(view)) for view in views]
+    return [lit(x, light, rng).numpy() for x, light in zip(planes, lights, strict=True)]
 
 
 def _sampled(

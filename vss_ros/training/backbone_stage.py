@@ -77,7 +77,7 @@ def train_backbone(
     network = torch.compile(model) if compiled else model
     objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
     view_range = ViewRange(recipe.scales, recipe.light)
-    views = StillViews(data, recipe.crop, len(table), computing, view_range, recipe.mixed)
+    views = StillViews(data, recipe.crop, len(table), device, view_range, recipe.mixed)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
         """Compute the gradients of one batch; return its losses."""

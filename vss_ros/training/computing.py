@@ -46,13 +46,11 @@ class Computing:
     """Forward passes in bfloat16 where PyTorch's autocast finds that safe; loss, gradients and weights stay
     float32. Its exponent is float32's, so that no gradient has to be scaled. On a CPU without bfloat16
     arithmetic it is 1.3 to 1.5 times slower."""
-    held: bool = False
-    """Stills that are in memory lie on the device, and views of them are made there."""
 
     @classmethod
     def on(cls, device: torch.device) -> Computing:
         """Return what suits a device."""
-        return cls(device, amp=device.type == 'cuda', held=device.type == 'cuda')
+        return cls(device, amp=device.type == 'cuda')
 
     def forward(self) -> AbstractContextManager[object]:
         """Return the context that forward passes run in."""
