@@ -25,8 +25,9 @@ from experiments.pair_table import PairTable
 from experiments.schedules import TrueDeviation, compare
 from experiments.switches import switched_off
 from vss_ros.cli.common import write_json, write_text
-from vss_ros.datasets.folders import load_labelled_folder
+from vss_ros.datasets.folders import list_folders
 from vss_ros.datasets.labelled import LabelledImages
+from vss_ros.datasets.listing import open_listing
 from vss_ros.engine.build import build_module, build_motion, part_card_name
 from vss_ros.engine.device import CPU
 from vss_ros.engine.layers.fuse import fuse_for_inference
@@ -38,6 +39,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import per_frame_confusion
 from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
 from vss_ros.files import write_whole
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -219,9 +221,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         sections_of(before)  # raises before an hour of measuring if it cannot be kept
         measure = Measure(
-            load_labelled_folder(args.data, args.split),
+            _labelled(args.data, args.split),
             args.stride,
-            _by_drive(load_labelled_folder(args.drives, 'images')) if args.drives else (),
+            _by_drive(_labelled(args.drives, 'images')) if args.drives else (),
             args.propagations,
         )
         tables = {name: list(TABLES[name](measure)) for name in args.only}
@@ -279,6 +281,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.plot and not (args.update or DRAWN.keys() & set(args.only)):
         parser.error(f'--plot needs one of the tables {", ".join(DRAWN)}')
     return args
+
+
+def _labelled(root: Path, split: str | None) -> LabelledImages:
+    """Open a folder's images that have labels in CamVid's classes, all in memory where they fit."""
+    return open_listing(root, list_folders(root, split or '', load_classes('camvid11')))
 
 
 def _by_drive(frames: LabelledImages) -> list[LabelledImages]:

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from data_trees import blocks_of, picture, write_png
 
-from vss_ros.datasets.folders import load_labelled_folder
 from vss_ros.datasets.labelled import LabelledVideo
 from vss_ros.datasets.layouts import load_data
 from vss_ros.datasets.listing import DataOptions
@@ -116,9 +115,6 @@ def test_segnets_folders(tmp_path: Path) -> None:
     assert len(data) == 3
     assert sorted(np.unique(data.labels[0])) == list(range(12))
     assert not isinstance(data, LabelledVideo)
-    raw = load_labelled_folder(tmp_path, 'val')
-    assert np.array_equal(raw.labels[1], data.labels[1])
-    assert raw.names == data.names
 
 
 def test_segnets_lists(tmp_path: Path) -> None:

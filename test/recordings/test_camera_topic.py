@@ -45,7 +45,7 @@ def test_a_choice_that_is_unclear(tmp_path: Path) -> None:
     with pytest.raises(VssError, match=r'exactly one topic with camera images, got /left/image, .*name the'):
         find_camera(tmp_path / 'bag')
     assert find_camera(tmp_path / 'bag', '/right/image').name == '/right/image'
-    with pytest.raises(VssError, match='a topic /rear/image'):
+    with pytest.raises(VssError, match='images on /rear/image'):
         find_camera(tmp_path / 'bag', '/rear/image')
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vss_ros.datasets.listing import Film, Listing, missing, refuse
+from vss_ros.datasets.listing import Film, Listing, check_split, contents, missing, refuse
 from vss_ros.errors import VssError
 from vss_ros.images.label_code import id_code
 
@@ -83,19 +83,15 @@ def list_cityscapes_sequence(root: Path, split: str, table: ClassTable) -> Listi
 
 def _labelled(root: Path, split: str) -> tuple[list[_Frame], list[Path], str]:
     """Return the labelled frames of a split, their label files and the ending of these."""
-    if split not in {'train', 'val'}:
-        raise VssError(
-            f'{root}: expected a labelled split of Cityscapes (train, val), got {split!r}; name one'
-        )
+    check_split(root, split, 'Cityscapes')
     folder = root / LABELS / split
     for suffix in (LABEL_IDS, TRAIN_IDS):
         found = _frames(folder, suffix)
         if found:
             return found, [folder / f'{frame.stem}{suffix}' for frame in found], suffix
-    have = sorted(p.name for p in root.glob('*'))[:8] if root.is_dir() else 'no folder'
     raise VssError(
-        f'{root}: expected {LABELS}/{split}/CITY/*{LABEL_IDS} (or *{TRAIN_IDS}), got none in {have}; '
-        'unpack gtFine_trainvaltest.zip there'
+        f'{root}: expected {LABELS}/{split}/CITY/*{LABEL_IDS} (or *{TRAIN_IDS}), got none in '
+        f'{contents(root)}; unpack gtFine_trainvaltest.zip there'
     )
 
 

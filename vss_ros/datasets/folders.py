@@ -6,31 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.datasets.listing import Film, Listing, missing, open_listing, refuse
+from vss_ros.datasets.listing import Film, Listing, contents, missing, refuse
 from vss_ros.errors import VssError
-from vss_ros.images.label_code import any_code, raw_code
+from vss_ros.images.label_code import any_code
 from vss_ros.recordings.source import files_in
 
 if TYPE_CHECKING:
-    from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.images.classes import ClassTable
-    from vss_ros.images.label_code import LabelCode
 
 FOLDERS = (('train', 'trainannot'), ('images', 'labels'), ('val', 'valannot'), ('test', 'testannot'))
 """Folders of images and of their labels, in the order in which they are looked for."""
-
-
-def load_labelled_folder(root: Path, split: str | None = None) -> LabelledImages:
-    """Read every image that has a label map, ids as they are.
-
-    Args:
-        root: Folder holding ``train``/``trainannot``, ``images``/``labels`` or another pair of ``FOLDERS``.
-        split: The image folder's name; the first pair found where None.
-
-    Raises:
-        VssError: No known pair of folders, an image without labels, or sizes that differ.
-    """
-    return open_listing(root, _pairs(root, split or '', raw_code()))
 
 
 def list_folders(root: Path, split: str, table: ClassTable) -> Listing:
@@ -44,7 +29,11 @@ def list_folders(root: Path, split: str, table: ClassTable) -> Listing:
     Raises:
         VssError: No such folders, or images without labels.
     """
-    return _pairs(root, split, any_code(table))
+    images, labels = _folders(root, split)
+    files = files_in(images)
+    wanted = [labels / f'{path.stem}.png' for path in files]
+    refuse(root, missing(root, wanted), f'{labels.name}/ must hold one PNG per image in {images.name}/')
+    return Listing(files, wanted, any_code(table))
 
 
 def list_drives(root: Path, split: str, table: ClassTable) -> Listing:
@@ -53,7 +42,7 @@ def list_drives(root: Path, split: str, table: ClassTable) -> Listing:
     Raises:
         VssError: As :func:`list_folders`.
     """
-    found = _pairs(root, split, any_code(table))
+    found = list_folders(root, split, table)
     drives = [path.stem.rpartition('_')[0] for path in found.images]
     earlier: list[int] = []
     for place, drive in enumerate(drives):
@@ -96,21 +85,12 @@ def has_folders(root: Path, split: str) -> bool:
     return any(split in {'', a} and (root / a).is_dir() and (root / b).is_dir() for a, b in FOLDERS)
 
 
-def _pairs(root: Path, split: str, code: LabelCode) -> Listing:
-    images, labels = _folders(root, split)
-    files = files_in(images)
-    wanted = [labels / f'{path.stem}.png' for path in files]
-    refuse(root, missing(root, wanted), f'{labels.name}/ must hold one PNG per image in {images.name}/')
-    return Listing(files, wanted, code)
-
-
 def _folders(root: Path, split: str) -> tuple[Path, Path]:
     for images, labels in FOLDERS:
         if split in {'', images} and (root / images).is_dir() and (root / labels).is_dir():
             return root / images, root / labels
     wanted = ' or '.join(f'{a}/ + {b}/' for a, b in FOLDERS if split in {'', a}) or f'a split of {FOLDERS}'
-    found = sorted(p.name for p in root.glob('*'))[:8] if root.is_dir() else 'no folder'
-    raise VssError(f'{root}: expected {wanted}, found {found}; name the folder that holds them')
+    raise VssError(f'{root}: expected {wanted}, found {contents(root)}; name the folder that holds them')
 
 
 def _beside(root: Path, name: str) -> Path:

@@ -96,14 +96,8 @@ class LabelledImages:
         """Return the number of images."""
         return len(self.images)
 
-    def select(self, keep: list[int]) -> LabelledImages:
-        """Return the images at the given positions."""
-        return LabelledImages(
-            [self.images[i] for i in keep], [self.labels[i] for i in keep], [self.names[i] for i in keep]
-        )
-
     def clips(self) -> Iterator[Clip]:
-        """Yield the images as one clip: whoever asks takes them for consecutive frames."""
+        """Yield the images as one clip, as if they were consecutive frames."""
         yield Clip(self.images, list(range(len(self))), self.labels)
 
 

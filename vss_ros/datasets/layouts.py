@@ -13,7 +13,7 @@ from vss_ros.datasets.cityscapes import (
     list_cityscapes_sequence,
 )
 from vss_ros.datasets.folders import has_folders, list_drives, list_folders, list_lists
-from vss_ros.datasets.listing import open_listing, open_recording
+from vss_ros.datasets.listing import contents, open_listing, open_recording
 from vss_ros.datasets.uavid import has_uavid, list_uavid
 from vss_ros.errors import VssError
 from vss_ros.recordings.bags import is_bag
@@ -125,5 +125,4 @@ def find_layout(path: Path, split: str, *, moving: bool) -> str:
         listed = '; '.join(f'{name}: {LAYOUTS[name].shape}' for name in fitting)
         raise VssError(f'{path}: several layouts fit; state layout in the recipe: {listed}')
     listed = '; '.join(f'{name}: {layout.shape}' for name, layout in LAYOUTS.items())
-    have = sorted(p.name for p in path.glob('*'))[:8] if path.is_dir() else 'no folder'
-    raise VssError(f'{path}: expected a layout with split {split!r} among {listed}; got {have}')
+    raise VssError(f'{path}: expected a layout with split {split!r} among {listed}; got {contents(path)}')

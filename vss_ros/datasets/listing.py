@@ -89,6 +89,23 @@ def refuse(root: Path, faults: Sequence[str], remedy: str) -> None:
         raise VssError(f'{root}: {len(faults)} faults: {"; ".join(faults[:LISTED])}{more}; {remedy}')
 
 
+def contents(root: Path) -> list[str] | str:
+    """Return the first names in a folder, for messages."""
+    return sorted(p.name for p in root.glob('*'))[:8] if root.is_dir() else 'no folder'
+
+
+def check_split(root: Path, split: str, data_set: str) -> None:
+    """Refuse a split whose labels are not public.
+
+    Raises:
+        VssError: It is neither ``train`` nor ``val``.
+    """
+    if split not in {'train', 'val'}:
+        raise VssError(
+            f'{root}: expected a labelled split of {data_set} (train, val), got {split!r}; name one'
+        )
+
+
 def missing(root: Path, paths: Sequence[Path]) -> list[str]:
     """Return a fault for each file that does not exist, and one alone for each folder that does not."""
     folders = sorted({path.parent for path in paths})

@@ -213,7 +213,7 @@ def photographed(
     """Return what one camera made of several instants: only the light changes.
 
     Exposure, sharpness and noise are the camera's. Were they drawn for each frame, features would differ
-    where nothing moved, and whoever compares frames would learn not to trust what differs.
+    where nothing moved, and a network that compares frames would learn to ignore what differs.
 
     Args:
         scene: What is seen.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vss_ros.datasets.listing import Film, Listing, consecutive, missing, refuse
+from vss_ros.datasets.listing import Film, Listing, check_split, consecutive, contents, missing, refuse
 from vss_ros.errors import VssError
 from vss_ros.images.label_code import colour_code
 from vss_ros.recordings.source import files_in
@@ -39,11 +39,10 @@ def list_uavid(root: Path, split: str, table: ClassTable) -> Listing:
         VssError: Another split, no sequences, files that are missing or have other names, in one message.
     """
     folder = root / f'uavid_{split}'
-    if split not in {'train', 'val'}:
-        raise VssError(f'{root}: expected a labelled split of UAVid (train, val), got {split!r}; name one')
+    check_split(root, split, 'UAVid')
     sequences = sorted((p for p in folder.glob('seq*') if p.is_dir()), key=lambda p: (len(p.name), p.name))
     if not sequences:
-        have = sorted(p.name for p in root.glob('*'))[:8] if root.is_dir() else 'no folder'
+        have = contents(root)
         raise VssError(f'{root}: expected {folder.name}/seqN/{IMAGES}, got {have}; name the folder above')
     refuse(root, _faults(root, sequences), 'every 100th frame needs image and labels of the same name')
     images: list[Path] = []
@@ -72,7 +71,7 @@ def _faults(root: Path, sequences: list[Path]) -> list[str]:
         wanted = sorted(
             {p.name for p in have if p not in odd and (p.parent.name == LABELS or _is_labelled(p))}
         )
-        # A folder that is missing altogether is reported once, whatever it would have held.
+        # A folder that is missing altogether is reported once, not for each file it would have held.
         wanted = wanted or ['000000.png']
         faults += missing(root, [sequence / kind / name for kind in (IMAGES, LABELS) for name in wanted])
     return faults

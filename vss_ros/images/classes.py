@@ -33,7 +33,7 @@ class ClassTable:
     merged_from: str = ''
     """Table whose ids and colours the data set's own files hold, where that is another than this one."""
     parts: tuple[tuple[str, ...], ...] = ()
-    """For each class here the names in ``merged_from`` that it stands for; whatever none names is void."""
+    """For each class here the names in ``merged_from`` that it stands for; what no class names is void."""
 
     def __len__(self) -> int:
         """Number of classes, without void."""

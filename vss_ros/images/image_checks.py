@@ -1,4 +1,7 @@
-"""What is refused before a decoder sees it: impossible sizes, damaged PNG structure."""
+"""What is known of images before they are decoded: impossible sizes, damaged PNGs, the name of a codec.
+
+Without a decoder or a video library, so that those who only look need none.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,16 @@ MAX_PIXELS: Final = 64 * 2**20
 PNG_MAGIC: Final = b'\x89PNG\r\n\x1a\n'
 PNG_GREY: Final = 0
 """PNG's colour type of grey images."""
+
+CODECS: Final = {
+    'h264': ('h264', 'x264', 'avc'),
+    'hevc': ('hevc', 'h265', 'x265'),
+    'mpeg4': ('mpeg4', 'mp4v'),
+    'mpeg2video': ('mpeg2',),
+    'mpeg1video': ('mpeg1',),
+    'vp9': ('vp9',),
+}
+"""FFmpeg's decoders and the words by which messages name their codec or encoder."""
 
 
 class ImageError(VssError):
@@ -91,3 +104,16 @@ def _png_chunks(blob: bytes) -> dict[bytes, bytes]:
         chunks.setdefault(kind, blob[position + 8 : end - 4])
         position = end
     return chunks
+
+
+def codec_of(format_name: str) -> str | None:
+    """Return FFmpeg's name of the codec that a message names, None if it names none.
+
+    Args:
+        format_name: Such as ``h264``, ``H.265``, ``libx264`` or ``h264;yuv420p;bgr8``.
+    """
+    named = format_name.partition(';')[0].lower().replace('.', '').replace('-', '')
+    for codec, words in CODECS.items():
+        if any(word in named for word in words):
+            return codec
+    return None

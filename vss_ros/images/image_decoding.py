@@ -176,7 +176,7 @@ def _kind(blob: bytes, format_name: str) -> str:
 
 
 def _decode_jpeg(blob: bytes) -> NDArray[np.uint8]:
-    """Decode strictly: whatever libjpeg would only warn of is an error here."""
+    """Decode strictly: what libjpeg would only warn of is an error here."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(blob)
         check_size(height, width)

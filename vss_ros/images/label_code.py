@@ -26,8 +26,8 @@ UNKNOWN = -1
 class LabelCode:
     """Grey values, colours or both, with the training id each stands for.
 
-    Training ids are a class table's ids, and the number of its classes for void: whatever id the files use,
-    trainings and scores know void as the first id that is no class.
+    Training ids are a class table's ids, and the number of its classes for void. Files
+    may use another id for void; trainings and scores know it as the first id that is no class.
     """
 
     meaning: str
@@ -137,11 +137,6 @@ def any_code(table: ClassTable) -> LabelCode:
     except VssError:  # tables may draw two classes alike; their files then hold ids only
         return ids
     return LabelCode(f'ids or colours of {table.name}', ids.grey, colours.colours, colours.ids)
-
-
-def raw_code() -> LabelCode:
-    """Return the code of grey files whose ids are taken as they are."""
-    return LabelCode('ids', np.arange(256, dtype=np.int16), np.empty(0, np.int32), np.empty(0, np.int16))
 
 
 def _packed(colours: NDArray[np.uint8]) -> NDArray[np.int32]:

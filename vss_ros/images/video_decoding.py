@@ -1,7 +1,7 @@
 """What a video decoder knows of motion, read from PyAV: TWNet's motion vectors, I-frames (section 4.4.1).
 
-Which codecs tell their vectors (FFmpeg 8): MPEG-1, MPEG-2, MPEG-4 part 2, H.263 and H.264. HEVC, VP9 and AV1
-tell their I-frames only, so motion has to be estimated from the pictures.
+Which codecs give their vectors (FFmpeg 8): MPEG-1, MPEG-2, MPEG-4 part 2, H.263 and H.264. HEVC, VP9 and AV1
+give their I-frames only, so motion has to be estimated from the pictures.
 
 How exact the vectors are: an encoder chooses them to save bits, so where the picture has no texture they need
 not be the true motion. Beyond that
@@ -13,7 +13,7 @@ not be the true motion. Beyond that
   nearest is assumed. On two dashcam clips x264's three references bring 1 % of the cells off (by more than
   1.5 pixels, against DIS); on drawn, noiseless scenes it can be most blocks. ``refs=1`` makes it exact.
 * B-frames get no vectors: those to the future lead nowhere, FFmpeg gives zeros for MPEG-4's direct blocks,
-  and in H.264 a B-frame may itself be a reference at a distance that is not told.
+  and in H.264 a B-frame may itself be a reference at an unknown distance.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from vss_ros.engine.frames import CodecFrame
-from vss_ros.images.image_checks import MAX_PIXELS, ImageError, check_size
-from vss_ros.images.video_formats import CODECS, codec_of
+from vss_ros.images.image_checks import CODECS, MAX_PIXELS, ImageError, check_size, codec_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +67,7 @@ class CodecReader:
 
 
 def _vectors(picture: av.VideoFrame, distance: int) -> NDArray[np.float32] | None:
-    """Return the rows of :class:`CodecFrame`, None where the decoder told nothing."""
+    """Return the rows of :class:`CodecFrame`, None where the decoder gave none."""
     side_data = picture.side_data.get('MOTION_VECTORS')
     if side_data is None:
         return None
@@ -96,7 +95,7 @@ class VideoPacket(NamedTuple):
 
     data: ImageData
     format: str
-    """What the message says, see :func:`vss_ros.images.video_formats.codec_of`."""
+    """What the message says, see :func:`vss_ros.images.image_checks.codec_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class VideoDecoder:
     """
 
     def __init__(self, on_reject: Callable[[int, ImageError], None]) -> None:
-        """Start without a stream; its first packet tells the codec."""
+        """Start without a stream; its first packet names the codec."""
         self._on_reject = on_reject
         self.waited = 0
         """Packets passed over so far for want of an I-frame."""
@@ -148,7 +147,7 @@ class VideoDecoder:
     def decode(self, packets: Sequence[VideoPacket]) -> Picture | None:
         """Decode packets in order and return the newest picture, None where there is none.
 
-        Its codec frame tells an I-frame if any of the packets held one. It has vectors only if no other
+        Its codec frame says I-frame if any of the packets held one. It has vectors only if no other
         picture came between it and the last one returned.
         """
         newest: tuple[int, av.VideoFrame, CodecFrame] | None = None

@@ -52,7 +52,7 @@ class VideoEncoder:
         context.height, context.width = size
         context.pix_fmt = 'yuv420p'
         context.gop_size, context.max_b_frames, context.thread_count = gop, 0, 1
-        # The rate matters to nobody: each message has its stamp, and the quality is constant.
+        # The rate is not used: each message has its stamp, and the quality is constant.
         context.framerate, context.time_base = Fraction(25), Fraction(1, 25)
         if format_name == 'mpeg4':
             context.qmin = context.qmax = round(31 - 0.3 * quality)

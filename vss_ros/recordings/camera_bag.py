@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
+from vss_ros.images.image_checks import codec_of
 from vss_ros.images.image_decoding import (
     ImageError,
     decode_compressed,
@@ -15,7 +16,6 @@ from vss_ros.images.image_decoding import (
     decode_raw,
     decode_raw_mask,
 )
-from vss_ros.images.video_formats import codec_of
 from vss_ros.recordings.bags import (
     CAMERA_TYPES,
     COMPRESSED_IMAGE,
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from rosbags.interfaces import Connection
 
     from vss_ros.engine.frames import CodecFrame
     from vss_ros.images.video_decoding import VideoDecoder
-    from vss_ros.recordings.bags import BagReader
     from vss_ros.recordings.source import OnReject
+
+DEPTH: Final = '/compressedDepth'
+"""Ending of topics whose compressed images are no pictures."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,8 +69,8 @@ class CameraBag(Source):
             on_reject: See :class:`Source`.
 
         Raises:
-            VssError: Nothing of the bag reads, it is refused (see
-                ``open_checked``), or the choice of a topic is unclear.
+            VssError: Nothing of the bag reads, it is refused (see ``open_checked``), or the choice of a topic
+                is unclear.
         """
         super().__init__(path, on_reject)
         with ExitStack() as stack:
@@ -77,8 +78,12 @@ class CameraBag(Source):
             self.partial = self._bag.partial
             if self.partial:
                 _log.warning('%s is damaged, only a part of it can be read: %s', path, self.partial)
-            self._image = _choose_image(self._bag, image_topic, mask_topic)
-            self._mask = _choose_mask(self._bag, mask_topic)
+            pictures = [c for c in self._bag.connections if c.msgtype in CAMERA_TYPES]
+            topics = [c.topic for c in pictures]
+            chosen = choose_camera(path, topics, image_topic, mask_topic)
+            self._image = pictures[topics.index(chosen)]
+            found = _find_masks(path, topics, mask_topic)
+            self._mask = pictures[topics.index(found)] if found else None
             duration = (self._bag.end_time - self._bag.start_time) / 1e9
             self._stack = stack.pop_all()
         self._video: VideoDecoder | None = None
@@ -143,7 +148,7 @@ class CameraBag(Source):
             )
 
     def _decode(self, message: Any) -> tuple[NDArray[np.uint8], CodecFrame | None] | None:
-        """Decode whatever the topic carries to RGB; None for a packet that waits for an I-frame."""
+        """Decode a message of the topic to RGB; None for a packet that waits for an I-frame."""
         format_name = _video_format(message, self._image.msgtype)
         if not format_name:
             return _decode_image(message), None
@@ -170,44 +175,43 @@ class CameraBag(Source):
                 self.reject(f'mask {number}', error)
 
 
-def _choose_image(reader: BagReader, topic: str | None, mask_topic: str | None) -> Connection:
-    """Find the connection with the camera images."""
-    images = _image_connections(reader)
-    if topic is None:
-        chosen = [
-            c
-            for c in images
-            if c.topic != mask_topic
-            and not is_mask_topic(c.topic)
-            and not c.topic.endswith('/compressedDepth')
-        ]
+def choose_camera(path: Path, topics: list[str], wanted: str | None, masks: str | None = None) -> str:
+    """Choose the topic with the camera images.
+
+    Args:
+        path: Of the recording, for messages.
+        topics: Those that carry pictures; one by each of several publishers.
+        wanted: The topic's name, needed where there are several.
+        masks: A topic that is none, such as masks under an unusual name.
+
+    Raises:
+        VssError: There is no such topic, or the choice is unclear.
+    """
+    if wanted:
+        found = [topic for topic in topics if topic == wanted]
     else:
-        chosen = [c for c in images if c.topic == topic]
-    if len(chosen) != 1:
-        raise _no_choice(reader, f'images on {topic}' if topic else 'exactly one topic with camera images')
-    return chosen[0]
+        others = [topic for topic in topics if topic != masks and not is_mask_topic(topic)]
+        found = [topic for topic in others if not topic.endswith(DEPTH)]
+    if len(found) != 1:
+        what = f'images on {wanted}' if wanted else 'exactly one topic with camera images'
+        raise _no_choice(path, what, topics)
+    return found[0]
 
 
-def _choose_mask(reader: BagReader, topic: str | None) -> Connection | None:
-    """Find the connection with the masks; None where nobody asked and none stands out."""
-    if topic is None:
-        masks = [c for c in _image_connections(reader) if is_mask_topic(c.topic)]
+def _find_masks(path: Path, topics: list[str], wanted: str | None) -> str | None:
+    """Return the topic with the masks: by default the only one that is called so, if there is one."""
+    if wanted is None:
+        masks = [topic for topic in topics if is_mask_topic(topic)]
         return masks[0] if len(masks) == 1 else None
-    for connection in _image_connections(reader):
-        if connection.topic == topic:
-            return connection
-    raise _no_choice(reader, f'masks on {topic}')
+    if wanted not in topics:
+        raise _no_choice(path, f'masks on {wanted}', topics)
+    return wanted
 
 
-def _image_connections(reader: BagReader) -> list[Connection]:
-    """List the topics that carry pictures."""
-    return [c for c in reader.connections if c.msgtype in CAMERA_TYPES]
-
-
-def _no_choice(reader: BagReader, wanted: str) -> VssError:
+def _no_choice(path: Path, wanted: str, topics: list[str]) -> VssError:
     """List what there is to choose from."""
-    listed = ', '.join(sorted(c.topic for c in _image_connections(reader))) or 'none'
-    return VssError(f'expected {wanted} in {reader.path}, got {listed}; name the topic to read')
+    listed = ', '.join(sorted(topics)) or 'none'
+    return VssError(f'{path}: expected {wanted}, got {listed}; name the topic to read')
 
 
 def _deserialise(data: bytes, msgtype: str) -> Any:

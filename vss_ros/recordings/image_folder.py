@@ -12,7 +12,7 @@ from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError, decode_compressed
-from vss_ros.recordings.masks import check_mask, mask_files, read_mask
+from vss_ros.recordings.masks import mask_files, read_mask
 from vss_ros.recordings.source import Source, SourceFrame, files_in
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class ImageFolder(Source):
 
     def _read(self, mask_file: Path, file: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Read the mask of one image."""
-        return check_mask(read_mask(mask_file), image, file.name)
+        return read_mask(mask_file, image, file.name)
 
 
 class CityscapesFolder(ImageFolder):

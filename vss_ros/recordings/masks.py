@@ -32,6 +32,15 @@ def check_mask(mask: NDArray[np.uint8], image: NDArray[np.uint8], name: str) -> 
     return mask
 
 
+def read_mask(file: Path, image: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Read the mask of an image, whose name is for messages.
+
+    Raises:
+        ImageError: It is damaged, not an 8-bit grey PNG, or of another size.
+    """
+    return check_mask(decode_mask(file.read_bytes()), image, name)
+
+
 def mask_files(folder: Path) -> list[Path]:
     """List a folder's PNG masks by name.
 
@@ -44,17 +53,8 @@ def mask_files(folder: Path) -> list[Path]:
     return files
 
 
-def read_mask(file: Path) -> NDArray[np.uint8]:
-    """Read a mask file.
-
-    Raises:
-        ImageError: It is damaged or not an 8-bit grey PNG.
-    """
-    return decode_mask(file.read_bytes())
-
-
 class MaskPairs:
-    """Hands out the mask of each image.
+    """Finds the mask of each image of a stream by its stamp.
 
     A mask of another size than its image is that frame's damage. Where this is so of the first twenty, or of
     all, or where none of as many carries the stamp of an image, masks and images do not belong together.
@@ -188,7 +188,7 @@ class MaskFolder:
             ImageError: The mask is damaged or of another size than the image.
         """
         file = self._files.get(frame.stamp_ns if self.by_stamp else place)
-        return None if file is None else check_mask(read_mask(file), frame.image, file.name)
+        return None if file is None else read_mask(file, frame.image, file.name)
 
 
 def _is_number(file: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
 
 from vss_ros.errors import VssError
-from vss_ros.images.video_formats import codec_of
+from vss_ros.images.image_checks import codec_of
 from vss_ros.recordings.bags import (
     CAMERA_INFO,
     CAMERA_TYPES,
@@ -23,6 +23,7 @@ from vss_ros.recordings.bags import (
     open_bag,
     read_messages,
 )
+from vss_ros.recordings.camera_bag import choose_camera
 from vss_ros.recordings.messages import camera_info, raw_image
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.salvage.checked_bag import open_checked
@@ -174,10 +175,6 @@ def _check_topics(wanted: Sequence[str], offered: Sequence[str]) -> None:
         )
 
 
-DEPTH = '/compressedDepth'
-"""Ending of topics whose compressed images are no pictures."""
-
-
 @dataclass(frozen=True, slots=True)
 class CameraTopic:
     """A topic with camera images."""
@@ -204,19 +201,10 @@ def find_camera(path: Path, wanted: str = '', *, but: str = '', salvage: bool = 
         VssError: It cannot be read, or the choice is unclear.
     """
     with open_playback(path, salvage=salvage) as playback:
-        topic = _choose(path, playback.topics, wanted, but)
+        names = [topic.name for topic in playback.topics if topic.msgtype in CAMERA_TYPES]
+        chosen = choose_camera(path, names, wanted, but)
+        topic = next(topic for topic in playback.topics if topic.name == chosen)
     return CameraTopic(topic.name, topic.msgtype, _transport(path, topic, salvage), topic.messages)
-
-
-def _choose(path: Path, topics: Sequence[Topic], wanted: str, but: str) -> Topic:
-    found = [t for t in topics if t.is_camera and t.name != but and not t.name.endswith(DEPTH)]
-    if wanted:
-        found = [topic for topic in topics if topic.name == wanted]
-    if len(found) == 1:
-        return found[0]
-    what = f'a topic {wanted}' if wanted else 'exactly one topic with camera images'
-    names = ', '.join(topic.name for topic in topics if topic.is_camera) or 'none'
-    raise VssError(f'{path}: expected {what}, got {names}; name the topic')
 
 
 def _transport(path: Path, topic: Topic, salvage: bool) -> str:

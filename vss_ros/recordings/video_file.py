@@ -11,7 +11,7 @@ from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import check_size
 from vss_ros.images.video_decoding import EXPORT_VECTORS, CodecReader
-from vss_ros.recordings.masks import check_mask, mask_files, read_mask
+from vss_ros.recordings.masks import mask_files, read_mask
 from vss_ros.recordings.source import Source, SourceFrame
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class VideoFile(Source):
             place = index + self.rejected
             mask = None
             if place < len(self._masks):
-                mask = check_mask(read_mask(self._masks[place]), image, f'frame {place}')
+                mask = read_mask(self._masks[place], image, f'frame {place}')
             codec = self._codec.read(picture)
             yield SourceFrame(Frame(image, stamp - start, index, codec=codec), mask)
 
