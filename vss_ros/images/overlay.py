@@ -7,7 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
 import cv2
 import numpy as np
 
@@ -60,6 +59,8 @@ class OverlayWriter:
         Raises:
             VssError: The rate or size is impossible, or no encoder is at hand.
         """
+        import av  # the node, which draws single images, does without the video library
+
         if not 0 < fps <= 1000 or min(size) < 2:
             raise VssError(f'expected a rate of 0 to 1000 fps and at least 2x2 pixels, got {fps} and {size}')
         self.path = Path(path)
@@ -78,6 +79,8 @@ class OverlayWriter:
 
     def _add_stream(self, rate: Fraction) -> Any:
         """Choose the encoder."""
+        import av
+
         for codec, options in (('libx264', {'preset': 'veryfast', 'crf': '23'}), ('mpeg4', {'qscale': '4'})):
             if codec in av.codecs_available:
                 stream: Any = self._container.add_stream(codec, rate=rate, options=options)
@@ -95,6 +98,8 @@ class OverlayWriter:
         Raises:
             VssError: The size differs.
         """
+        import av
+
         if image.shape != (*self._size, 3):
             raise VssError(f'expected images of {self._size} in {self.path}, got {image.shape}')
         height, width = self._even
