@@ -31,7 +31,8 @@ def beginning(path: str) -> Iterator[Iterator[SourceFrame]]:
 def test_the_example_in_python_runs(
     project_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blocks = re.findall(r'^```python\n(.*?)^```', (project_root / 'README.md').read_text(), re.DOTALL | re.M)
+    text = (project_root / 'README.md').read_text()
+    blocks = re.findall(r'^```python\n(.*?)^```', text, re.DOTALL | re.MULTILINE)
     monkeypatch.chdir(project_root)
     monkeypatch.setattr('vss_ros.recordings.open.open_source', beginning)
     exec(compile(blocks[0], 'README.md', 'exec'), {})
