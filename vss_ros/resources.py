@@ -62,7 +62,7 @@ def large_image_environment(environment: Mapping[str, str] = os.environ) -> dict
         environment: The environment to add to.
 
     Returns:
-        Nothing where a profile is set already: whoever set it decides.
+        Nothing where a profile is set already, which is kept.
     """
     old, new = 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'
     if environment.get(old) or environment.get(new):

@@ -7,7 +7,7 @@ Examples:
   vss bag make frames/ -o frames_bag --masks labels/ --topic /front/image_raw
   vss bag info drive_bag --json info.json
 
-Of a damaged bag everything readable is taken; the reason is told and the exit status is 1.
+Of a damaged bag everything readable is taken; what is wrong is printed and the exit status is 1.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def is_from_file(name: str) -> bool:
-    """Tell whether a part or card is a network from a user's file, whose operations cannot be counted."""
+    """Return whether a part or card is a network from a user's file, whose operations cannot be counted."""
     builder = read_card(name).builder if has_card(name) else name
     return builder in BACKBONES and issubclass(BACKBONES.get(builder), FromFile)
 

@@ -322,7 +322,7 @@ def motion_name(wanted: str, propagation: Propagation | None, scheduler: Schedul
 
 
 def _in_background(config: SegmenterConfig) -> bool:
-    """Tell whether a thread of its own computes key frames."""
+    """Return whether key frames are computed in a background thread."""
     return config.track == 'fast_slow' and config.propagation != NO_PROPAGATION and not config.slow_delay
 
 

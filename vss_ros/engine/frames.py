@@ -1,4 +1,4 @@
-"""What travels through the engine: a frame goes in, a decision is made, a result comes out."""
+"""The data that enters and leaves the engine: a frame, the decision on it, its result."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Reason(StrEnum):
     GAP = 'gap'
     """More time than ``max_gap`` passed since the previous frame."""
     RESET = 'reset'
-    """Somebody reset the stream, or an error did."""
+    """The stream was reset, by request or after an error."""
     REQUESTED = 'requested'
-    """Somebody asked for a key frame."""
+    """A key frame was requested."""
     DEVIATION = 'deviation'
     """The scheduler compared a score with its threshold (either outcome)."""
     INTERVAL = 'interval'
@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
 
 class AnsweredBy(StrEnum):
-    """Who computed an answer."""
+    """How an answer was computed."""
 
     FULL = 'full'
     """The whole network, on this very frame."""
@@ -76,11 +76,11 @@ class Frame:
     stamp_ns: int
     """Acquisition time in nanoseconds; only differences matter."""
     index: int
-    """Position in its stream, counted from 0 by whoever reads the stream."""
+    """Position in its stream, counted from 0 by the reader of the stream."""
     follows_ns: int | None = None
-    """Stamp of the image before this one, which may be one nobody segmented; None: the last step's."""
+    """Stamp of the image before this one, segmented or not; None: the frame of the last step."""
     codec: CodecFrame | None = None
-    """For frames of a video stream, what the codec knows; None for single images."""
+    """For frames of a video stream, the codec's frame type and vectors; None for single images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class FrameResult:
     labels: NDArray[np.uint8]
     """Class ids ``(h, w)``: at the camera's size or, where that is far larger, at the network's."""
     confidence: NDArray[np.uint8] | None
-    """0..255 at the same resolution, or None where nobody asked for it."""
+    """0..255 at the same resolution, or None where it was not asked for."""
     decision: Decision
     track: AnsweredBy
     features_accurate: bool

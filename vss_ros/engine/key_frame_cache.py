@@ -1,4 +1,4 @@
-"""The one owner of key-frame features."""
+"""Owner of the last key frame's features, from which later frames are propagated."""
 
 from __future__ import annotations
 
@@ -98,6 +98,6 @@ class KeyFrameCache:
         return True
 
     def reset(self) -> None:
-        """Forget the key frame; whatever is still being computed for it will be dropped."""
+        """Forget the key frame; a slow-track result that is still being computed for it will be dropped."""
         self._key = self._last = None
         self._number += 1

@@ -1,4 +1,4 @@
-"""The algorithm on one page: a frame goes in, its labels and the key-frame decision come out."""
+"""The algorithm: ``StreamSegmenter.step`` turns a frame into labels and a key-frame decision."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ class StreamSegmenter:
             confidence: Also compute the confidence map.
 
         Raises:
-            VssError: The network gave values that are not finite. Whatever is raised, the stream is
-                reset first, so that the next frame starts afresh.
+            VssError: The network gave values that are not finite. After any error the stream is
+                reset, so that the next frame starts afresh.
 
         """
         try:
@@ -159,7 +159,8 @@ class StreamSegmenter:
         else:
             answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
             if answered_by is AnsweredBy.FAST:
-                # Before the answer, so that it comes the sooner; a copy where the next frame overwrites it.
+                # Before this frame is answered, so that the slow track starts earlier. The image is copied,
+                # since the next frame overwrites it.
                 entry = self._network.entry(view)
                 track.submit(self._cache.next_number(), entry.clone() if entry is view.image else entry)
             with self._timed('propagation'):
@@ -174,7 +175,7 @@ class StreamSegmenter:
         return self._answer(frame, verdict, answered_by, high, key, confidence)
 
     def _look(self, frame: Frame) -> View:
-        """Preprocess the frame and compute F_l where anybody looks at it."""
+        """Preprocess the frame and, where a part needs it, compute F_l."""
         with self._timed('preprocess'):
             image = self._preprocess(frame.image)
         low = None
@@ -241,7 +242,7 @@ class StreamSegmenter:
         self._distance = 0
 
     def _judge(self, fresh_start: Reason | None, compared: Tensor | None, view: View) -> Verdict:
-        """Ask the scheduler, unless there is nothing to compare with or somebody asked for a key frame."""
+        """Return the scheduler's verdict, or that of a rule that comes before it."""
         key = self._cache.key
         if key is None:
             return Verdict(True, fresh_start or Reason.FIRST)
@@ -311,7 +312,7 @@ def _take(event: Event) -> bool:
 
 
 def _finite(values: Tensor) -> bool:
-    """Tell whether all values are finite; one that is not makes their sum so, at a fraction of the cost."""
+    """Return whether all values are finite: one that is not makes the sum so, which is cheaper to check."""
     return bool(torch.isfinite(values.sum()))
 
 

@@ -1,4 +1,4 @@
-"""From camera pixels to what a network eats."""
+"""From camera images to a network's input: size and normalisation."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def scaled(
 def checked_size(
     wanted: tuple[int, int] | None, multiple: int, only: tuple[int, int] | None
 ) -> tuple[int, int] | None:
-    """Return the input size to use whatever the camera's, None to follow the camera.
+    """Return the input size for cameras of any size, None to follow the camera.
 
     Args:
         wanted: What the user asked for.
@@ -114,7 +114,7 @@ class Preprocessor:
         card_size: Height and width the network was trained for.
         multiple: What the backbone's strides demand.
         device: Where the network runs.
-        fixed_size: Input size to use whatever the camera's; None follows ``network_size``.
+        fixed_size: Input size for cameras of any size; None follows ``network_size``.
 
     """
 

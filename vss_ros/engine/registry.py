@@ -1,4 +1,4 @@
-"""Named, exchangeable parts: one decorator makes a class a member."""
+"""Registries of exchangeable parts: a decorator registers a class under the name that users type."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Registry(Generic[T]):
         """Return the class registered as ``name``.
 
         Raises:
-            VssError: Nobody registered it; the message lists who did.
+            VssError: The name is not registered; the message lists those that are.
 
         """
         if name not in self._members:
@@ -81,7 +81,7 @@ class Registry(Generic[T]):
         return iter(sorted(self._members.values(), key=lambda member: member.name))
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether ``name`` is registered."""
+        """Return whether ``name`` is registered."""
         return name in self._members
 
 

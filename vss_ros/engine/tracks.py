@@ -164,7 +164,7 @@ class FastSlow(Track):
             try:
                 with torch.inference_mode():
                     result = SlowResult(number, self._compute(entry))
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is reported by whoever collects)
+            except Exception as error:  # noqa: BLE001 (any error is reported by ``collect``)
                 result = SlowResult(number, None, error)
             with self._wake:
                 self._result = result

@@ -1,4 +1,4 @@
-"""What propagations, schedulers and motion estimators may look at of one frame."""
+"""A frame as propagations, schedulers and motion estimators see it."""
 
 from __future__ import annotations
 

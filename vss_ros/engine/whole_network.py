@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class WholeNetwork:
-    """The backbone as the propagation wants it.
+    """The backbone, cut where the propagation and the scheduler need it.
 
     What is cached of a key frame is F_h or, where the propagation moves logits, the logits. Where neither
-    propagation nor scheduler looks at F_l, the backbone's low part belongs to the dear part: frames between
-    key frames then do without it (GSVNet, section 3).
+    propagation nor scheduler looks at F_l, the backbone's low part runs on key frames only, together with its
+    high part (GSVNet, section 3).
 
     Args:
         backbone: Low, high, head.
@@ -30,7 +30,7 @@ class WholeNetwork:
     """
 
     def __init__(self, backbone: Backbone, propagation: Propagation | None, scheduler: Scheduler) -> None:
-        """Choose the way through the backbone."""
+        """Choose which parts of the backbone run on every frame."""
         self._backbone = backbone
         self._moves_logits = propagation is not None and propagation.space is Space.SEGMENTATION
         self.needs_low = propagation is None or propagation.needs_low or scheduler.needs_low

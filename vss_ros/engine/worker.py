@@ -13,9 +13,9 @@ T = TypeVar('T')
 
 
 class Worker(Generic[T]):
-    """One thread behind a one-slot mailbox: a new item replaces one that still waits, or takes it over.
+    """One thread behind a one-slot mailbox: a new item replaces one that still waits, or is merged with it.
 
-    Whatever ``handle`` raises goes to ``on_error``, and the thread goes on with the next item.
+    Any exception of ``handle`` goes to ``on_error``, and the thread goes on with the next item.
 
     Args:
         handle: Called in the thread with each item.

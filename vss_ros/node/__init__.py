@@ -1,0 +1,7 @@
+"""The ROS 2 node that runs on a robot: images in, masks and key-frame decisions out.
+
+Read ``segmentation_node`` first: what an image goes through, and the lifecycle. ``intake`` turns messages of
+each transport into frames, ``conversions`` results into messages, ``parameters`` the engine's options into
+ROS parameters, ``diagnostics`` counts for /diagnostics. ``main`` is the executable; ``process`` has what all
+executables of the package share.
+"""

@@ -1,4 +1,4 @@
-"""What the node counts, and how it tells."""
+"""The node's counters and latencies, and the message on /diagnostics made of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WINDOW = 300
 SPAN = 5.0
 """Seconds over which rates are taken."""
 KEPT_UP = 0.9
-"""Share of the camera's images above which nobody need know that some were overwritten."""
+"""Share of answered images below which the message says that images are overwritten."""
 STALE_AFTER = 2.0
 """Seconds without an answer after which an active node warns."""
 TROUBLE_SHOWN = 30.0

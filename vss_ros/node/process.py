@@ -31,11 +31,11 @@ class StopRequest:
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Remember the wish."""
+        """Remember the request."""
         self.requested = True
 
     def sleep_until(self, deadline_ns: int) -> bool:
-        """Sleep until a moment of ``time.monotonic_ns``, or until somebody wants to stop.
+        """Sleep until a moment of ``time.monotonic_ns``, or until a stop is requested.
 
         Args:
             deadline_ns: The moment; one in the past returns at once.

@@ -2,7 +2,7 @@
 
 An image travels: (1) ``_on_message`` puts it into the worker's one-slot mailbox, beside the packets that wait
 there if it is one of a video; in the worker's thread ``_segment`` (2) has it decoded by an intake, (3) runs
-``StreamSegmenter.step`` and (4) publishes what somebody subscribed to.
+``StreamSegmenter.step`` and (4) publishes on the topics that have subscribers.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class SegmentationNode(LifecycleNode):
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop, from whatever state."""
+        """Stop, from any state."""
         self.stop()
         return super().on_shutdown(state)
 
@@ -100,7 +100,7 @@ class SegmentationNode(LifecycleNode):
     def _transition(self, name: str, work: Callable[[], None]) -> bool:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 (out of memory, a driver's own: whatever it is, it is said)
+        except Exception as error:  # noqa: BLE001 (also out of memory or a driver's own: all are logged)
             kind = '' if isinstance(error, VssError) else f'{type(error).__name__}: '
             self.get_logger().error(f'cannot {name}: {kind}{error}')
             self.stop()

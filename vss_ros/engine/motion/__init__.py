@@ -1,4 +1,4 @@
-"""Members of the motion family: one file each, registered by a decorator."""
+"""Motion estimators, one file each; the decorator registers them. Read ``base`` and ``field`` first."""
 
 from vss_ros.engine.motion.base import MOTIONS, MotionEstimator
 from vss_ros.engine.motion.field import MotionField

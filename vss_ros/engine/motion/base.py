@@ -1,4 +1,4 @@
-"""What every motion estimator offers: the motion field from a frame to the one before."""
+"""Base class and registry of motion estimators."""
 
 from __future__ import annotations
 

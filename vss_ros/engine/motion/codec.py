@@ -1,4 +1,4 @@
-"""Motion as the video codec has it: the vectors of a compressed stream's blocks (TWNet, section 4.4.1)."""
+"""Motion from the block vectors of a compressed video stream (TWNet, section 4.4.1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vss_ros.engine.view import View
 
 LATTICE = 8
-"""Pixels of the coded picture between the corners of blocks: the smallest block that FFmpeg tells of."""
+"""Pixels of the coded picture between the corners of blocks: the smallest block in FFmpeg's vectors."""
 FILL_REACH = (1, 3, 7, 15)
 """Cells around a hole that are looked at in turn; farther from any known motion it is taken for 0."""
 
@@ -28,7 +28,7 @@ FILL_REACH = (1, 3, 7, 15)
 class CodecMotion(MotionEstimator):
     """The codec's vectors on a grid of stride 8; DIS where there are none.
 
-    There are none in raw streams, on I-frames, and after frames that nobody segmented. Where a block was
+    There are none in raw streams, on I-frames, and after frames that were not segmented. Where a block was
     coded afresh the field has a hole, with a guess from around it (see :func:`densify`).
     """
 

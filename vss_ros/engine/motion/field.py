@@ -1,4 +1,4 @@
-"""Where the content of each cell was in an earlier frame."""
+"""Motion fields: where the content of each cell was in an earlier frame."""
 
 from __future__ import annotations
 
