@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from vss_ros.cli.common import add_json_argument, write_json
+from vss_ros.cli.common import add_input_arguments, add_json_argument, write_json
 from vss_ros.errors import VssError
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
@@ -47,10 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     make.add_argument('input', type=Path, metavar='INPUT', help='video, folder of PNG/JPEG images, or bag')
     make.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='bag folder to make')
-    make.add_argument('--masks', type=Path, metavar='DIR', help='folder of grey PNG masks of class ids')
-    make.add_argument(
-        '--fps', type=float, default=15.0, help='rate of an image folder (default: %(default)s)'
-    )
+    add_input_arguments(make, topics=False)
     make.add_argument('--topic', default='/camera/image_raw', help='image topic (default: %(default)s)')
     make.add_argument('--frame-id', default='camera', help='frame of the headers (default: %(default)s)')
     make.add_argument(

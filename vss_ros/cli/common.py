@@ -1,4 +1,4 @@
-"""What several verbs share: segmenter options, JSON for machines, folders written whole."""
+"""What several verbs share: arguments of inputs and segmenters, and JSON for machines."""
 
 from __future__ import annotations
 
@@ -55,6 +55,27 @@ def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
         msg = f'--slow-delay {args.slow_delay}: expected 1 or more frames; to wait use --track blocking'
         raise VssError(msg)
     return SegmenterConfig(**{name: getattr(args, name) for name, entry in SETTINGS.items() if entry.offline})
+
+
+def add_input_arguments(parser: argparse.ArgumentParser, *, masks: str = '', topics: bool = True) -> None:
+    """Declare how an input is read, beside its path.
+
+    Args:
+        parser: The verb's.
+        masks: What more there is to say of ``--masks``.
+        topics: Whether a bag's image topic can be chosen.
+    """
+    parser.add_argument(
+        '--masks',
+        type=Path,
+        metavar='DIR',
+        help=f'true masks, grey PNG of class ids, of videos and images{masks}',
+    )
+    parser.add_argument('--fps', type=float, default=15.0, help='rate of image folders (default: 15)')
+    if topics:
+        parser.add_argument(
+            '--image-topic', default='', metavar='TOPIC', help='where a bag has several image topics'
+        )
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

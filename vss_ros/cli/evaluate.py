@@ -29,7 +29,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.cli.cluster import add_cluster_arguments, check_cluster, evaluate_on_cluster
-from vss_ros.cli.common import add_json_argument, add_segmenter_arguments, segmenter_config, write_json
+from vss_ros.cli.common import (
+    add_input_arguments,
+    add_json_argument,
+    add_segmenter_arguments,
+    segmenter_config,
+    write_json,
+)
 from vss_ros.cli.live_options import add_live_arguments, check_live, live_node, live_sweep
 from vss_ros.errors import VssError
 
@@ -58,11 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--sweep', type=Path, metavar='FILE', help='evaluate the configurations of this YAML file'
     )
-    parser.add_argument(
-        '--masks', type=Path, metavar='DIR',
-        help='true masks, for several inputs in folders called like them; for bags and videos called by '
-        'stamp or frame number',
-    )  # fmt: skip
+    more = (
+        '; of several inputs in folders called like them, of bags and videos called by stamp or frame number'
+    )
+    add_input_arguments(parser, masks=more)
     parser.add_argument(
         '--agreement', action='store_true', help='compare with the per-frame network even where masks are'
     )
@@ -73,9 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f'machine is in none; scores stay as they are (default: {SWEEP_REPEATS} with --sweep, whose verdict '
         'hangs on the worst latency, else 1)',
     )  # fmt: skip
-    parser.add_argument('--image-topic', default='', metavar='TOPIC', help='where a bag has several')
     parser.add_argument('--mask-topic', default='', metavar='TOPIC', help='where a bag has several')
-    parser.add_argument('--fps', type=float, default=15.0, help='rate of image folders (default: 15)')
     parser.add_argument(
         '--workers', type=int, default=1, metavar='N',
         help="processes of --threads each; more than one are sooner done but disturb one another's times "

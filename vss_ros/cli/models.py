@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vss_ros.cli import models_add
-from vss_ros.cli.common import add_json_argument, write_json
+from vss_ros.cli.common import add_json_argument, add_option, write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'name', nargs='?', help='a card, for show; verify takes all without one; for add a .onnx or .pt2 file'
     )
-    parser.add_argument(
-        '--model',
-        default='efficientnet_lite0_fpn',
+    add_option(
+        parser,
+        'model',
         help='show: the backbone a propagation, scheduler or motion estimator is measured with '
         '(default: %(default)s)',
     )
@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='HxW',
         help="network input (default: for show 352x480, the default's for 360x480 images; for add its own)",
     )
-    parser.add_argument('--device', default='auto', help='show: auto, cpu, cuda or cuda:N (default: auto)')
-    parser.add_argument('--threads', type=int, default=1, metavar='N', help='show: CPU threads (default: 1)')
+    add_option(parser, 'device')
+    add_option(parser, 'threads', default=1, help='show: CPU threads (default: 1)')
     parser.add_argument(
         '--data',
         action='append',

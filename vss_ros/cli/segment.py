@@ -20,7 +20,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
-from vss_ros.cli.common import add_json_argument, add_segmenter_arguments, segmenter_config, write_json
+from vss_ros.cli.common import (
+    add_input_arguments,
+    add_json_argument,
+    add_segmenter_arguments,
+    segmenter_config,
+    write_json,
+)
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -39,10 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('input', type=Path, metavar='INPUT', help='video, image folder or bag')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='folder to make')
     parser.add_argument('--overwrite', action='store_true', help='replace a folder that exists')
-    parser.add_argument('--masks', type=Path, metavar='DIR', help='true masks of an image folder or video')
-    parser.add_argument('--image-topic', metavar='TOPIC', help='where a bag has several image topics')
-    parser.add_argument('--fps', type=float, default=15.0, help='rate of an image folder (default: 15)')
     parser.add_argument('--no-video', action='store_true', help='leave overlay.mp4 out')
+    add_input_arguments(parser)
     add_segmenter_arguments(parser)
     add_json_argument(parser)
 
@@ -54,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
     built = build_segmenter(segmenter_config(args))
     with (
-        open_source(args.input, image_topic=args.image_topic, masks=args.masks, fps=args.fps) as source,
+        open_source(
+            args.input, image_topic=args.image_topic or None, masks=args.masks, fps=args.fps
+        ) as source,
         _whole_folder(args.output, overwrite=args.overwrite) as folder,
     ):
         summary = _segment(source, built, folder, video=not args.no_video)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.cli.common import add_json_argument, write_json
+from vss_ros.cli.common import add_json_argument, add_option, write_json
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '-o', '--output', type=Path, default=Path('models'), help='cards and weights (default: models)'
     )
-    parser.add_argument(
-        '--device', default='auto', metavar='DEVICE', help='auto, cpu, cuda or cuda:N (default: auto)'
-    )
-    parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 for all (default: 0)')
+    add_option(parser, 'device')
+    add_option(parser, 'threads', help='CPU threads, 0 for all (default: 0)')
     parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
     parser.add_argument(
         '--compile',
