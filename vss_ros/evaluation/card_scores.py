@@ -1,4 +1,4 @@
-"""The whole network on every image."""
+"""The scores that model cards state: how each kind of part is scored, and whether a card still tells true."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ if TYPE_CHECKING:
     from vss_ros.engine.schedulers import Scheduler
 
 
+DISTANCES = (0, 1, 2, 3, 5, 7, 9)
+"""Frames, of the PDA curves on cards."""
+TOLERANCE = 0.001
+"""How far a score measured again may be off: another machine's rounding, in shares of one."""
+DEFAULT_BACKBONE = 'efficientnet_lite0_fpn'
+"""On which motion estimators, which belong to no backbone, are scored."""
+
+Scores = dict[str, Any]
+
+
 @torch.inference_mode()
 def per_frame_confusion(
     model: Backbone, images: LabelledImages, size: tuple[int, int] | None = None
@@ -55,16 +65,6 @@ def per_frame_confusion(
         logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
         matrix.add(labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())
     return matrix
-
-
-DISTANCES = (0, 1, 2, 3, 5, 7, 9)
-"""Frames, of the PDA curves on cards."""
-TOLERANCE = 0.001
-"""How far a score measured again may be off: another machine's rounding, in shares of one."""
-DEFAULT_BACKBONE = 'efficientnet_lite0_fpn'
-"""On which motion estimators, which belong to no backbone, are scored."""
-
-Scores = dict[str, Any]
 
 
 def backbone_scores(

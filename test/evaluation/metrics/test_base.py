@@ -89,7 +89,7 @@ def test_a_metric_from_outside_is_in_the_results_of_all_inputs(tmp_path: Path) -
     assert counts is not None
     assert counts.sums['pixels'] == true > 0
     assert sky['found'] == counts.sums['found'] / true > 0
-    assert Sky.columns[0].value(read.results[0]) == 100 * sky['found']
+    assert Sky.columns[0].value(read.results[0], read.timings[0]) == 100 * sky['found']
 
 
 def stored(evaluated: Evaluated) -> Evaluated:
@@ -112,12 +112,15 @@ def test_every_metric_is_stored_and_added_without_loss(member: Any) -> None:
 
 
 def test_a_column_finds_its_figure() -> None:
-    score = Column('x', ('streaming', 'score'), 'x', 'x')
-    assert score.value({'streaming': {'miou': 0.5, 'agreement': 0.25}}) == 50
-    assert score.value({'streaming': {'agreement': 0.25}}) == 25
-    assert score.value({'streaming': None}) is score.value({}) is None
-    plain = Column('x', ('age',), 'x', 'x', unit='frames')
-    assert plain.value({'age': 1.5}) == 1.5
+    score = Column('x', ('streaming', 'score'), '{score}', 'x')
+    assert score.value({}, {'streaming': {'miou': 0.5, 'agreement': 0.25}}) == 50
+    assert score.value({}, {'streaming': {'agreement': 0.25}}) == 25
+    assert score.value({}, {'streaming': None}) is score.value({}, {}) is None
+    assert (score.named('mIoU').head, score.named('mIoU').path) == ('mIoU', score.path)
+    assert Column('x', ('score',), 'x', 'x').value({'miou': None, 'agreement': 0.5}, {'score': 1}) == 50
+    plain = Column('x', ('drops',), 'x', 'x', unit='frames', beside_score=True)
+    assert plain.value({'drops': {'late': 1, 'lost': 2}, 'miou': 0.0}, {}) == 3
+    assert plain.value({'drops': {'late': 1, 'lost': 2}, 'miou': None}, {}) is None
 
 
 def test_sums_and_matrices_are_added() -> None:

@@ -55,18 +55,18 @@ def test_equation_8_by_hand() -> None:
 
 
 def test_interval_by_hand() -> None:
-    scores = interval_scores({0: 0.75, 1: 0.74, 2: 0.70, 3: 0.71, 7: 0.1}, 4)
-    assert scores.average_miou == pytest.approx((0.75 + 0.74 + 0.70 + 0.71) / 4)
-    assert scores.minimum_miou == 0.71  # the farthest, not the lowest
-    assert interval_scores({0: 0.75}, 1).average_miou == interval_scores({0: 0.75}, 1).minimum_miou == 0.75
+    average, minimum = interval_scores({0: 0.75, 1: 0.74, 2: 0.70, 3: 0.71, 7: 0.1}, 4)
+    assert average == pytest.approx((0.75 + 0.74 + 0.70 + 0.71) / 4)
+    assert minimum == 0.71  # the farthest, not the lowest
+    assert interval_scores({0: 0.75}, 1) == (0.75, 0.75)
 
 
-def test_an_interval_with_a_distance_nobody_saw_has_no_average() -> None:
-    scores = interval_scores({0: 0.75, 4: 0.7}, 5)
-    assert isnan(scores.average_miou)
-    assert scores.minimum_miou == 0.7
-    assert isnan(interval_scores({0: 0.75, 1: nan}, 2).average_miou)
-    assert isnan(interval_scores({}, 2).minimum_miou)
+def test_an_interval_with_a_distance_that_no_frame_has_has_no_average() -> None:
+    average, minimum = interval_scores({0: 0.75, 4: 0.7}, 5)
+    assert isnan(average)
+    assert minimum == 0.7
+    assert isnan(interval_scores({0: 0.75, 1: nan}, 2)[0])
+    assert isnan(interval_scores({}, 2)[1])
 
 
 def test_errors() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vss_ros.engine.registry import Registry
@@ -39,6 +39,10 @@ class ScoredFrame:
     """What was decided."""
 
 
+SCORES = ('miou', 'agreement')
+"""Names that the score has in results: against true masks, with the per-frame network's answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Naming:
     """Names in a summary."""
@@ -46,41 +50,59 @@ class Naming:
     classes: tuple[str, ...]
     """In order of their ids."""
     score: str
-    """``miou`` against true masks, ``agreement`` with the per-frame network's answers."""
+    """One of ``SCORES``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How tables show one figure of a summary."""
+    """One figure of a configuration as tables show it."""
 
     key: str
     """Its name among all columns."""
     path: tuple[str, ...]
-    """The keys that lead to it in the summary; ``score`` stands for ``Naming.score``."""
+    """The keys that lead to it in a configuration's results or timing; ``score`` stands for the name that the
+    score has there. Where they lead to several numbers by name, these are added."""
     head: str
-    """Heading; ``{score}`` stands for mIoU or agreement, here and in ``about``."""
+    """Heading; ``{score}`` stands for mIoU or agreement, here and in ``about`` and ``short``."""
     about: str
     """What it means, a sentence or two."""
     unit: str = '%'
-    """With ``%`` the summary holds a share of one."""
+    """With ``%`` the file holds a share of one."""
     higher_is_better: bool | None = True
     """None where it is neither good nor bad."""
     digits: int = 1
+    beside_score: bool = False
+    """Whether it says nothing where there is no score."""
     short: tuple[str, str] | None = None
-    """Heading and unit in two short lines for the terminal's table; None to leave it out there."""
+    """Heading in two short lines for the terminal's table; None to leave it out there."""
 
-    def value(self, summary: Mapping[str, Any]) -> float | None:
-        """Return the figure in ``unit``, None where the summary has none.
+    def value(self, result: Mapping[str, Any], timing: Mapping[str, Any]) -> float | None:
+        """Return the figure in ``unit``, None where it was not measured.
 
         Args:
-            summary: Of ``summarise`` or, where latencies decide the metric, of ``summarise_timing``.
+            result: The configuration's entry of ``results.json``.
+            timing: That of ``timing.json``.
 
         """
-        found: Any = summary
-        for key in self.path:
-            names = ('miou', 'agreement') if key == 'score' else (key,)
-            found = next((found[name] for name in names if (found or {}).get(name) is not None), None)
+        if self.beside_score and _first(result, SCORES) is None:
+            return None
+        found: Any = result if self.path[0] in (*result, 'score') else timing
+        for name in self.path:
+            found = _first(found, SCORES if name == 'score' else (name,))
+        if isinstance(found, dict):
+            found = sum(found.values())
         return None if found is None else 100 * found if self.unit == '%' else found
+
+    def named(self, score: str) -> Column:
+        """Return the column with ``mIoU`` or ``agreement`` in place of ``{score}``."""
+        texts = {name: getattr(self, name).format(score=score) for name in ('head', 'about')}
+        return replace(self, **texts)
+
+
+def _first(values: Mapping[str, Any] | None, names: Sequence[str]) -> Any:
+    """Return the first of some entries that there is."""
+    found = (values or {}).get
+    return next((found(name) for name in names if found(name) is not None), None)
 
 
 class Metric(ABC):

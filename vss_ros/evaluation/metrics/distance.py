@@ -60,13 +60,14 @@ class DistanceAccuracy(Metric):
 
     def values(self, naming: Naming) -> dict[str, Any]:  # noqa: ARG002
         """Return mIoU by distance and over the longest interval between key frames."""
-        interval = interval_scores(self.miou, max(self.matrices) + 1)
+        interval = max(self.matrices) + 1
+        average, minimum = interval_scores(self.miou, interval)
         return {
             'distance_miou': self._by_distance(),
             'interval': {
-                'frames': interval.interval,
-                'average_miou': rounded(interval.average_miou),
-                'minimum_miou': rounded(interval.minimum_miou),
+                'frames': interval,
+                'average_miou': rounded(average),
+                'minimum_miou': rounded(minimum),
             },
         }
 
@@ -135,26 +136,14 @@ def cost_accuracy_curve(pda: Mapping[int, float], key: float, between: float) ->
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalScores:
-    """Scores over one key-frame interval of a stated length."""
+def interval_scores(distance_miou: Mapping[int, float], interval: int) -> tuple[float, float]:
+    """Return the average and the minimum mIoU over an interval between key frames.
 
-    interval: int
-    """The interval l in frames: a key frame and l - 1 frames after it."""
-    average_miou: float
-    """Mean of the mIoU at distances 0 to l - 1, 0..1; NaN where one of them was never seen."""
-    minimum_miou: float
-    """The mIoU at distance l - 1, 0..1; NaN where that was never seen."""
-
-
-def interval_scores(distance_miou: Mapping[int, float], interval: int) -> IntervalScores:
-    """Return the scores over an interval (GSVNet, section 4.1, "Accuracy Metrics").
-
-    GSVNet measures l image pairs (20 - i, 20), i = 0 … l - 1: the key frame lies i frames before the labelled
-    one. The *minimum* is by its definition the mIoU of "the non-keyframe farthest away from the keyframe",
-    distance l - 1, even where another distance happens to be worse. Whether the *average* pools the pixels of
-    all pairs or averages their mIoUs it does not say; here it is the mean of the mIoUs, one at each distance,
-    as in Accel (Jain et al. 2019), whose protocol it follows.
+    GSVNet (section 4.1, "Accuracy Metrics") measures l image pairs (20 - i, 20), i = 0 … l - 1: the key frame
+    lies i frames before the labelled one. The *minimum* is by its definition the mIoU of "the non-keyframe
+    farthest away from the keyframe", distance l - 1, even where another distance happens to be worse. Whether
+    the *average* pools the pixels of all pairs or averages their mIoUs it does not say; here it is the mean
+    of the mIoUs, one at each distance, as in Accel (Jain et al. 2019), whose protocol it follows.
 
     Nothing is made up for a distance that no labelled frame has, as happens where labels are as far apart as
     key frames: the average is then NaN. The PDA protocol fills every distance.
@@ -163,10 +152,13 @@ def interval_scores(distance_miou: Mapping[int, float], interval: int) -> Interv
         distance_miou: Mean IoU by frames since the key frame, 0 for key frames; ``DistanceAccuracy.miou``.
         interval: The interval l in frames, GSVNet's default being 5.
 
+    Returns:
+        Average and minimum, 0..1; NaN where a distance they need was never seen.
+
     Raises:
         VssError: The interval is below 1.
     """
     if interval < 1:
         raise VssError(f'expected an interval of at least 1 frame, got {interval}')
     scores = [distance_miou.get(distance, nan) for distance in range(interval)]
-    return IntervalScores(interval, fsum(scores) / interval, scores[-1])
+    return fsum(scores) / interval, scores[-1]

@@ -47,7 +47,7 @@ class TemporalConsistency(Metric):
             'temporal_consistency', ('temporal_consistency',), 'steadiness',
             'mIoU of each mask with the one before, warped to it where optical flow can be trusted. '
             'Worth nothing by itself: an empty mask is perfectly steady. Read it beside {score}.',
-            short=('steadi-', 'ness %'),
+            beside_score=True, short=('steadi-', 'ness %'),
         ),
     )  # fmt: skip
     needs_truth = False
