@@ -123,7 +123,7 @@ def cost_accuracy_curve(pda: Mapping[int, float], key: float, between: float) ->
     """Return the CCA curve by growing distance, which is falling cost where propagation is the cheaper.
 
     With the FLOPs of ``frame_costs`` it is the paper's curve; with the mean measured milliseconds of key and
-    other frames it is the curve that matters on that machine. Whatever the scheduler and its own cost do to a
+    other frames it is the curve that matters on that machine. What the scheduler decides and costs on a
     real stream is not in it: Eq. 8 takes a key frame every D_P + 1 frames.
 
     Args:

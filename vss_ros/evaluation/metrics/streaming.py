@@ -59,7 +59,7 @@ class StreamingAccuracy(Metric):
     """Scores, at each labelled instant, the newest mask published by then (Li et al. 2020, streaming AP).
 
     The rule of "Towards Streaming Perception": at the time t of a label, the answer is the last one published
-    at or before t, whatever frame it answers; where nothing was published yet (a miss), every pixel counts as
+    at or before t, to any frame; where nothing was published yet (a miss), every pixel counts as
     wrong. *Newest* is the last published, as a subscriber that keeps one message has it; of
     several published at once, the one of the latest frame. Staleness is the number of camera frames from the
     one a mask answers to the labelled one: 0 would be an answer in no time, 1 is the best of a causal node

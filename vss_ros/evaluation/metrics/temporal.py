@@ -34,7 +34,7 @@ class TemporalConsistency(Metric):
     steadily wrong score 1, so that the figure says something only beside mIoU; reports never show it alone.
 
     The paper leaves flow and occlusions to FlowNet2. Decisions: flow is OpenCV's dense inverse search
-    (fast preset, the engine's own), computed here from the pictures alone, whatever motion the segmenter
+    (fast preset, the engine's own), computed here from the pictures alone, not the motion that the segmenter
     used; a pixel counts where the flow there and the flow back cancel (Sundaram et al. 2010, Eq. 5) and lead
     inside the picture; labels are taken from the nearest pixel. The previous mask stands in the place of the
     truth; its pixels without a class count nowhere.

@@ -1,4 +1,4 @@
-"""Small pictures of the frames on which an input was answered worst: image, truth and answer."""
+"""Small pictures of the frames with the lowest scores of an input: image, truth and answer."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def picture_file(folder: Path, number: int, name: str, rank: int, kind: str) -> 
     Args:
         folder: Of the results.
         number: Place of the configuration among all, from 0.
-        name: Of the configuration, whatever characters it has.
+        name: Of the configuration; any characters.
         rank: Among the worst frames, from 0.
         kind: One of ``KINDS``.
 

@@ -80,13 +80,12 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
         device: Where it runs.
 
     """
-    view = _views(parts, size, device)[1]
     runs = _runs(parts, size, device)
     modules: dict[str, nn.Module | None] = {
         'motion': parts.motion, 'propagation': parts.propagation, 'scheduler': parts.scheduler,
     }  # fmt: skip
     parameters = {name: _count(module) for name, module in modules.items() if module is not None}
-    parameters |= _backbone_parameters(parts.backbone, view.image)
+    parameters |= _backbone_parameters(parts.backbone, torch.zeros(1, 3, *size, device=device))
     counts = {name: count_flops(run) for name, run in runs.items()}
     for module in (parts.backbone, *modules.values()):
         if module is not None:
@@ -99,12 +98,8 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
 
 def _runs(parts: Parts, size: tuple[int, int], device: torch.device) -> dict[str, Callable[[], Any]]:
     """Return a call for the work of each part, by its name."""
-    backbone, motion, propagation, scheduler = (
-        parts.backbone,
-        parts.motion,
-        parts.propagation,
-        parts.scheduler,
-    )
+    backbone, motion = parts.backbone, parts.motion
+    propagation, scheduler = parts.propagation, parts.scheduler
     before, view = _views(parts, size, device)
     with torch.inference_mode():
         high = backbone.high(view.low)
@@ -154,18 +149,18 @@ def _between(parts: Parts) -> set[str]:
     return needed
 
 
+@torch.inference_mode()
 def _views(parts: Parts, size: tuple[int, int], device: torch.device) -> list[View]:
     """Return two random frames with all that any part looks at."""
     trail = MotionTrail(parts.motion)
     rng = np.random.default_rng(0)
     views = []
-    with torch.inference_mode():
-        for _ in range(2):
-            pixels = rng.integers(0, 256, (1, *size, 3), dtype=np.uint8)
-            image = normalise(torch.from_numpy(pixels).to(device), IMAGENET)
-            views.append(trail.follow(View(pixels, image, parts.backbone.low(image), camera=size)))
-            if len(views) == 1:
-                trail.mark_key_frame()
+    for _ in range(2):
+        pixels = rng.integers(0, 256, (1, *size, 3), dtype=np.uint8)
+        image = normalise(torch.from_numpy(pixels).to(device), IMAGENET)
+        views.append(trail.follow(View(pixels, image, parts.backbone.low(image), camera=size)))
+        if len(views) == 1:
+            trail.mark_key_frame()
     return views
 
 
