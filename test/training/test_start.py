@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,20 +75,21 @@ def test_other_numbers_of_classes_fit(tmp_path: Path) -> None:
 
 def test_what_cannot_be_begun_with(tmp_path: Path) -> None:
     written(tmp_path, network(0))
-    recipe = Recipe('backbone', 'x', 'mobilenet_fpn', start='net')
+    recipe = Recipe(stage='backbone', model='x', backbone='mobilenet_fpn', start='net')
     with pytest.raises(VssError, match='start net: expected the card of a backbone mobilenet_fpn, got one'):
         start_card(recipe, tmp_path)
     with pytest.raises(VssError, match="no model card 'nobody'"):
-        start_card(replace(recipe, start='nobody'), tmp_path)
-    assert start_card(replace(recipe, start=''), tmp_path) is None
+        start_card(recipe.model_copy(update={'start': 'nobody'}), tmp_path)
+    assert start_card(recipe.model_copy(update={'start': ''}), tmp_path) is None
     # A shipped one is found where nothing of that name was written.
-    assert start_card(Recipe('backbone', 'x', 'lernet', start='lernet'), tmp_path) == read_card('lernet')
+    shipped = Recipe(stage='backbone', model='x', backbone='lernet', start='lernet')
+    assert start_card(shipped, tmp_path) == read_card('lernet')
 
 
 def test_other_stages_begin_with_nothing(tmp_path: Path) -> None:
     stated = {'stage': 'motion', 'model': 'x', 'motions': ['light_flow'], 'start': 'lernet'}
     (tmp_path / 'r.yaml').write_text(yaml.safe_dump(stated))
-    with pytest.raises(VssError, match='start has no meaning in stage motion'):
+    with pytest.raises(VssError, match='start: has no meaning in stage motion'):
         read_recipe(tmp_path / 'r.yaml')
 
 
@@ -124,7 +124,7 @@ def test_recipes_run_one_after_the_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('own', 'said'),
     [
-        ({'epochs': 0}, 'bad.yaml: epochs is 0'),
+        ({'epochs': 0}, 'bad.yaml:4 epochs: expected'),
         ({'data': {'theirs': {}}}, 'expected --data NAME=DIR for theirs, got mine'),
     ],
 )

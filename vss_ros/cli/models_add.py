@@ -127,8 +127,6 @@ def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str,
 
 def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
     """Run the network once; return the card with what only the network knows."""
-    from dataclasses import replace
-
     import torch
 
     from vss_ros.engine.backbones.external import External
@@ -137,10 +135,10 @@ def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
     opened = open_network(card.file, data, torch.device('cpu'))
     height, width = opened.input_shape[2:] if len(opened.input_shape) == 4 else (None, None)
     if card.input_size == (0, 0) and height and width:
-        card = replace(card, input_size=(height, width))
+        card = card.model_copy(update={'input_size': (height, width)})
     network = External(len(card.class_names))
     network.attach(opened, card, torch.device('cpu'))
-    return replace(card, parameters=opened.parameters), network
+    return card.model_copy(update={'parameters': opened.parameters}), network
 
 
 def _write(card: ModelCard, data: bytes, table: Path | None, folder: Path) -> None:

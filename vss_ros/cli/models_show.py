@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -105,9 +104,8 @@ def describe(name: str) -> dict[str, Any]:
             if row['name'] == name and heading != 'models':
                 found = {'kind': heading.removesuffix('s'), **row}
     if has_card(name):
-        card = asdict(read_card(name))
         found['card'] = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in card.items()
+            key: list(value) if isinstance(value, tuple) else value for key, value in read_card(name)
         }
     if not found:
         msg = f'{name!r} is neither a part nor a model card; list them with: vss models'

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
 
 import torch
 import yaml
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
@@ -16,48 +16,45 @@ from safetensors.torch import save_file
 from vss_ros.engine.device import CPU
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
+from vss_ros.schema import FROM_LIST, Schema, read_yaml
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-KINDS = ('backbone', 'propagation', 'scheduler', 'motion')
 
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
+class ModelCard(Schema):
     """What a weights file holds. A propagation or scheduler belongs to the backbone card it names."""
 
     name: str
     """File stem of card and weights: ``MODEL`` or, for the parts that go with it, ``MODEL.MEMBER``;
     ``MODEL.MEMBER@LAYER`` where they were trained at another than the backbone's own interior layer."""
-    kind: str
-    """One of ``KINDS``."""
+    kind: Literal['backbone', 'propagation', 'scheduler', 'motion']
     builder: str
     """Registered name of the class that holds the weights."""
     sha256: str
     """Of the weights file."""
     parameters: int
-    """Number of weights, 0 where a user's own network does not tell."""
+    """Number of weights, 0 where a user's own network does not say."""
     base: str = ''
     """Backbone card these weights were trained on, empty for a backbone."""
     file: str = ''
     """A user's own ``.onnx`` or ``.pt2`` beside the card; empty for ``NAME.safetensors``."""
     base_sha256: str = ''
-    input_size: tuple[int, int] = (0, 0)
+    input_size: Annotated[tuple[int, int], FROM_LIST] = (0, 0)
     """Height and width trained for, pixels."""
-    mean: tuple[float, ...] = ()
+    mean: Annotated[tuple[float, ...], FROM_LIST] = ()
     """Per-channel mean of RGB in 0..1."""
-    std: tuple[float, ...] = ()
+    std: Annotated[tuple[float, ...], FROM_LIST] = ()
     channel_order: str = ''
     """``bgr`` where a user's own network takes its channels so; mean and std are of RGB all the same."""
     classes: str = ''
     """Class table in config/classes, or a ``.yml`` file beside the card."""
-    class_names: tuple[str, ...] = ()
-    settings: dict[str, float] = field(default_factory=dict)
+    class_names: Annotated[tuple[str, ...], FROM_LIST] = ()
+    settings: dict[str, float] = Field(default_factory=dict)
     """What the class cannot know before it is trained: a scheduler's recommended ``threshold``."""
-    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = Field(default_factory=dict)
     """How it was trained: command, data, seed, epochs, hardware, wall time, versions."""
-    scores: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = Field(default_factory=dict)
     """What was measured, by which command."""
     path: str = ''
     """Where the card was read; not part of the file."""
@@ -67,30 +64,17 @@ def read_card(name_or_path: str | Path) -> ModelCard:
     """Read a card by its name in ``models/`` or by its path.
 
     Raises:
-        VssError: No such card (the message lists those there are), or not a card.
+        VssError: No such card (the message lists those there are), or not a card (all faults, with lines).
 
     """
-    path = _locate(str(name_or_path))
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        msg = f'{path}: not a readable model card: {error}'
-        raise VssError(msg) from error
-    known = {f.name for f in fields(ModelCard)} - {'path'}
-    required = {'name', 'kind', 'builder', 'sha256', 'parameters'}
-    if not isinstance(raw, dict) or not required <= set(raw) <= known or raw['kind'] not in KINDS:
-        got = sorted(raw) if isinstance(raw, dict) else type(raw).__name__
-        msg = (
-            f'{path}: expected a model card with keys {sorted(required)} and optionally '
-            f'{sorted(known - required)}, got {got}'
-        )
-        raise VssError(msg)
-    for key in ('input_size', 'mean', 'std', 'class_names'):
-        if key in raw:
-            raw[key] = tuple(raw[key])
-    if str(raw.get('classes', '')).endswith('.yml'):
-        raw['classes'] = str(path.parent / raw['classes'])
-    return ModelCard(**raw, path=str(path))
+    document = read_yaml(_locate(str(name_or_path)), 'model card')
+    values = document.values
+    if not isinstance(values, dict):
+        return document.checked(ModelCard)
+    faults = [(('path',), 'expected no such key: a card knows its place')] if 'path' in values else []
+    if str(values.get('classes', '')).endswith('.yml'):
+        values['classes'] = str(document.path.parent / values['classes'])
+    return document.checked(ModelCard, faults).model_copy(update={'path': str(document.path)})
 
 
 def has_card(name: str) -> bool:
@@ -185,14 +169,15 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
     weights = folder / f'{card.name}.safetensors'
     partial = weights.with_suffix('.part')
     save_file({name: _stored(tensor) for name, tensor in module.state_dict().items()}, partial)
-    values = asdict(card) | {
-        'sha256': hashlib.sha256(partial.read_bytes()).hexdigest(),
-        'parameters': sum(p.numel() for p in module.parameters()),
-        'path': '',
-    }
+    finished = card.model_copy(
+        update={
+            'sha256': hashlib.sha256(partial.read_bytes()).hexdigest(),
+            'parameters': sum(p.numel() for p in module.parameters()),
+            'path': '',
+        }
+    )
     partial.chmod(0o644)
     partial.replace(weights)
-    finished = ModelCard(**values)
     write_card(finished, folder)
     return finished
 
@@ -200,9 +185,9 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
 def write_card(card: ModelCard, folder: Path) -> None:
     """Write the YAML file alone, e.g. when a score was measured."""
     values = {
-        k: list(v) if isinstance(v, tuple) else v
-        for k, v in asdict(card).items()
-        if k != 'path' and v not in ('', (), {}, (0, 0))
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in card
+        if name != 'path' and value not in ('', (), {}, (0, 0))
     }
     if card.classes.endswith('.yml'):
         values['classes'] = Path(card.classes).name

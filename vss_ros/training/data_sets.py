@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vss_ros.datasets.folders import has_folders
 from vss_ros.datasets.labelled import LabelledImages, LabelledVideo
@@ -51,7 +51,7 @@ class TripleBatches:
         """Compute the shares."""
         self._recipe, self._rng = recipe, rng
         self._sources = list(data.values())
-        shares = [float(recipe.data[name].get('share', 0.0)) for name in list(data)[1:]]
+        shares = [recipe.data[name].share for name in list(data)[1:]]
         self._shares = [1 - sum(shares), *shares]
 
     def __len__(self) -> int:
@@ -67,11 +67,6 @@ class TripleBatches:
         source = self._sources[self._rng.choice(len(self._sources), p=self._shares)]
         index = int(self._rng.integers(len(source)))
         return source.draw(index, self._recipe.distances, self._recipe.crop, self._rng)
-
-
-def is_unlabelled(options: Mapping[str, Any]) -> bool:
-    """Say whether a recipe's data entry names recordings that the backbone is to label."""
-    return bool(options.get('pseudo_labels'))
 
 
 def triple_sources(
@@ -106,16 +101,22 @@ def triple_sources(
     table = load_classes(recipe.classes)
     sources: dict[str, Drawable] = {}
     for name, options in recipe.data.items():
-        if is_unlabelled(options):
-            limits = {key: options[key] for key in ('confidence', 'frames') if key in options}
+        if options.pseudo_labels:
             clips = () if watched is None else watched.clips()
             withheld = (image for clip in clips for image in clip.images)
-            video = pseudo_labelled(backbone, folders[name], size, withheld=withheld, **limits)
+            video = pseudo_labelled(
+                backbone,
+                folders[name],
+                size,
+                confidence=options.confidence,
+                frames=options.frames,
+                withheld=withheld,
+            )
             sources[name] = VideoPairs(video)
         elif isinstance(images := data[name], LabelledVideo):
             sources[name] = VideoPairs(images)
         else:
-            variety = Variety.parse(options.get('motion', {}), f'data {name}')
+            variety = Variety.parse(options.motion, f'data {name}')
             sources[name] = StillPairs(images, table, variety, with_flow=with_flow)
     return sources
 
@@ -175,7 +176,7 @@ def open_data(recipe: Recipe, folders: Mapping[str, Path]) -> DataSets:
     trained = {
         name: load_data(folders[name], recipe.reads(name), table, moving=moving)
         for name, options in recipe.data.items()
-        if not is_unlabelled(options)
+        if not options.pseudo_labels
     }
     main = next(iter(recipe.data))
     if main not in trained:

@@ -2,100 +2,223 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
-import yaml
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from vss_ros.datasets.listing import DataOptions
+from vss_ros.datasets.layouts import LAYOUTS
+from vss_ros.datasets.listing import FURTHEST, DataOptions
+from vss_ros.engine.backbones import BACKBONES
+from vss_ros.engine.motion import MOTIONS
+from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.errors import VssError
-from vss_ros.training.recipe_checks import faults_of
+from vss_ros.images.classes import load_classes
+from vss_ros.schema import FROM_LIST, Schema, read_yaml
+from vss_ros.training.pseudo_labels import CONFIDENCE, FRAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-LISTS = ('crop', 'scales', 'distances', 'propagations', 'motions')
+    from vss_ros.engine.registry import Registry
+    from vss_ros.schema import Fault
 
-TOLD = ('teacher', 'hints', 'logit_adjustment', 'scales', 'light', 'mixed', 'interior')
-"""Keys that a card repeats."""
+Stage = Literal['backbone', 'pairs', 'motion']
+LARGEST_SIDE = 4096
+"""Pixels; larger crops do not fit into any memory with their activations."""
+STRIDE = 32
+"""The largest stride of a backbone: other crops would be padded, and learned with the padding."""
+IN_CARDS = ('teacher', 'hints', 'logit_adjustment', 'scales', 'light', 'mixed', 'interior')
+"""Keys that a card repeats where they are not the usual."""
+MOVING = ('motion', 'pseudo_labels', 'confidence', 'frames')
+"""Options of a data set that say how it comes to move, see :mod:`vss_ros.training.data_sets`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Only(NamedTuple):
+    """Marks a key that other stages would ignore."""
+
+    stages: tuple[Stage, ...]
+
+
+StillsOnly, PairsOnly = Only(('backbone',)), Only(('pairs',))
+V = TypeVar('V')
+
+
+def _valid(check: Callable[[V], object]) -> AfterValidator:
+    """Return a validator that keeps a value; the check's VssError becomes a fault."""
+
+    def validate(value: V) -> V:
+        try:
+            check(value)
+        except VssError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    return AfterValidator(validate)
+
+
+def _member(registry: Registry[Any]) -> AfterValidator:
+    """Return a validator of a registered name; an empty one stands for none."""
+    return _valid(lambda name: registry.get(name) if name else None)
+
+
+def _trained_here(name: str) -> None:
+    if name == 'external':
+        raise VssError('external networks are trained where they come from; see: vss models add --help')
+
+
+def _trainable(name: str) -> None:
+    _one_of([member.name for member in SCHEDULERS if member.cls.trainable], name, ': others need no training')
+
+
+def _layout(name: str) -> None:
+    _one_of(list(LAYOUTS), name)
+
+
+def _one_of(known: list[str], name: str, why: str = '') -> None:
+    if name and name not in known:
+        raise VssError(f'expected one of: {", ".join(known)}, got {name!r}{why}')
+
+
+def _options(stated: object) -> object:
+    """Return the options of a data set of which nothing, or the split alone, is written."""
+    if stated is None:
+        return {}
+    return {'split': stated} if isinstance(stated, str) else stated
+
+
+def _once(names: tuple[str, ...]) -> None:
+    if len(set(names)) < len(names):
+        raise VssError(f'expected a list of names, each once, got {", ".join(names)}')
+
+
+def _rising(bounds: tuple[float, float]) -> None:
+    if bounds[0] > bounds[1]:
+        raise VssError(f'expected least and most, got {list(bounds)}')
+
+
+Names = Annotated[tuple[Annotated[str, _member(PROPAGATIONS)], ...], FROM_LIST, _valid(_once)]
+MotionNames = Annotated[tuple[Annotated[str, _member(MOTIONS)], ...], FROM_LIST, _valid(_once)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=10_000)]
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+CropSide = Annotated[int, Field(ge=STRIDE, le=LARGEST_SIDE, multiple_of=STRIDE)]
+Zoom = Annotated[float, Field(ge=0.1, le=10)]
+Distance = Annotated[int, Field(ge=1, le=FURTHEST)]
+
+
+class ScoredOn(Schema):
+    """An entry of ``evaluate``: how a data set is read (:class:`~vss_ros.datasets.listing.DataOptions`)."""
+
+    layout: Annotated[str, _valid(_layout)] = ''
+    split: str = ''
+    size: Annotated[tuple[Side, Side], FROM_LIST] | None = None
+    every: Annotated[int, Field(ge=1)] = 1
+    image_topic: str = ''
+    mask_topic: str = ''
+    masks: str = ''
+
+    def reading(self) -> dict[str, Any]:
+        """Return what is stated of how the data set is read, by the names of ``DataOptions``."""
+        return {name: getattr(self, name) for name in ScoredOn.model_fields if name in self.model_fields_set}
+
+
+class TrainedOn(ScoredOn):
+    """An entry of ``data``: how a data set is read, when it is drawn from, and how it comes to move."""
+
+    share: float = 0.0
+    """Of each epoch; stated for all data sets but the first, which fills what they leave."""
+    from_epoch: Annotated[int, Field(ge=0)] = 0
+    """Stage ``backbone``: the epoch it begins at."""
+    made_by: str = ''
+    """A remark: the command that made it."""
+    motion: dict[str, Any] = Field(default_factory=dict)
+    """How stills are set in motion (:class:`~vss_ros.datasets.synthetic_motion.Variety`)."""
+    pseudo_labels: bool = False
+    """Recordings that the backbone labels here."""
+    confidence: Annotated[float, Field(gt=0, le=1)] = CONFIDENCE
+    frames: Annotated[int, Field(ge=1)] = FRAMES
+
+
+class Recipe(Schema):
     """One training stage; the fields are the keys of the YAML file."""
 
-    stage: str
+    stage: Stage
     """``backbone``, ``pairs`` (propagations and scheduler) or ``motion``."""
     model: str
     """Backbone card that is written (``backbone``), built on (``pairs``) or scored with (``motion``)."""
-    backbone: str = ''
+    backbone: Annotated[str, _valid(_trained_here), _member(BACKBONES)] = ''
     """Stage ``backbone``: the registered network."""
-    classes: str = 'camvid11'
+    classes: Annotated[str, _valid(load_classes)] = 'camvid11'
     """Class table in ``config/classes``, or another YAML file like those, by its path from the recipe."""
-    seed: int = 0
-    epochs: int = 40
-    batch: int = 8
-    crop: tuple[int, int] = (320, 448)
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    epochs: Count = 40
+    batch: Annotated[int, Field(ge=1, le=1024)] = 8
+    crop: Annotated[tuple[CropSide, CropSide], FROM_LIST] = (320, 448)
     """Height and width trained on, multiples of 32 pixels."""
-    rate: float = 2e-3
-    encoder_rate: float = 6e-4
-    weight_decay: float = 0.02
-    ema_decay: float = 0.998
-    start: str = ''
-    """Stage ``backbone``: card whose weights training begins with, empty for random or ImageNet weights."""
-    teacher: str = ''
+    rate: Annotated[float, Field(ge=1e-7, le=1)] = 2e-3
+    encoder_rate: Share = 6e-4
+    weight_decay: Share = 0.02
+    ema_decay: Annotated[float, Field(ge=0, le=0.99999)] = 0.998
+    start: Annotated[str, StillsOnly] = ''
+    """Card whose weights training begins with, empty for random or ImageNet weights."""
+    teacher: Annotated[str, StillsOnly] = ''
     """Backbone card whose soft labels are learned beside the true ones, empty for none."""
-    hints: float = 0.0
+    hints: Annotated[float, Field(ge=0, le=100), StillsOnly] = 0.0
     """Weight of the teacher's encoder features as targets of the network's own, for networks from random
     weights (:mod:`vss_ros.training.teacher`); 0 for none."""
-    logit_adjustment: float = 0.0
-    """Stage ``backbone``: share of the loss's class weights that is taken back from the trained network's
-    answers (:mod:`vss_ros.training.start`)."""
-    scales: tuple[float, float] = (0.7, 1.7)
-    """Stage ``backbone``: bounds of the views' random zoom."""
-    light: float = 1.0
-    """Stage ``backbone``: factor on how much the views' light varies."""
-    mixed: float = 0.0
-    """Stage ``backbone``: share of the views onto which parts of another are pasted
-    (:mod:`vss_ros.training.still_batches`)."""
-    propagations: tuple[str, ...] = ()
-    """Stage ``pairs``: trained side by side on the same frames; they share nothing else."""
-    scheduler: str = ''
-    """Stage ``pairs``: ``predicted_deviation`` or empty."""
-    interior: int = 0
-    """Stage ``pairs``: TWNet's interior layer at which the backbone is cut, 0 for its own."""
-    motion: str = 'dis'
-    """Stage ``pairs``: estimates the motion that propagations look at."""
-    motions: tuple[str, ...] = ()
-    """Stage ``motion``: estimators trained side by side."""
-    distances: tuple[int, int] = (2, 10)
-    """Stages ``pairs`` and ``motion``: least and most frames between the first and the last of three."""
-    images_per_epoch: int = 0
+    logit_adjustment: Annotated[Share, StillsOnly] = 0.0
+    """Share of the loss's class weights that is taken back from the trained network's answers
+    (:mod:`vss_ros.training.start`)."""
+    scales: Annotated[tuple[Zoom, Zoom], FROM_LIST, _valid(_rising), StillsOnly] = (0.7, 1.7)
+    """Bounds of the views' random zoom."""
+    light: Annotated[float, Field(ge=0, le=5), StillsOnly] = 1.0
+    """Factor on how much the views' light varies."""
+    mixed: Annotated[Share, StillsOnly] = 0.0
+    """Share of the views onto which parts of another are pasted (:mod:`vss_ros.training.still_batches`)."""
+    propagations: Annotated[Names, PairsOnly] = ()
+    """Trained side by side on the same frames; they share nothing else."""
+    scheduler: Annotated[str, _valid(_trainable), PairsOnly] = ''
+    """A trainable scheduler or empty."""
+    interior: Annotated[int, Field(ge=0, le=3), PairsOnly] = 0
+    """TWNet's interior layer at which the backbone is cut, 0 for its own."""
+    motion: Annotated[str, _member(MOTIONS), PairsOnly] = 'dis'
+    """Estimates the motion that propagations use."""
+    motions: Annotated[MotionNames, Only(('motion',))] = ()
+    """Motion estimators trained side by side."""
+    distances: Annotated[tuple[Distance, Distance], FROM_LIST, _valid(_rising), Only(('pairs', 'motion'))] = (
+        2,
+        10,
+    )
+    """Least and most frames between the first and the last of three."""
+    images_per_epoch: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     """0, in stage ``backbone`` alone, for as many as the first data set has."""
-    data: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What is trained on, by the names of ``--data NAME=DIR``: options of
-    :class:`~vss_ros.datasets.layouts.DataOptions`, for all but the first a ``share`` of each epoch, in stage
-    ``backbone`` the epoch ``from_epoch`` it begins at, and as a remark ``made_by``, a command."""
-    evaluate: dict[str, dict[str, Any]] = field(default_factory=dict)
+    data: dict[str, Annotated[TrainedOn, BeforeValidator(_options)]] = Field(default_factory=dict)
+    """What is trained on, by the names of ``--data NAME=DIR``; the first is the main data set."""
+    evaluate: dict[str, Annotated[ScoredOn, BeforeValidator(_options)]] = Field(default_factory=dict)
     """One data set to score on, with its ``split`` (``{camvid: val}``) or options; what is not said here but
     in ``data`` under the same name holds as well."""
-    evaluate_every: int = 4
+    evaluate_every: Count = 4
 
     def chosen(self) -> dict[str, Any]:
         """Return what a card shall say of how its weights came to be: such settings as are not the usual."""
-        usual = {f.name: f.default for f in fields(self)}
-        values = {name: getattr(self, name) for name in TOLD if getattr(self, name) != usual[name]}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        values = {name: getattr(self, name) for name in IN_CARDS}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value != Recipe.model_fields[name].default
+        }
 
     def reads(self, name: str) -> DataOptions:
         """Return how a data set of ``data`` is read."""
-        return _options(self.data[name])
+        return DataOptions(**self.data[name].reading())
 
     def watches(self) -> tuple[str, DataOptions] | None:
         """Return name and reading of the data set that is evaluated on, None without one."""
         for name, stated in self.evaluate.items():
-            inherited = {k: v for k, v in self.data.get(name, {}).items() if k != 'every'}
-            return name, _options(inherited | stated)
+            inherited = self.data[name].reading() if name in self.data else {}
+            return name, DataOptions(**inherited | {'every': 1} | stated.reading())
         return None
 
 
@@ -107,39 +230,93 @@ def read_recipe(path: Path) -> Recipe:
             odds with one another, all in one message.
 
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        msg = f'{path}: not a readable recipe: {error}'
-        raise VssError(msg) from error
-    if not isinstance(raw, dict):
-        msg = f'{path}: expected a mapping with keys {", ".join(f.name for f in fields(Recipe))}'
-        raise VssError(msg)
-    for kind, brief in (('data', None), ('evaluate', 'split')):
-        if isinstance(raw.get(kind), dict):
-            raw[kind] = {str(name): _spelled_out(value, brief) for name, value in raw[kind].items()}
-    own_table = path.parent / str(raw.get('classes', ''))
+    document = read_yaml(path, 'recipe')
+    values = document.values
+    if not isinstance(values, dict):
+        return document.checked(Recipe)
+    own_table = path.parent / str(values.get('classes', ''))
     if own_table.is_file():
-        raw['classes'] = str(own_table)
-    faults = faults_of(raw, fields(Recipe))
-    if faults:
-        msg = f'{path}: {"; ".join(faults)}'
-        raise VssError(msg)
-    values: dict[str, Any] = {key: tuple(value) if key in LISTS else value for key, value in raw.items()}
-    return Recipe(**values)
+        values['classes'] = str(own_table)
+    return document.checked(Recipe, _faults(values))
 
 
-def _spelled_out(value: object, brief: str | None) -> object:
-    """Return a data set's options where nothing, or its split alone, was written."""
-    if value is None:
-        return {}
-    return {brief: value} if brief and isinstance(value, str) else value
+def _faults(values: dict[str, Any]) -> Iterator[Fault]:
+    """Yield what is at odds in a recipe; keys that are wrong by themselves are left to its fields."""
+    wrong: set[str] = set()
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        wrong = {str(fault['loc'][0]) for fault in error.errors()}
+        sound = {key: value for key, value in values.items() if str(key) not in wrong}
+        recipe = Recipe.model_validate({'stage': 'backbone', 'model': 'any'} | sound)
+    if 'stage' not in wrong:
+        yield from _stage_faults(recipe, wrong)
+    if 'data' not in wrong:
+        yield from _data_faults(recipe)
+        yield from _share_faults(recipe)
+    if len(recipe.evaluate) > 1:
+        yield ('evaluate',), f'expected one data set at most, got {", ".join(recipe.evaluate)}'
+    for name, options in recipe.evaluate.items():
+        trained = recipe.data.get(name)
+        if trained and options.reading().get('split', trained.split) == trained.split:
+            yield ('evaluate', name), 'expected another split than the one that is trained on'
 
 
-def _options(stated: dict[str, Any]) -> DataOptions:
-    """Return what concerns reading."""
-    known = {f.name for f in fields(DataOptions)}
-    values: dict[str, Any] = {
-        key: tuple(value) if key == 'size' else value for key, value in stated.items() if key in known
+def _stage_faults(recipe: Recipe, wrong: set[str]) -> Iterator[Fault]:
+    """Yield what a stage lacks, and what it would ignore."""
+    stage, batch, images = recipe.stage, recipe.batch, recipe.images_per_epoch
+    for key, field in Recipe.model_fields.items():
+        foreign = any(isinstance(mark, Only) and stage not in mark.stages for mark in field.metadata)
+        if foreign and key in recipe.model_fields_set and (getattr(recipe, key) or field.default):
+            yield (key,), f'has no meaning in stage {stage}'
+    needed = {
+        'backbone': ('backbone', 'a network to train', recipe.backbone),
+        'pairs': ('propagations', 'propagations or a scheduler', recipe.propagations or recipe.scheduler),
+        'motion': ('motions', 'motion estimators', recipe.motions),
     }
-    return DataOptions(**values)
+    key, what, stated = needed[stage]
+    if not stated and not wrong & {key, 'scheduler'}:
+        yield (key,), f'expected {what}, got none: nothing to train'
+    if images < batch and (stage != 'backbone' or images) and not wrong & {'images_per_epoch', 'batch'}:
+        yield ('images_per_epoch',), f'expected at least a batch of {batch}, got {images}'
+    if stage == 'backbone':
+        yield from _stills_faults(recipe)
+
+
+def _stills_faults(recipe: Recipe) -> Iterator[Fault]:
+    """Yield what is at odds in stage ``backbone`` alone."""
+    for name, options in recipe.data.items():
+        for key in MOVING:
+            if key in options.model_fields_set:
+                yield ('data', name, key), 'has no meaning in stage backbone'
+    if recipe.hints and not recipe.teacher:
+        yield ('hints',), 'hints need a teacher: expected a card as teacher, got none'
+    if recipe.hints and recipe.backbone and not BACKBONES.get(recipe.backbone).encoder_stages:
+        yield ('hints',), f'has no meaning for {recipe.backbone}: it names no encoder_stages'
+    if recipe.mixed and (batch := recipe.batch) < 2:
+        yield ('batch',), f'expected at least 2 views for mixed to paste from one onto another, got {batch}'
+
+
+def _data_faults(recipe: Recipe) -> Iterator[Fault]:
+    """Yield what is wrong with what is trained on."""
+    if not recipe.data:
+        yield ('data',), 'expected data sets to train on, got none'
+    for name, options in recipe.data.items():
+        size = options.size or (LARGEST_SIDE, LARGEST_SIDE)
+        if 'crop' in recipe.model_fields_set and any(c > s for c, s in zip(recipe.crop, size, strict=True)):
+            yield ('crop',), f'expected at most the size {list(size)} of data {name}'
+
+
+def _share_faults(recipe: Recipe) -> Iterator[Fault]:
+    """Yield what is wrong with when, and how often, data sets are drawn from."""
+    main, others = list(recipe.data)[:1], list(recipe.data)[1:]
+    for name in main:
+        for key in ('share', 'from_epoch'):
+            if key in recipe.data[name].model_fields_set:
+                yield ('data', name, key), 'has no meaning: the first data set fills what the others leave'
+    shares = [recipe.data[name].share for name in others]
+    if any(not 0 < share < 1 for share in shares) or sum(shares) >= 1:
+        yield ('data',), f'expected shares above 0 and a sum below 1, got {shares} for {", ".join(others)}'
+    for name in others:
+        if (start := recipe.data[name].from_epoch) >= recipe.epochs:
+            yield ('data', name, 'from_epoch'), f'expected an epoch of the training, got {start}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from shutil import copyfile
@@ -115,7 +115,9 @@ def run_recipe(
     provenance['wall_minutes'] = trained_minutes(folder)
     scored = next(iter(recipe.evaluate), '')
     return [
-        save_card(replace(card, recipe=provenance | _score_command(card, scored)), module, output)
+        save_card(
+            card.model_copy(update={'recipe': provenance | _score_command(card, scored)}), module, output
+        )
         for card, module in cards
     ]
 
@@ -128,7 +130,9 @@ def _provenance(recipe: Recipe, sets: DataSets, device: torch.device, command: s
         'epochs': recipe.epochs,
         'crop': list(recipe.crop),
         **recipe.chosen(),
-        'data': recipe.data,
+        'data': {
+            name: options.model_dump(mode='json', exclude_unset=True) for name, options in recipe.data.items()
+        },
         'images': {name: len(images) for name, images in sets.trained.items()},
         'commit': _commit(),
         'hardware': _hardware(device),
@@ -272,7 +276,7 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     cards: list[tuple[ModelCard, nn.Module]] = []
     for name, estimator in estimators.named():
         measured = _scored(job, estimator, partial(motion_scores, backbone, estimator))
-        card = ModelCard(name, kind='motion', builder=name, sha256='', parameters=0, scores=measured)
+        card = ModelCard(name=name, kind='motion', builder=name, sha256='', parameters=0, scores=measured)
         cards.append((card, estimator))
     return cards
 
@@ -307,7 +311,7 @@ def _part_card(
     settings: dict[str, float] | None = None,
 ) -> ModelCard:
     return ModelCard(
-        name=part_card_name(replace(base, path=''), member, backbone),
+        name=part_card_name(base.model_copy(update={'path': ''}), member, backbone),
         kind=kind,
         builder=member,
         sha256='',

@@ -75,10 +75,7 @@ def choices(
     """
     main, *others = data
     shares = {
-        name: float(recipe.data[name].get('share', 0.0))
-        if epoch >= int(recipe.data[name].get('from_epoch', 0))
-        else 0.0
-        for name in others
+        name: recipe.data[name].share if epoch >= recipe.data[name].from_epoch else 0.0 for name in others
     }
     per_epoch = recipe.images_per_epoch or len(data[main])
     chosen: list[tuple[str, int]] = []
