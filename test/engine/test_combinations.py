@@ -76,7 +76,15 @@ def tiny_backbone(name: str) -> Backbone:
         layers = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.ReLU(), nn.Conv2d(8, CLASSES, 1)).eval()
         buffer = io.BytesIO()
         torch.export.save(torch.export.export(layers, (torch.randn(1, 3, *SIZE),)), buffer)
-        card = ModelCard('mine', 'backbone', 'external', '', 0, input_size=SIZE, file='mine.pt2')
+        card = ModelCard(
+            name='mine',
+            kind='backbone',
+            builder='external',
+            sha256='',
+            parameters=0,
+            input_size=SIZE,
+            file='mine.pt2',
+        )
         net.load_file(buffer.getvalue(), card, CPU)
     # The largest networks take a while even at this size: what was computed once is not computed again.
     net.low, net.high = _remembered(net.low), _remembered(net.high)  # type: ignore[assignment, method-assign]

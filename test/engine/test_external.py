@@ -75,7 +75,7 @@ def test_weights_in_a_second_file_are_put_into_the_copy(folder: Path) -> None:
     assert not (folder / 'cards' / 'onnx.onnx.data').exists()
     card = read_card(folder / 'cards' / 'onnx.yaml')
     digest = hashlib.sha256((folder / 'onnx.onnx').read_bytes()).hexdigest()
-    split = replace(card, sha256=digest, path=str(folder / 'onnx.yaml'))
+    split = card.model_copy(update={'sha256': digest, 'path': str(folder / 'onnx.yaml')})
     with pytest.raises(VssError, match='vss models add'):
         build_module(split)
 
@@ -152,12 +152,12 @@ def test_a_file_that_takes_one_size_is_run_at_that_size(fixed: Path) -> None:
 
 def test_a_card_of_another_size_than_the_file_is_refused(fixed: Path) -> None:
     with pytest.raises(VssError, match='48x64, the only one'):
-        build_module(replace(read_card(fixed), input_size=(96, 128)))
+        build_module(read_card(fixed).model_copy(update={'input_size': (96, 128)}))
 
 
 def test_a_file_that_takes_any_size_needs_one_in_the_card(folder: Path) -> None:
     with pytest.raises(VssError, match='--size'):
-        build_module(replace(read_card(folder / 'cards' / 'pt2.yaml'), input_size=(0, 0)))
+        build_module(read_card(folder / 'cards' / 'pt2.yaml').model_copy(update={'input_size': (0, 0)}))
     config = SegmenterConfig(str(folder / 'cards' / 'pt2.yaml'), 'none', device='cpu')
     with pytest.raises(VssError, match='multiples of 16'):
         build_segmenter(replace(config, size=(50, 64)))
@@ -167,7 +167,7 @@ def test_a_file_that_takes_any_size_needs_one_in_the_card(folder: Path) -> None:
 
 @pytest.mark.parametrize('damage', ['other bytes', 'no file', 'elsewhere', 'not a network', 'wrong suffix'])
 def test_damaged_files_are_refused(fixed: Path, tmp_path: Path, damage: str) -> None:
-    card = replace(read_card(fixed), path=str(tmp_path / 'fixed.yaml'))
+    card = read_card(fixed).model_copy(update={'path': str(tmp_path / 'fixed.yaml')})
     data = (fixed.parent / 'fixed.pt2').read_bytes()
     if damage == 'other bytes':
         (tmp_path / 'fixed.pt2').write_bytes(data[:-1] + b'x')
@@ -175,11 +175,11 @@ def test_damaged_files_are_refused(fixed: Path, tmp_path: Path, damage: str) -> 
     elif damage == 'no file':
         said = 'restore the file'
     elif damage == 'elsewhere':
-        card, said = replace(card, file='../fixed.pt2'), 'beside the card'
+        card, said = card.model_copy(update={'file': '../fixed.pt2'}), 'beside the card'
     else:
         name = 'fixed.onnx' if damage == 'not a network' else 'fixed.txt'
         (tmp_path / name).write_bytes(data)
-        card = replace(card, file=name)
+        card = card.model_copy(update={'file': name})
         said = 'expected an ONNX network' if damage == 'not a network' else 'ending in .onnx or .pt2'
     with pytest.raises(VssError, match=said):
         build_module(card)
@@ -187,7 +187,7 @@ def test_damaged_files_are_refused(fixed: Path, tmp_path: Path, damage: str) -> 
 
 def test_an_unknown_channel_order_is_refused(fixed: Path) -> None:
     with pytest.raises(VssError, match='rgb or bgr'):
-        build_module(replace(read_card(fixed), channel_order='rbg'))
+        build_module(read_card(fixed).model_copy(update={'channel_order': 'rbg'}))
 
 
 def test_without_onnxruntime_the_message_names_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,4 +243,4 @@ def test_a_stream_is_segmented_on_both_tracks(folder: Path, suffix: str, track: 
 def test_the_card_survives_being_written_again(fixed: Path, tmp_path: Path) -> None:
     card = read_card(fixed)
     write_card(card, tmp_path)
-    assert replace(read_card(tmp_path / 'fixed.yaml'), path=card.path) == card
+    assert read_card(tmp_path / 'fixed.yaml').model_copy(update={'path': card.path}) == card

@@ -62,8 +62,8 @@ def test_shapes_are_as_declared_and_lateral_channels_shared(name: str, interior:
 
 def test_a_segmenter_is_built_at_the_layer_asked_for(tmp_path: Path) -> None:
     card = ModelCard(
-        'tiny', 'backbone', 'mobilenet_fpn', '', 0, input_size=(48, 64), mean=IMAGENET.mean,
-        std=IMAGENET.std, classes='camvid11', class_names=('a', 'b', 'c', 'd', 'e'),
+        name='tiny', kind='backbone', builder='mobilenet_fpn', sha256='', parameters=0, input_size=(48, 64),
+        mean=IMAGENET.mean, std=IMAGENET.std, classes='camvid11', class_names=('a', 'b', 'c', 'd', 'e'),
     )  # fmt: skip
     save_card(card, cut('mobilenet_fpn', 2), tmp_path)
     model = str(tmp_path / 'tiny.yaml')
@@ -82,6 +82,6 @@ def test_a_layer_that_is_not_offered_is_refused() -> None:
 
 
 def test_parts_trained_at_another_layer_have_cards_of_their_own() -> None:
-    card = ModelCard('tiny', 'backbone', 'mobilenet_fpn', '', 0)
+    card = ModelCard(name='tiny', kind='backbone', builder='mobilenet_fpn', sha256='', parameters=0)
     names = [part_card_name(card, 'tamed_warping', cut('mobilenet_fpn', layer)) for layer in (1, 2, 3)]
     assert names == ['tiny.tamed_warping@1', 'tiny.tamed_warping', 'tiny.tamed_warping@3']

@@ -82,12 +82,22 @@ def test_not_finite_weights_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    'text', ['[1, 2]', 'name: x', 'a: : b', 'kind: other\nname: x\nbuilder: y\nsha256: z\nparameters: 1']
+    ('text', 'said'),
+    [
+        ('[1, 2]', r'bad.yaml:1 expected a mapping'),
+        ('a: : b', 'expected a readable model card file, got'),
+        ('kind: other', "bad.yaml:1 kind: expected 'backbone', 'propagation', 'scheduler' or 'motion'"),
+        ('name: 1', 'bad.yaml:1 name: expected text, got 1'),
+        ('name: x\nnam: y', 'bad.yaml:2 nam: expected one of .*; did you mean name'),
+        ('name: x\npath: y', 'bad.yaml:2 path: expected no such key'),
+        ('input_size: [1]', r'bad.yaml:1 input_size\[1\]: expected a value'),
+        ('name: x', 'bad.yaml:1 sha256: expected a value, got none'),
+    ],
 )
-def test_what_is_not_a_card_is_refused(text: str, tmp_path: Path) -> None:
+def test_what_is_not_a_card_is_refused(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / 'bad.yaml'
     path.write_text(text)
-    with pytest.raises(VssError, match='card'):
+    with pytest.raises(VssError, match=said):
         read_card(path)
 
 

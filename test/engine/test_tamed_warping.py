@@ -151,11 +151,26 @@ def test_in_a_stream() -> None:
 
 def test_a_card_says_by_its_name_which_interior_layer_it_was_trained_at(tmp_path: Path) -> None:
     net = interior(1)
-    card = ModelCard('tiny', 'backbone', 'mobilenet_fpn', '', 0, class_names=('a', 'b', 'c', 'd', 'e'))
+    card = ModelCard(
+        name='tiny',
+        kind='backbone',
+        builder='mobilenet_fpn',
+        sha256='',
+        parameters=0,
+        class_names=('a', 'b', 'c', 'd', 'e'),
+    )
     base = save_card(card, net, tmp_path)
     name = part_card_name(base, 'tamed_warping', net)
     assert name == 'tiny.tamed_warping@1'
-    part = ModelCard(name, 'propagation', 'tamed_warping', '', 0, base='tiny', base_sha256=base.sha256)
+    part = ModelCard(
+        name=name,
+        kind='propagation',
+        builder='tamed_warping',
+        sha256='',
+        parameters=0,
+        base='tiny',
+        base_sha256=base.sha256,
+    )
     trained = tamed(net, trained=True)
     save_card(part, trained, tmp_path)
     module = build_module(read_card(tmp_path / f'{name}.yaml'))

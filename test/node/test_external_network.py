@@ -47,7 +47,15 @@ def save_untrained(card: Path, propagation: str) -> None:
     module = cls(Shapes.of(backbone, cls.space))
     if any(True for _ in module.parameters()):
         name = f'{base.name}.{propagation}'
-        part = ModelCard(name, 'propagation', propagation, '', 0, base=base.name, base_sha256=base.sha256)
+        part = ModelCard(
+            name=name,
+            kind='propagation',
+            builder=propagation,
+            sha256='',
+            parameters=0,
+            base=base.name,
+            base_sha256=base.sha256,
+        )
         save_card(part, module, card.parent)
 
 

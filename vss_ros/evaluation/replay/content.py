@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from dataclasses import asdict
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +66,7 @@ def weights_digest(config: SegmenterConfig, built: Built) -> str:
     names = [part_card_name(built.card, member, parts.backbone) for member in members]
     names += [member.name for member in MOTIONS if type(parts.motion) is member.cls]
     cards = [built.card, *(read_card(name) for name in names if has_card(name))]
-    values = [{key: v for key, v in asdict(card).items() if key not in ABOUT_CARDS} for card in cards]
+    values = [{key: v for key, v in card if key not in ABOUT_CARDS} for card in cards]
     table = load_classes(built.card.classes)
     return _digest([values, table.names, table.void_id])
 
