@@ -41,11 +41,11 @@ def write_backbone(folder: Path) -> None:
     """Write the card and the weights of an untrained network."""
     names = tuple(load_classes('camvid11').names)
     card = ModelCard(
-        'net',
-        'backbone',
-        'efficientnet_lite0_fpn',
-        '',
-        0,
+        name='net',
+        kind='backbone',
+        builder='efficientnet_lite0_fpn',
+        sha256='',
+        parameters=0,
         input_size=SIZE,
         classes='camvid11',
         class_names=names,

@@ -17,7 +17,7 @@ from vss_ros.images.classes import load_classes
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.computing import Computing
 from vss_ros.training.losses import class_weights
-from vss_ros.training.recipe import Recipe
+from vss_ros.training.recipe import Recipe, TrainedOn
 from vss_ros.training.still_batches import Choice, StillViews
 from vss_ros.training.teacher import Teacher
 
@@ -56,7 +56,7 @@ def train(
     folder.mkdir(exist_ok=True)
     recipe = Recipe(
         stage='backbone', model='x', backbone=NETWORK, epochs=3, batch=2, images_per_epoch=4, crop=(32, 64),
-        rate=3e-3, encoder_rate=3e-3, data={'main': {}}, **own,
+        rate=3e-3, encoder_rate=3e-3, data={'main': TrainedOn()}, **own,
     )  # fmt: skip
     torch.manual_seed(1)
     knows = Teacher.frozen(BACKBONES.get(NETWORK)(11), 0.0, computing.device) if teacher else None

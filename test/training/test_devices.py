@@ -70,7 +70,14 @@ def write_backbone(folder: Path, network: str = NETWORK) -> None:
     """Write card and weights of an untrained network."""
     names = tuple(load_classes('camvid11').names)
     card = ModelCard(
-        'net', 'backbone', network, '', 0, input_size=SIZE, classes='camvid11', class_names=names
+        name='net',
+        kind='backbone',
+        builder=network,
+        sha256='',
+        parameters=0,
+        input_size=SIZE,
+        classes='camvid11',
+        class_names=names,
     )
     torch.manual_seed(0)
     save_card(card, BACKBONES.get(network)(11), folder)

@@ -18,7 +18,7 @@ from vss_ros.images.classes import load_classes
 from vss_ros.training import loop
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.loop import append_point
-from vss_ros.training.recipe import Recipe
+from vss_ros.training.recipe import Recipe, TrainedOn
 from vss_ros.training.teacher import FeatureTap, Hints, Teacher
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def train(folder: Path, epochs: int, *, resume: bool = False, **own: Any) -> Bac
     """Train a pupil on two images, a step an epoch."""
     folder.mkdir(exist_ok=True)
     recipe = Recipe(
-        stage='backbone', model='x', backbone=PUPIL, epochs=epochs, batch=2, crop=(64, 96), data={'main': {}},
-        **own,
+        stage='backbone', model='x', backbone=PUPIL, epochs=epochs, batch=2, crop=(64, 96),
+        data={'main': TrainedOn()}, **own,
     )  # fmt: skip
     ids = np.repeat([[2, 5]], 60, 1).astype(np.uint8).repeat(90, 0)
     images = [smooth(i).astype(np.uint8) for i in range(2)]

@@ -40,7 +40,8 @@ def train(folder: Path, network: str, interior: int) -> list[ModelCard]:
             write_png(folder / f'camvid/{split}annot/drive_{i:06d}.png', labels)
     names = tuple(load_classes('camvid11').names)
     card = ModelCard(
-        'net', 'backbone', network, '', 0, input_size=SIZE, mean=IMAGENET.mean, std=IMAGENET.std,
+        name='net', kind='backbone', builder=network, sha256='', parameters=0,
+        input_size=SIZE, mean=IMAGENET.mean, std=IMAGENET.std,
         classes='camvid11', class_names=names,
     )  # fmt: skip
     torch.manual_seed(0)

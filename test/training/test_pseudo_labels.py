@@ -18,7 +18,7 @@ from vss_ros.engine.view import look
 from vss_ros.errors import VssError
 from vss_ros.training.data_sets import triple_sources
 from vss_ros.training.pseudo_labels import pseudo_labelled
-from vss_ros.training.recipe import Recipe
+from vss_ros.training.recipe import Recipe, TrainedOn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,10 @@ def test_a_recipe_draws_from_stills_and_recordings(tmp_path: Path) -> None:
     recipe = Recipe(
         stage='pairs',
         model='x',
-        data={'stills': {'motion': {'blur': 0}}, 'clips': {'share': 0.5, 'pseudo_labels': True, 'frames': 5}},
+        data={
+            'stills': TrainedOn(motion={'blur': 0}),
+            'clips': TrainedOn(share=0.5, pseudo_labels=True, frames=5),
+        },
     )
     stills = LabelledImages([smooth(90, SIZE)], [np.zeros(SIZE, np.uint8)], ['a'])
     arguments = (recipe, {'stills': stills}, {'clips': tmp_path / 'drive'}, backbone(), SIZE)

@@ -35,7 +35,8 @@ def network(seed: int) -> Backbone:
 
 def written(folder: Path, trained: Backbone, **recipe: Any) -> ModelCard:
     card = ModelCard(
-        'net', 'backbone', 'lernet', '', 0, input_size=SIZE, classes='camvid11', class_names=CLASSES,
+        name='net', kind='backbone', builder='lernet', sha256='', parameters=0,
+        input_size=SIZE, classes='camvid11', class_names=CLASSES,
         recipe=recipe,
     )  # fmt: skip
     save_card(card, trained, folder)

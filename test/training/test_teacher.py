@@ -25,7 +25,8 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 def refused(folder: Path, **own: Any) -> str:
     """Return what is said of a recipe whose data lies nowhere."""
     card = ModelCard(
-        'net', 'backbone', 'lernet', '', 0, input_size=(64, 96), classes='camvid11',
+        name='net', kind='backbone', builder='lernet', sha256='', parameters=0,
+        input_size=(64, 96), classes='camvid11',
         class_names=tuple(load_classes('camvid11').names),
     )  # fmt: skip
     torch.manual_seed(0)
@@ -69,7 +70,8 @@ def test_one_that_a_former_recipe_wrote_goes_first(tmp_path: Path) -> None:
     recipe = Recipe(stage='backbone', model='x', backbone='mobilenet_fpn', teacher='mobilenet_fpn')
     shipped = teacher_card(recipe, table, tmp_path)
     card = ModelCard(
-        'mobilenet_fpn', 'backbone', 'lernet', '', 0, input_size=(64, 96), classes='camvid11',
+        name='mobilenet_fpn', kind='backbone', builder='lernet', sha256='', parameters=0,
+        input_size=(64, 96), classes='camvid11',
         class_names=tuple(table.names), recipe={'command': 'vss train mine.yaml', 'epochs': 3},
     )  # fmt: skip
     save_card(card, BACKBONES.get('lernet')(11), tmp_path)

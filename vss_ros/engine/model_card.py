@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+Kind = Literal['backbone', 'propagation', 'scheduler', 'motion']
+
+
 class ModelCard(Schema):
     """What a weights file holds. A propagation or scheduler belongs to the backbone card it names."""
 
     name: str
     """File stem of card and weights: ``MODEL`` or, for the parts that go with it, ``MODEL.MEMBER``;
     ``MODEL.MEMBER@LAYER`` where they were trained at another than the backbone's own interior layer."""
-    kind: Literal['backbone', 'propagation', 'scheduler', 'motion']
+    kind: Kind
     builder: str
     """Registered name of the class that holds the weights."""
     sha256: str

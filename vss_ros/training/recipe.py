@@ -60,7 +60,12 @@ def _valid(check: Callable[[V], object]) -> AfterValidator:
 
 def _member(registry: Registry[Any]) -> AfterValidator:
     """Return a validator of a registered name; an empty one stands for none."""
-    return _valid(lambda name: registry.get(name) if name else None)
+
+    def check(name: str) -> None:
+        if name:
+            registry.get(name)
+
+    return _valid(check)
 
 
 def _trained_here(name: str) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from vss_ros.engine.build import build_motion, new_backbone, part_card_name
 from vss_ros.engine.device import choose_device, device_of
-from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
+from vss_ros.engine.model_card import Kind, ModelCard, load_weights, read_card, save_card
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.engine.propagation import PROPAGATIONS
@@ -305,7 +305,7 @@ def _base_card(job: Job) -> ModelCard:
 def _part_card(
     base: ModelCard,
     backbone: Backbone,
-    kind: str,
+    kind: Kind,
     member: str,
     scores: dict[str, Any],
     settings: dict[str, float] | None = None,
