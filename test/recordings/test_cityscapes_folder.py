@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vss_ros.errors import VssError
-from vss_ros.recordings.image_folder import CityscapesFolder, to_train_ids
+from vss_ros.recordings.image_folder import CityscapesFolder, train_ids
 from vss_ros.recordings.open import open_source
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def test_labels_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_train_ids_are_those_of_the_class_table() -> None:
-    ids = np.arange(35, dtype=np.uint8)[None]
-    assert to_train_ids(ids)[0].tolist() == [255] * 7 + [0, 1, 255, 255, 2, 3, 4, 255, 255, 255, 5, 255] + [
+    assert train_ids()[:35].tolist() == [255] * 7 + [0, 1, 255, 255, 2, 3, 4, 255, 255, 255, 5, 255] + [
         *range(6, 16), 255, 255, 16, 17, 18, 255,
     ]  # fmt: skip
 

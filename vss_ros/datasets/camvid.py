@@ -24,11 +24,6 @@ VIDEO_STEP = 2
 """Difference of the frame numbers (30 Hz) where CamVid is labelled at 15 Hz."""
 
 
-def has_camvid(root: Path) -> bool:
-    """Tell whether a folder looks like CamVid as published."""
-    return (root / IMAGES).is_dir() or (root / LABELS).is_dir()
-
-
 def list_camvid(root: Path, split: str, table: ClassTable) -> Listing:
     """List a split of ``701_StillsRaw_full`` and ``LabeledApproved_full``.
 

@@ -35,16 +35,6 @@ class _Frame(NamedTuple):
         return self._replace(number=f'{int(self.number) - count:0{len(self.number)}d}')
 
 
-def has_cityscapes(root: Path) -> bool:
-    """Tell whether a folder looks like Cityscapes' stills."""
-    return (root / IMAGES).is_dir()
-
-
-def has_cityscapes_sequence(root: Path) -> bool:
-    """Tell whether a folder looks like Cityscapes' snippets."""
-    return (root / SEQUENCES).is_dir()
-
-
 def list_cityscapes(root: Path, split: str, table: ClassTable) -> Listing:
     """List the labelled stills of ``leftImg8bit`` and ``gtFine``.
 

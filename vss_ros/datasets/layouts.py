@@ -5,19 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vss_ros.datasets.camvid import has_camvid, list_camvid
-from vss_ros.datasets.cityscapes import (
-    has_cityscapes,
-    has_cityscapes_sequence,
-    list_cityscapes,
-    list_cityscapes_sequence,
-)
+from vss_ros.datasets import camvid, cityscapes
+from vss_ros.datasets.camvid import list_camvid
+from vss_ros.datasets.cityscapes import list_cityscapes, list_cityscapes_sequence
 from vss_ros.datasets.folders import has_folders, list_drives, list_folders, list_lists
 from vss_ros.datasets.listing import contents, open_listing, open_recording
-from vss_ros.datasets.uavid import has_uavid, list_uavid
+from vss_ros.datasets.uavid import list_uavid
 from vss_ros.errors import VssError
-from vss_ros.recordings.bags import is_bag
-from vss_ros.recordings.source import VIDEO_SUFFIXES
+from vss_ros.recordings.open import is_recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +37,9 @@ class Layout:
     """Layout that gives the same labelled images without the frames before them."""
 
 
-def _is_recording(path: Path, _: str) -> bool:
-    return is_bag(path) or path.suffix.lower() in VIDEO_SUFFIXES
+def _has(*names: str) -> Callable[[Path, str], bool]:
+    """Return whether a data set's folder holds any of these folders."""
+    return lambda root, _: any((root / name).is_dir() for name in names)
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -60,17 +56,19 @@ LAYOUTS: dict[str, Layout] = {
         list_lists,
     ),
     'camvid': Layout(
-        '701_StillsRaw_full/ + LabeledApproved_full/', lambda root, _: has_camvid(root), list_camvid
+        '701_StillsRaw_full/ + LabeledApproved_full/', _has(camvid.IMAGES, camvid.LABELS), list_camvid
     ),
-    'cityscapes': Layout('leftImg8bit/ + gtFine/', lambda root, _: has_cityscapes(root), list_cityscapes),
+    'cityscapes': Layout('leftImg8bit/ + gtFine/', _has(cityscapes.IMAGES), list_cityscapes),
     'cityscapes_sequence': Layout(
         'leftImg8bit_sequence/ + gtFine/',
-        lambda root, _: has_cityscapes_sequence(root),
+        _has(cityscapes.SEQUENCES),
         list_cityscapes_sequence,
         stills='cityscapes',
     ),
-    'uavid': Layout('uavid_train/seqN/Images/ + Labels/', lambda root, _: has_uavid(root), list_uavid),
-    'recording': Layout('a bag or video with masks', _is_recording, None),
+    'uavid': Layout(
+        'uavid_train/seqN/Images/ + Labels/', _has('uavid_train', 'uavid_val', 'uavid_test'), list_uavid
+    ),
+    'recording': Layout('a bag or video with masks', lambda path, _: is_recording(path), None),
 }
 """By the name a recipe calls them."""
 

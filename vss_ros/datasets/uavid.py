@@ -19,11 +19,6 @@ TABLE = 'uavid8'
 LABELLED_EVERY = 100
 
 
-def has_uavid(root: Path) -> bool:
-    """Tell whether a folder looks like UAVid."""
-    return any((root / f'uavid_{split}').is_dir() for split in ('train', 'val', 'test'))
-
-
 def list_uavid(root: Path, split: str, table: ClassTable) -> Listing:
     """List the labelled frames of all sequences of a split.
 

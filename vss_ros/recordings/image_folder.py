@@ -12,6 +12,7 @@ from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError, decode_compressed
+from vss_ros.images.label_code import id_code
 from vss_ros.recordings.masks import mask_files, read_mask
 from vss_ros.recordings.source import Source, SourceFrame, files_in
 
@@ -176,7 +177,7 @@ class CityscapesFolder(ImageFolder):
 
     def _read(self, mask_file: Path, file: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         labels = super()._read(mask_file, file, image)
-        return labels if mask_file.name.endswith('TrainIds.png') else to_train_ids(labels)
+        return labels if mask_file.name.endswith('TrainIds.png') else train_ids()[labels]
 
 
 def is_cityscapes(path: Path) -> bool:
@@ -184,19 +185,12 @@ def is_cityscapes(path: Path) -> bool:
     return any((path / name).is_dir() or name in path.absolute().parts for name in CITYSCAPES_IMAGES)
 
 
-def to_train_ids(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return train ids ``(H, W)`` of label ids; what is not evaluated becomes ``VOID``."""
-    return np.asarray(_train_ids()[labels])
-
-
 @cache
-def _train_ids() -> NDArray[np.uint8]:
-    """Return the train id of each label id, ``(256,)``."""
-    train, written = load_classes('cityscapes19'), load_classes('cityscapes34')
-    ids = train.ids_of(written)
-    table = np.full(256, VOID, np.uint8)
-    table[: len(written)] = np.where(ids < len(train), ids, VOID)
-    return table
+def train_ids() -> NDArray[np.uint8]:
+    """Return the train id of each label id, ``(256,)``; what is not evaluated becomes ``VOID``."""
+    train = load_classes('cityscapes19')
+    ids = id_code(train, 'cityscapes34').grey
+    return np.where((ids >= 0) & (ids < len(train)), ids, VOID).astype(np.uint8)
 
 
 def _label_folder(image: Path) -> Path:

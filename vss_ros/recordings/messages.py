@@ -82,9 +82,7 @@ def compressed_image(
     else:
         bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
         data = cv2.imencode('.png', bgr)[1].tobytes()
-    return message_types().types[COMPRESSED_IMAGE](
-        header=header(stamp_ns, frame_id), format=codec, data=np.frombuffer(data, np.uint8)
-    )
+    return video_packet(data, codec, stamp_ns, frame_id)
 
 
 def video_packet(data: bytes, format_name: str, stamp_ns: int, frame_id: str = 'camera') -> Any:

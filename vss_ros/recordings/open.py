@@ -67,3 +67,15 @@ def open_source(
         f'expected a video ({", ".join(sorted(VIDEO_SUFFIXES))}), an image folder or a bag '
         f'(.mcap, .db3 or its folder), got {path}; convert it with ffmpeg'
     )
+
+
+def is_recording(path: Path) -> bool:
+    """Say whether a path looks like a bag or a video, rather than a folder of images."""
+    return is_bag(path) or path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def recordings_in(path: Path) -> list[Path]:
+    """List the bags and videos right in a folder by name, hidden ones aside; none for a bag itself."""
+    if not path.is_dir() or is_bag(path):
+        return []
+    return sorted(child for child in path.iterdir() if is_recording(child) and not child.name.startswith('.'))

@@ -15,9 +15,7 @@ from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled
 from vss_ros.engine.preprocess import network_size, scaled
 from vss_ros.engine.view import look
 from vss_ros.errors import VssError
-from vss_ros.recordings.bags import is_bag
-from vss_ros.recordings.open import open_source
-from vss_ros.recordings.source import VIDEO_SUFFIXES
+from vss_ros.recordings.open import open_source, recordings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,7 +67,7 @@ def pseudo_labelled(
     """
     known = np.array([_thumbnail(image) for image in withheld])
     images, labels, names, earlier = [], [], [], []
-    for recording in _recordings(path):
+    for recording in recordings_in(path) or [path]:
         for index, image in enumerate(_frames(recording, frames)):
             if len(known) and np.abs(known - _thumbnail(image)).mean((1, 2, 3)).min() < ALIKE:
                 msg = (
@@ -82,14 +80,6 @@ def pseudo_labelled(
             names.append(f'{recording.stem}_{index:06d}')
             earlier.append(index)
     return LabelledVideo(images, labels, names, images, list(range(len(images))), earlier)
-
-
-def _recordings(path: Path) -> list[Path]:
-    """Return the videos and bags of a folder, or the path itself where it is one recording."""
-    if not path.is_dir() or is_bag(path):
-        return [path]
-    inside = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES or is_bag(p))
-    return inside or [path]
 
 
 def _frames(recording: Path, frames: int) -> Iterator[NDArray[np.uint8]]:

@@ -16,8 +16,8 @@ from vss_ros.images.image_decoding import ImageError
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.image_folder import is_cityscapes
 from vss_ros.recordings.masks import MaskFolder
-from vss_ros.recordings.open import open_source
-from vss_ros.recordings.source import VIDEO_SUFFIXES, SourceFrame
+from vss_ros.recordings.open import open_source, recordings_in
+from vss_ros.recordings.source import SourceFrame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,19 +37,8 @@ def expand(paths: Iterable[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        found.update(dict.fromkeys(_recordings(path) or [path]))
+        found.update(dict.fromkeys(recordings_in(path) or [path]))
     return list(found)
-
-
-def _recordings(path: Path) -> list[Path]:
-    """Return the bags and videos right in a folder; none where it is a bag itself."""
-    if not path.is_dir() or is_bag(path):
-        return []
-    return [
-        child
-        for child in sorted(path.iterdir())
-        if not child.name.startswith('.') and (is_bag(child) or child.suffix.lower() in VIDEO_SUFFIXES)
-    ]
 
 
 MEMORY_BYTES = 256 * 2**20
