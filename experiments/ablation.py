@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
-from vss_ros.cli.common import write_json, write_text
 from vss_ros.cli.train import named_data
 from vss_ros.engine.model_card import read_card
 from vss_ros.errors import VssError
+from vss_ros.files import write_json, write_text
 from vss_ros.training.recipe import read_recipe
 from vss_ros.training.run import run_recipe
 

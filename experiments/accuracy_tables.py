@@ -24,7 +24,6 @@ from experiments.accuracy_page import DRAWN, Row, heading_of, page, picture, sec
 from experiments.pair_table import PairTable
 from experiments.schedules import TrueDeviation, compare
 from experiments.switches import switched_off
-from vss_ros.cli.common import write_json, write_text
 from vss_ros.datasets.folders import list_folders
 from vss_ros.datasets.labelled import LabelledImages
 from vss_ros.datasets.listing import open_listing
@@ -38,7 +37,7 @@ from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import per_frame_confusion
 from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
-from vss_ros.files import write_whole
+from vss_ros.files import write_json, write_text, write_whole
 from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:

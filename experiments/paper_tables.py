@@ -24,7 +24,7 @@ import yaml
 from experiments.paper_figures import figure_of, runs_by_name, runs_of
 from vss_ros.errors import VssError
 from vss_ros.evaluation.sweep.outputs import read_evaluation
-from vss_ros.files import write_whole
+from vss_ros.files import write_text
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def tables_text(tables: Mapping[str, PaperTable], evaluation: Evaluation, folder
         '\n\n'.join([_here(runs), *(_table_text(table, runs, refused) for table in tables.values())]) + '\n'
     )
     if folder is not None:
-        write_whole(folder / FILE, text.encode())
+        write_text(folder / FILE, text)
     return text
 
 

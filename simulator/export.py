@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,11 +12,13 @@ from tqdm import tqdm
 
 from simulator.drive import field_of_view, render_drive
 from vss_ros.errors import VssError
+from vss_ros.files import whole_folder
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, BagWriter
 from vss_ros.recordings.messages import camera_info, compressed_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from simulator.labels import StreetFrame
 
@@ -47,21 +45,6 @@ class Stretch:
     fps: float = 15.0
     varied: bool = False
     """Whether haze, speed, traffic and turns are drawn more widely."""
-
-
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside the target, which becomes the target unless something fails."""
-    if target.exists():
-        raise VssError(f'expected a new folder, got {target}, which exists; remove it or choose another')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
-    try:
-        folder.chmod(0o755)
-        yield folder
-        folder.rename(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rendered(seed: int, stretch: Stretch, scene_change_at: int | None = None) -> Iterator[StreetFrame]:
@@ -105,9 +88,11 @@ def write_images(target: Path, seeds: Sequence[int], stretch: Stretch, *, worker
         VssError: The folder exists.
         ImportError: pybullet is missing.
     """
-    with _whole(target) as folder:
+    if target.exists():
+        raise VssError(f'expected a new folder, got {target}, which exists; remove it or choose another')
+    with whole_folder(target) as folder:
         for name in ('images', 'labels'):
-            (folder / name).mkdir()
+            (folder / name).mkdir(parents=True)
         job = partial(_write_drive, folder, stretch=stretch)
         # The renderer keeps memory after a drive: a fresh process now and then gives it back.
         with get_context('spawn').Pool(workers, maxtasksperchild=4) as pool:

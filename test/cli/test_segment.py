@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
+from cityscapesscripts.helpers.labels import labels
+from network_files import add, export, plain
 
 from vss_ros.cli.main import main
+from vss_ros.cli.segment import LAYOUTS
+from vss_ros.evaluation.export import EXPORTERS
+from vss_ros.images.classes import load_classes
+from vss_ros.images.image_decoding import decode_mask
+from vss_ros.images.label_code import colour_code
 from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 FRAMES = 9
 
@@ -131,3 +141,102 @@ def test_damaged_frames_are_left_out_and_the_exit_status_says_so(folder: Path, t
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert (summary['frames'], summary['rejected']) == (3, 1)
     assert len(np.asarray(list((tmp_path / 'out' / 'masks').iterdir()))) == 3
+
+
+def names_of(frames: Path, folder: Path, names: list[str]) -> Path:
+    """Copy a folder's first images under other names."""
+    folder.mkdir(parents=True)
+    for file, name in zip(sorted(frames.iterdir()), names, strict=False):
+        shutil.copy(file, folder / f'{name}.png')
+    return folder
+
+
+def exported(frames: Path, out: Path, layout: str, *options: str) -> list[NDArray[np.uint8]]:
+    """Segment with ``--export``; returns the masks as class ids, in the order of the frames."""
+    arguments = ['segment', str(frames), '-o', str(out), '--no-video', '--export', layout, *options]
+    assert main(arguments) == 0
+    return [decode_mask(file.read_bytes()) for file in sorted((out / 'masks').iterdir())]
+
+
+def card_of(tmp_path: Path, classes: str) -> tuple[str, ...]:
+    """Add a small network for other classes; returns the options that take it."""
+    network = export(plain(channels=len(load_classes(classes))), tmp_path / 'net.onnx')
+    return '--model', str(add(network, classes=classes)), '--propagation', 'none', '--size', '48x64'
+
+
+def test_every_layout_is_offered() -> None:
+    assert tuple(EXPORTERS) == LAYOUTS
+
+
+def test_camvid_layout_is_read_back_by_camvids_own_colours(folder: Path, tmp_path: Path) -> None:
+    frames = names_of(folder, tmp_path / 'in', ['0016E5_07959', '0016E5_07961'])
+    masks = exported(frames, tmp_path / 'out', 'camvid')
+    code = colour_code(load_classes('camvid11'), 'camvid32')
+    files = sorted((tmp_path / 'out' / 'camvid').iterdir())
+    assert [file.name for file in files] == ['0016E5_07959_L.png', '0016E5_07961_L.png']
+    assert all(np.array_equal(code.read(file), mask) for file, mask in zip(files, masks, strict=True))
+
+
+def test_coco_layout_names_its_ids(folder: Path, tmp_path: Path) -> None:
+    frames = names_of(folder, tmp_path / 'in', ['a', 'b'])
+    masks = exported(frames, tmp_path / 'out', 'coco')
+    listed = json.loads((tmp_path / 'out' / 'coco' / 'categories.json').read_text())['categories']
+    assert {entry['id']: entry['name'] for entry in listed} == dict(enumerate(load_classes('camvid11').names))
+    for name, mask in zip('ab', masks, strict=True):
+        ids = cv2.imread(str(tmp_path / 'out' / 'coco' / f'{name}.png'), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(ids, mask)
+
+
+def test_cityscapes_layout_has_the_benchmarks_label_ids(folder: Path, tmp_path: Path) -> None:
+    cities = tmp_path / 'leftImg8bit' / 'val' / 'ulm'
+    names_of(folder, cities, ['ulm_000000_000019_leftImg8bit', 'ulm_000000_000020_leftImg8bit'])
+    masks = exported(tmp_path, tmp_path / 'out', 'cityscapes', *card_of(tmp_path, 'cityscapes19'))
+    assert len(np.unique(masks)) > 1
+    for number, mask in enumerate(masks, 19):
+        file = tmp_path / 'out' / 'cityscapes' / f'ulm_000000_{number:06d}_pred_labelIds.png'
+        ids = decode_mask(file.read_bytes())
+        assert ids.shape == (1024, 2048)
+        train_ids = np.array([label.trainId for label in labels[: ids.max() + 1]])[ids]
+        scaled = cv2.resize(mask, (2048, 1024), interpolation=cv2.INTER_NEAREST_EXACT)
+        assert np.array_equal(train_ids, scaled)
+
+
+def test_uavid_layout_has_a_folder_for_each_sequence(folder: Path, tmp_path: Path) -> None:
+    frames = names_of(folder, tmp_path / 'seq16' / 'Images', ['000000', '000100'])
+    masks = exported(frames, tmp_path / 'out', 'uavid', *card_of(tmp_path, 'uavid8'))
+    files = sorted((tmp_path / 'out' / 'uavid' / 'seq16' / 'Labels').iterdir())
+    assert [file.name for file in files] == ['000000.png', '000100.png']
+    code = colour_code(load_classes('uavid8'), 'uavid8')
+    assert all(np.array_equal(code.read(file), mask) for file, mask in zip(files, masks, strict=True))
+
+
+def test_frames_of_a_bag_are_numbered(tmp_path: Path) -> None:
+    bag = resource('test', 'data', 'street')
+    masks = exported(bag, tmp_path / 'out', 'coco', '--propagation', 'flow_warp', '--interval', '40')
+    files = sorted((tmp_path / 'out' / 'coco').glob('*.png'))
+    assert [file.name for file in files] == [f'{number:06d}.png' for number in range(len(masks))]
+
+
+@pytest.mark.parametrize(
+    ('layout', 'message'),
+    [('uavid', 'expected masks of uavid8'), ('cityscapes', 'expected masks of cityscapes34')],
+)
+def test_classes_of_another_data_set_are_refused_before_any_frame(
+    layout: str, message: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['segment', str(folder), '-o', str(tmp_path / 'out'), '--export', layout]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert 'got camvid11' in error
+    assert 'frame' not in error, 'no progress bar yet'
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_that_are_not_cityscapes_leave_nothing_behind(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = card_of(tmp_path, 'cityscapes19')
+    arguments = ['segment', str(folder), '-o', str(tmp_path / 'out'), '--export', 'cityscapes', *options]
+    assert main(arguments) == 2
+    assert 'such as frankfurt_000000_000294_leftImg8bit' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()

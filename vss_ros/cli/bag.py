@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from vss_ros.cli.common import add_input_arguments, add_json_argument, write_json
+from vss_ros.cli.common import add_input_arguments, add_json_argument
 from vss_ros.errors import VssError
+from vss_ros.files import write_json
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
 from vss_ros.recordings.open import open_source

@@ -34,10 +34,10 @@ from vss_ros.cli.common import (
     add_json_argument,
     add_segmenter_arguments,
     segmenter_config,
-    write_json,
 )
 from vss_ros.cli.live_options import add_live_arguments, check_live, live_node, live_sweep
 from vss_ros.errors import VssError
+from vss_ros.files import write_json
 
 if TYPE_CHECKING:
     import argparse

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vss_ros.cli import models_add
-from vss_ros.cli.common import add_json_argument, add_option, write_json
+from vss_ros.cli.common import add_json_argument, add_option
 from vss_ros.errors import VssError
+from vss_ros.files import write_json
 
 if TYPE_CHECKING:
     import argparse

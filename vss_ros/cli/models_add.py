@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.cli.common import write_json
 from vss_ros.errors import VssError
+from vss_ros.files import write_json
 
 if TYPE_CHECKING:
     import argparse

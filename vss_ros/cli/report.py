@@ -19,8 +19,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.cli.common import add_json_argument, write_json, write_text
+from vss_ros.cli.common import add_json_argument
 from vss_ros.errors import VssError
+from vss_ros.files import write_json, write_text
 
 if TYPE_CHECKING:
     import argparse

@@ -2,20 +2,24 @@
 
 Writes masks/, overlay.mp4, decisions.csv, timeline.png and summary.json into one folder, which appears
 under its name when all of it is whole. Where the input has true masks, the summary holds the mIoU.
+--export writes the masks once more, into a folder of the layout's name, as a data set's own tools read them:
+  cityscapes  label ids of the benchmark, for CITYSCAPES_RESULTS of cityscapesScripts
+  camvid      NAME_L.png in CamVid's colours
+  uavid       SEQUENCE/Labels/NAME.png in UAVid's colours
+  coco        class ids, 255 for none, with categories.json; for any classes, the others for models of theirs
 
 Examples:
   vss segment drive.mp4 -o out
   vss segment street_bag -o out --track blocking --scheduler fixed_interval --interval 5
   vss segment frames/ -o out --propagation none          the whole network on every frame
+  vss segment camvid/val -o out --export camvid           masks also as out/camvid/NAME_L.png
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,13 +29,12 @@ from vss_ros.cli.common import (
     add_json_argument,
     add_segmenter_arguments,
     segmenter_config,
-    write_json,
 )
 from vss_ros.errors import VssError
+from vss_ros.files import whole_folder, write_json
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -40,11 +43,16 @@ if TYPE_CHECKING:
     from vss_ros.recordings.source import Source
 
 
+LAYOUTS = ('camvid', 'cityscapes', 'coco', 'uavid')
+"""Of ``--export``; the keys of ``EXPORTERS``, which is imported where it is needed only."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('input', type=Path, metavar='INPUT', help='video, image folder or bag')
     parser.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='folder to make')
     parser.add_argument('--overwrite', action='store_true', help='replace a folder that exists')
+    parser.add_argument('--export', choices=LAYOUTS, help='write the masks in this layout too')
     parser.add_argument('--no-video', action='store_true', help='leave overlay.mp4 out')
     add_input_arguments(parser)
     add_segmenter_arguments(parser)
@@ -56,14 +64,16 @@ def run(args: argparse.Namespace) -> int:
     from vss_ros.engine.build import build_segmenter
     from vss_ros.recordings.open import open_source
 
+    target = args.output.resolve()
+    _check_target(target, overwrite=args.overwrite)
     built = build_segmenter(segmenter_config(args))
     with (
         open_source(
             args.input, image_topic=args.image_topic or None, masks=args.masks, fps=args.fps
         ) as source,
-        _whole_folder(args.output, overwrite=args.overwrite) as folder,
+        whole_folder(target) as folder,
     ):
-        summary = _segment(source, built, folder, video=not args.no_video)
+        summary = _segment(source, built, folder, video=not args.no_video, layout=args.export)
         write_json(folder / 'summary.json', summary)
     built.segmenter.close()
     write_json(args.json, summary)
@@ -73,13 +83,16 @@ def run(args: argparse.Namespace) -> int:
     return 1 if summary['rejected'] or summary['partial'] else 0
 
 
-def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict[str, Any]:
+def _segment(
+    source: Source, built: Built, folder: Path, *, video: bool, layout: str | None
+) -> dict[str, Any]:
     """Run every frame through ``step`` and write what came out; returns the summary."""
     import cv2
     import numpy as np
     from tqdm import tqdm
 
     from vss_ros.engine.labels import resize_labels
+    from vss_ros.evaluation.export import EXPORTERS
     from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
     from vss_ros.evaluation.replay.decisions import plot_timeline, write_csv
     from vss_ros.evaluation.rows import DecisionRow
@@ -91,33 +104,33 @@ def _segment(source: Source, built: Built, folder: Path, *, video: bool) -> dict
     rows, writer, truths = [], None, 0
     size: tuple[int, int] | None = None
     parts: defaultdict[str, list[float]] = defaultdict(list)
-    (folder / 'masks').mkdir()
-    try:
+    exporter = None if layout is None else EXPORTERS[layout](folder / layout, table)
+    (folder / 'masks').mkdir(parents=True)
+    with ExitStack() as stack:
         for frame, truth in tqdm(source, total=source.frame_count, unit='frame', desc='segmenting'):
+            # Answer, and note how long it took.
             start = perf_counter()
             result = built.segmenter.step(frame)
             mask = resize_labels(result.labels, result.size)
             rows.append(DecisionRow.of(result, latency=perf_counter() - start))
             for part, seconds in result.seconds.items():
                 parts[part].append(1e3 * seconds)
+            # Write the mask, compare it with the truth, draw it.
             _write_mask(folder / 'masks' / f'{frame.index:06d}.png', mask)
+            if exporter is not None:
+                exporter.write(source.frame_name(frame), mask)
             if truth is not None:
                 matrix.add(truth, mask)
                 truths += 1
             if video:
                 size = size or result.size
-                writer = writer or OverlayWriter(folder / 'overlay.mp4', size, source.fps or 15.0)
+                writer = writer or stack.enter_context(
+                    OverlayWriter(folder / 'overlay.mp4', size, source.fps or 15.0)
+                )
                 # An input that changes its size in mid-stream goes on in the first size's video.
                 writer.write(np.asarray(cv2.resize(blend(frame.image, mask, table), size[::-1]), np.uint8))
         if not rows:
-            msg = f'{source.path}: expected at least one readable frame, got none'
-            raise VssError(msg)
-    except BaseException:
-        if writer is not None:
-            writer.__exit__(RuntimeError, None, None)
-        raise
-    if writer is not None:
-        writer.close()
+            raise VssError(f'{source.path}: expected at least one readable frame, got none')
     write_csv(rows, folder / 'decisions.csv')
     plot_timeline(rows, folder / 'timeline.png', f'{source.path.name}: offline')
     summary = _summary(rows, matrix if truths else None, table.names, source, built)
@@ -129,8 +142,7 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
     import cv2
 
     if not cv2.imwrite(str(path), mask):
-        msg = f'{path} cannot be written; is the disk full?'
-        raise VssError(msg)
+        raise VssError(f'{path} cannot be written; is the disk full?')
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
@@ -172,26 +184,11 @@ def _print(summary: dict[str, Any], output: Path, file: TextIO) -> None:
     print(f'look at {output}/overlay.mp4 and {output}/timeline.png', file=file)
 
 
-@contextmanager
-def _whole_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Make a folder that appears under its name when the block ends well, and not at all otherwise."""
-    target = target.resolve()
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that exists, or that is not a result of this verb."""
     if target.exists() and not overwrite:
-        msg = f'{target} exists already; choose another folder or add --overwrite'
-        raise VssError(msg)
+        raise VssError(f'{target} exists already; choose another folder or add --overwrite')
     if target.exists() and not (target / 'decisions.csv').is_file() and any(target.iterdir()):
-        msg = f'{target} holds no earlier result, so --overwrite leaves it alone; choose another folder'
-        raise VssError(msg)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f'.{target.name}.', dir=target.parent))
-    try:
-        yield partial
-        partial.chmod(0o755)
-        old = target.with_name(f'.{target.name}.old.{partial.name}')
-        if target.exists():
-            target.rename(old)
-        partial.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        raise VssError(
+            f'{target} holds no earlier result, so --overwrite leaves it alone; choose another folder'
+        )

@@ -22,13 +22,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from vss_ros.cli.common import write_json
 from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.replay.decisions import mean_interval, plot_timeline, write_csv
+from vss_ros.files import write_json
 from vss_ros.images.classes import load_classes
 from vss_ros.images.overlay import OverlayWriter, blend
 from vss_ros.live.received import ReceivedIndex

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,6 +12,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from vss_ros.errors import VssError
+from vss_ros.files import whole_folder
 from vss_ros.recordings.salvage.metadata import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
 from vss_ros.recordings.salvage.seal import seal
 from vss_ros.resources import resource
@@ -224,35 +223,31 @@ class BagWriter:
 
     def __enter__(self) -> Self:
         """Open the bag in a temporary folder on the target's own file system."""
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=f'.{self.target.name}.', dir=self.target.parent))
-        try:
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(whole_folder(self.target))
             plugin = StoragePlugin.MCAP if self._storage == 'mcap' else StoragePlugin.SQLITE3
-            self._writer = Writer(self._folder / self.target.name, version=9, storage_plugin=plugin)
+            self._writer = Writer(self._folder, version=9, storage_plugin=plugin)
             if plugin is StoragePlugin.MCAP:
                 self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
+            stack.push(self._finish)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Put the bag in place, or remove it after an exception."""
-        try:
-            if kind is None:
-                self._writer.close()
-                for file in (self._folder / self.target.name).glob('*.mcap'):
-                    seal(file)
-                if self.target.exists():
-                    self.target.rename(self._folder / 'replaced')
-                (self._folder / self.target.name).rename(self.target)
-            else:
-                self._writer.abort()
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._stack.__exit__(kind, error, trace)
+
+    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close the files, or give them up after an exception."""
+        if kind is not None:
+            self._writer.abort()
+            return
+        self._writer.close()
+        for file in self._folder.glob('*.mcap'):
+            seal(file)
 
     def add_topic(self, topic: str, msgtype: str, profile: Qos | None = None) -> None:
         """Announce a topic; needed once before its first message.

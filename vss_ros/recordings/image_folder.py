@@ -63,6 +63,8 @@ class ImageFolder(Source):
         super().__init__(path, on_reject)
         self._fps = fps
         self._images, self._masks = self._find(masks)
+        self._read_files: list[Path] = []
+        """Of the frames read so far, by index."""
 
     def _find(self, masks: Path | None) -> tuple[list[Path], dict[str, Path]]:
         """Return the images in order, and the mask files by :meth:`_key`."""
@@ -99,6 +101,11 @@ class ImageFolder(Source):
         """Images and masks."""
         return [*self._images, *self._masks.values()]
 
+    def frame_name(self, frame: Frame) -> str:
+        """Return the name of a frame that was read: that of its file after two folders, without ending."""
+        file = self._read_files[frame.index]
+        return '/'.join((*file.parent.resolve().parts[1:][-2:], file.stem))
+
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the images; a damaged one keeps its place in time."""
         index = 0
@@ -110,6 +117,7 @@ class ImageFolder(Source):
             except ImageError as error:
                 self.reject(file.name, error)
                 continue
+            self._read_files.append(file)
             yield SourceFrame(Frame(image, stamp, index), mask)
             index += 1
 

@@ -80,6 +80,14 @@ class Source(ABC):
             VssError: The source is damaged beyond a single frame.
         """
 
+    def frame_name(self, frame: Frame) -> str:
+        """Return what a frame is called: the input's name and the frame's number, ``drive/000012``.
+
+        Where images have files of their own it is the file's name after its two folders, without ending:
+        ``seq16/Images/000100``.
+        """
+        return f'{self.path.stem}/{frame.index:06d}'
+
     def close(self) -> None:  # noqa: B027 -- most sources hold nothing open
         """Release files; harmless when repeated."""
 

@@ -11,9 +11,9 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as citys
 from cityscapesscripts.helpers.labels import id2label, trainId2label
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.export import EXPORTERS
-from vss_ros.evaluation.export.base import ids_in
-from vss_ros.evaluation.export.cityscapes import CityscapesExporter
+from vss_ros.evaluation.export import EXPORTERS, layouts
+from vss_ros.evaluation.export.exporter import ids_in
+from vss_ros.evaluation.export.layouts import CityscapesExporter
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.images.classes import load_classes
 
@@ -33,11 +33,12 @@ def truth_of(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> tuple[Path, ConfusionMatrix]:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ConfusionMatrix]:
     """Write label ids of all kinds as ground truth and predictions by the exporter; return ours over them."""
     rng = np.random.default_rng(0)
     ours = ConfusionMatrix(19, 255)
-    exporter = CityscapesExporter(tmp_path / 'results', TABLE, size=None)
+    monkeypatch.setattr(layouts, 'SIZE', (32, 64))
+    exporter = CityscapesExporter(tmp_path / 'results', TABLE)
     for frame in FRAMES:
         labels = rng.integers(0, 34, (32, 64)).astype(np.uint8)
         city = tmp_path / 'gtFine' / 'val' / frame.split('_')[0]

@@ -13,7 +13,7 @@ from cityscapesscripts.helpers.labels import trainId2label
 
 from vss_ros.errors import VssError
 from vss_ros.evaluation.export import EXPORTERS
-from vss_ros.evaluation.export.coco import OTHER, THINGS, categories
+from vss_ros.evaluation.export.layouts import OTHER, THINGS, categories
 from vss_ros.images.classes import load_classes
 from vss_ros.images.label_code import colour_code, id_code
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vss_ros.evaluation.export.base import Exporter
+    from vss_ros.evaluation.export.exporter import Exporter
 
 
 def mask(classes: int) -> NDArray[np.uint8]:
@@ -66,7 +66,7 @@ def test_coco_table_and_ids(tmp_path: Path) -> None:
     labels = mask(19)
     labels[3] = 200
     path = EXPORTERS['coco'](tmp_path, table).write('day/7', labels)
-    assert path == tmp_path / 'day' / '7.png'
+    assert path == tmp_path / '7.png'
     assert np.array_equal(id_code(table).read(path), np.where(labels == 200, 19, labels))
     listed = json.loads((tmp_path / 'categories.json').read_text())['categories']
     assert [set(entry) for entry in listed] == [{'id', 'name', 'supercategory', 'color', 'isthing'}] * 19

@@ -1,16 +1,13 @@
-"""Masks and class tables in the forms that other tools read: ``EXPORTERS[name](folder, table)``.
+"""Masks in the files that other tools read: ``vss segment --export``, ``EXPORTERS[name](folder, table)``.
 
-A CSV of decisions has no masks and so no exporter: ``vss_ros.evaluation.replay.decisions.write_csv``, or
-``write_rows`` for rows of any kind.
+``exporter.py`` is what all layouts share: a file a frame, under the frame's name, written whole.
+``layouts.py`` has one exporter for each layout: Cityscapes, CamVid, UAVid and COCO.
 """
 
-from vss_ros.evaluation.export.base import Exporter
-from vss_ros.evaluation.export.cityscapes import CityscapesExporter
-from vss_ros.evaluation.export.coco import CocoExporter
-from vss_ros.evaluation.export.colours import CamVidExporter, UAVidExporter
-from vss_ros.evaluation.export.csv_table import write_rows
+from vss_ros.evaluation.export.exporter import Exporter
+from vss_ros.evaluation.export.layouts import CamVidExporter, CityscapesExporter, CocoExporter, UAVidExporter
 
-__all__ = ['EXPORTERS', 'Exporter', 'write_rows']
+__all__ = ['EXPORTERS', 'Exporter']
 
 EXPORTERS: dict[str, type[Exporter]] = {
     'camvid': CamVidExporter,

@@ -11,7 +11,7 @@ import numpy as np
 mpl.use('Agg')
 import matplotlib.pyplot as plt
 
-from vss_ros.evaluation.export.csv_table import write_rows
+from vss_ros import files
 from vss_ros.evaluation.rows import DecisionRow
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def write_csv(rows: Sequence[DecisionRow], path: Path) -> None:
     """Write one line per frame, the file appearing once it is whole; NaN becomes an empty field."""
-    write_rows([entry.name for entry in fields(DecisionRow)], map(asdict, rows), path)
+    files.write_csv(path, [entry.name for entry in fields(DecisionRow)], map(asdict, rows))
 
 
 def mean_interval(rows: Sequence[DecisionRow]) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from vss_ros.evaluation.replay.frame_pictures import clear_pictures, worst_pictu
 from vss_ros.evaluation.rows import FrameRow
 from vss_ros.evaluation.sweep.summary import summarise, summarise_timing
 from vss_ros.evaluation.sweep.verdict import Candidate, Verdict, candidates, judge
-from vss_ros.files import write_whole
+from vss_ros.files import write_csv, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +27,8 @@ FORMAT = 1
 STORE = 'store'
 """Folder of the results by content, beside the files."""
 RESULTS, TIMING, DECISIONS = 'results.json', 'timing.json', 'decisions'
+DECISION_COLUMNS = ('input', *(entry.name for entry in fields(FrameRow)))
+"""Of the CSV files, one line a frame."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,12 @@ class Evaluation:
     @property
     def verdict(self) -> Verdict | None:
         """Which configuration to take; None where none ran the network on every frame."""
-        true = any(result.get('miou') is not None for result in self.results)
-        return judge(self.candidates, 'mIoU' if true else 'agreement')
+        return judge(self.candidates, self.score_name)
+
+    @property
+    def score_name(self) -> str:
+        """``mIoU``, or ``agreement`` (with the per-frame network) where no input has true masks."""
+        return 'mIoU' if any(result.get('miou') is not None for result in self.results) else 'agreement'
 
     @property
     def deterministic(self) -> dict[str, Any]:
@@ -125,14 +129,13 @@ def check_folder(folder: Path) -> None:
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Write all files, each whole or not at all; ``results.json`` last."""
     for result in evaluation.results:
-        write_whole(
-            folder / DECISIONS / f'{result["name"].replace("/", "_")}.csv', decisions_csv(result).encode()
-        )
+        file = folder / DECISIONS / f'{result["name"].replace("/", "_")}.csv'
+        write_csv(file, DECISION_COLUMNS, result['decisions'])
     clear_pictures(folder)
     for number, pictures in enumerate(evaluation.pictures):
         write_pictures(folder, number, evaluation.results[number]['name'], pictures)
-    write_whole(folder / TIMING, _text(evaluation.measured))
-    write_whole(folder / RESULTS, _text(evaluation.deterministic))
+    write_json(folder / TIMING, evaluation.measured, indent=1)
+    write_json(folder / RESULTS, evaluation.deterministic, indent=1)
 
 
 def read_evaluation(folder: Path) -> Evaluation:
@@ -153,17 +156,3 @@ def read_evaluation(folder: Path) -> Evaluation:
         got = f'{results.get("format")} and {timing.get("format")}'
         raise VssError(f'{folder}: expected files of format {FORMAT}, got {got}; run vss evaluate again')
     return Evaluation(results['configurations'], timing['configurations'], results['refused'])
-
-
-def decisions_csv(result: dict[str, Any]) -> str:
-    """Return the decisions of one configuration, one line a frame; an empty field where there is no value."""
-    text = io.StringIO()
-    columns = ['input', *(field.name for field in fields(FrameRow))]
-    writer = csv.DictWriter(text, columns, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(result['decisions'])
-    return text.getvalue()
-
-
-def _text(values: Any) -> bytes:
-    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + '\n').encode()

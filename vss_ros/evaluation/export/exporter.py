@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
 from vss_ros.files import write_whole
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Exporter(ABC):
-    """Writes the masks of any number of inputs into one folder, as a data set's own tools read them.
+    """Writes masks into one folder, as a data set's own tools read them.
 
     Usage::
 
@@ -27,39 +28,50 @@ class Exporter(ABC):
         exporter.write('frankfurt/frankfurt_000000_000294', mask)
     """
 
+    written: ClassVar[str] = ''
+    """Name of the table whose ids or colours the data set's files hold; '' for the masks' own ids."""
+    no_class: ClassVar[int] = 0
+    """Value of a pixel that has no class, in every channel."""
+
     def __init__(self, folder: Path, table: ClassTable) -> None:
-        """Make the folder.
+        """Look up the value of each class, and make the folder.
 
         Args:
             folder: Where to write; files of the same names are replaced.
-            table: The classes of the masks.
+            table: The classes of the masks: the data set's own, or others merged from them.
 
         Raises:
-            VssError: The format cannot say these classes.
+            VssError: The classes are not the data set's.
         """
-        self.folder = Path(folder)
-        self.table = table
-        self._written: set[Path] = set()
+        own = load_classes(self.written) if self.written else table
+        self._palette = np.full((256, *self.values(own).shape[1:]), self.no_class, np.uint8)
+        self._palette[: len(table)] = self.values(own)[ids_in(own, table)]
+        self.folder, self.table = Path(folder), table
+        self._names: set[str] = set()
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def values(self, own: ClassTable) -> NDArray[np.uint8]:
+        """Return what stands for each class of the data set: ids ``(C,)``, or colours ``(C, 3)``."""
+        return np.arange(len(own), dtype=np.uint8)
 
     @abstractmethod
     def file_name(self, frame_name: str) -> str:
         """Return the file's path inside the folder for a frame.
 
         Raises:
-            VssError: The format needs names of another shape.
+            VssError: The layout needs names of another shape.
         """
 
-    @abstractmethod
     def pixels(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what is drawn: grey ``(H, W)`` or RGB ``(H, W, 3)``."""
+        """Return what is drawn for a mask: grey ``(H, W)`` or RGB ``(H, W, 3)``."""
+        return np.asarray(self._palette[mask])
 
     def write(self, frame_name: str, mask: NDArray[np.uint8]) -> Path:
         """Write one mask.
 
         Args:
-            frame_name: The frame's name in its data set without ending, with the folders it lies in where
-                that matters (``seq1/000100``); of a bag's frame any name that no other frame has.
+            frame_name: The frame's name without ending, with the folders it lies in where that matters
+                (``seq16/000100``); of a video's or bag's frame its number.
             mask: Class ids, ``(H, W)``; any other id is no class.
 
         Returns:
@@ -67,19 +79,19 @@ class Exporter(ABC):
 
         Raises:
             VssError: The name leads out of the folder, is another frame's too, or is not of the shape the
-                format needs.
+                layout needs.
         """
         if PurePosixPath(frame_name).is_absolute() or '..' in frame_name.split('/') or not frame_name:
             raise VssError(f'expected a frame name inside the export folder, got {frame_name!r}; rename it')
-        path = self.folder / self.file_name(frame_name)
-        if path in self._written:
+        name = self.file_name(frame_name)
+        if name in self._names:
             raise VssError(
-                f'expected one frame for {path.name}, got a second one, {frame_name!r}; '
+                f'expected one frame for {name}, got a second one, {frame_name!r}; '
                 f'export inputs whose frames have the same names into folders of their own'
             )
-        self._written.add(path)
-        write_whole(path, _png(self.pixels(mask)))
-        return path
+        self._names.add(name)
+        write_whole(self.folder / name, _png(self.pixels(mask)))
+        return self.folder / name
 
 
 def ids_in(written: ClassTable, table: ClassTable) -> NDArray[np.uint8]:
@@ -97,32 +109,18 @@ def ids_in(written: ClassTable, table: ClassTable) -> NDArray[np.uint8]:
     Raises:
         VssError: ``table`` was not merged from ``written``, or has a class of no part.
     """
-    table.ids_of(written)  # refuses what does not fit
+    if written.name not in {table.name, table.merged_from}:
+        raise VssError(
+            f'expected masks of {written.name}, or of classes merged_from it, for this layout, got '
+            f'{table.name}; take a model of such classes, or the layout coco, which holds any'
+        )
+    table.ids_of(written)  # refuses parts that the data set does not have
     if table.name == written.name:
         return np.arange(len(written), dtype=np.uint8)
     missing = [name for name, parts in zip(table.names, table.parts, strict=True) if not parts]
     if missing:
         raise VssError(f'expected "of" for each class of {table.name}, got none for {", ".join(missing)}')
     return np.array([written.names.index(parts[0]) for parts in table.parts], np.uint8)
-
-
-def translate(
-    mask: NDArray[np.uint8], values: NDArray[np.uint8], otherwise: int | tuple[int, int, int]
-) -> NDArray[np.uint8]:
-    """Return each class id's value.
-
-    Args:
-        mask: Class ids, ``(H, W)``.
-        values: By class id: grey values ``(C,)`` or colours ``(C, 3)``.
-        otherwise: What every other id becomes.
-
-    Returns:
-        ``(H, W)`` or ``(H, W, 3)``.
-    """
-    palette = np.empty((256, *values.shape[1:]), np.uint8)
-    palette[:] = otherwise
-    palette[: len(values)] = values
-    return palette[mask]
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

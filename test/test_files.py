@@ -1,0 +1,66 @@
+"""Files and folders that are whole or not there, CSV and JSON read back."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import fields
+from math import inf, nan
+from pathlib import Path
+
+import pytest
+
+from vss_ros import files
+from vss_ros.evaluation.replay.decisions import write_csv
+from vss_ros.evaluation.rows import DecisionRow
+
+
+def test_decisions_are_read_back(tmp_path: Path) -> None:
+    rows = [
+        DecisionRow(0, 10**18 + 1, True, 'first', nan, nan, 10**18 + 1, 0, 'full', True, 0.25),
+        DecisionRow(1, 10**18 + 7, False, 'deviation', 0.125, 0.3, 10**18 + 1, 1, 'propagated', False, 0.5),
+    ]
+    path = tmp_path / 'new' / 'decisions.csv'
+    write_csv(rows, path)
+    with path.open(newline='') as file:
+        read = list(csv.DictReader(file))
+    assert list(read[0]) == [entry.name for entry in fields(DecisionRow)]
+    assert [int(row['stamp_ns']) for row in read] == [10**18 + 1, 10**18 + 7]
+    assert [row['predicted_deviation'] for row in read] == ['', '0.125']
+    assert [row['is_key_frame'] for row in read] == ['True', 'False']
+    write_csv([], path)
+    assert path.read_text().splitlines() == [','.join(read[0])]
+
+
+def test_what_has_no_value_is_empty_and_a_broken_row_leaves_the_file(tmp_path: Path) -> None:
+    path = tmp_path / 'rows.csv'
+    files.write_csv(path, ['a', 'b'], [{'a': None, 'b': inf, 'c': 3}, {'a': 'x, "y"', 'b': -1.5}])
+    text = path.read_text()
+    assert text.splitlines() == ['a,b', ',', '"x, ""y""",-1.5']
+    with pytest.raises(KeyError):
+        files.write_csv(path, ['a'], [{'a': 1}, {}])
+    assert path.read_text() == text
+
+
+def test_json_has_null_for_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files.write_json(tmp_path / 'a.json', {1: [nan, 0.5], 'ä': inf})
+    assert json.loads((tmp_path / 'a.json').read_text(encoding='utf-8')) == {'1': [None, 0.5], 'ä': None}
+    files.write_json(None, {})
+    files.write_json(Path('-'), {'a': 1})
+    assert json.loads(capsys.readouterr().out) == {'a': 1}
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / 'out'
+    with pytest.raises(FileExistsError), files.whole_folder(target) as folder:
+        [(folder / 'inner').mkdir(parents=True) for _ in range(2)]
+    assert not list(tmp_path.iterdir())
+    for content in ('old', 'new'):
+        with files.whole_folder(target) as folder:
+            assert folder.name == 'out'
+            folder.mkdir()
+            (folder / content).touch()
+        assert [file.name for file in target.iterdir()] == [content], 'the former one is replaced'
+    with pytest.raises(FileNotFoundError), files.whole_folder(target) as folder:
+        (folder / 'file').touch()
+    assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob('*')] == ['out', 'out/new']
