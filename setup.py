@@ -28,6 +28,7 @@ setup(
     package_dir={f'vss_ros.share.{folder}': folder for folder in DATA},
     package_data={
         'vss_ros': ['py.typed'],
+        'vss_ros.evaluation.report': ['templates/*'],
         **{f'vss_ros.share.{folder}': files_below(folder) for folder in DATA},
     },
 )

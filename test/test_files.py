@@ -50,10 +50,17 @@ def test_json_has_null_for_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out) == {'a': 1}
 
 
+def fail_within(folder: Path) -> None:
+    """Make half a folder."""
+    folder.mkdir()
+    (folder / 'half').touch()
+    raise KeyError
+
+
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     target = tmp_path / 'out'
-    with pytest.raises(FileExistsError), files.whole_folder(target) as folder:
-        [(folder / 'inner').mkdir(parents=True) for _ in range(2)]
+    with pytest.raises(KeyError), files.whole_folder(target) as folder:
+        fail_within(folder)
     assert not list(tmp_path.iterdir())
     for content in ('old', 'new'):
         with files.whole_folder(target) as folder:

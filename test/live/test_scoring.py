@@ -20,7 +20,7 @@ from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.metrics.streaming import NO_CLASS, StreamingAccuracy
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
 from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
-from vss_ros.evaluation.report.text_table import text_of
+from vss_ros.evaluation.report.figures import text_of
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 from vss_ros.evaluation.sweep.outputs import Evaluation
 from vss_ros.evaluation.sweep.summary import summarise, summarise_timing

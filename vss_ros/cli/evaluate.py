@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate; returns the exit status."""
     from experiments.paper_tables import read_tables, tables_text
     from vss_ros.evaluation.replay.input_frames import expand
-    from vss_ros.evaluation.report.text_table import text_of
+    from vss_ros.evaluation.report.figures import text_of
     from vss_ros.evaluation.sweep.outputs import Evaluation, check_folder, write_evaluation
 
     if args.workers < 1:

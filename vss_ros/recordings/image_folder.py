@@ -109,6 +109,7 @@ class ImageFolder(Source):
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the images; a damaged one keeps its place in time."""
         index = 0
+        self._read_files.clear()
         for file, stamp in zip(self._images, self._stamps(), strict=True):
             try:
                 image = decode_compressed(file.read_bytes(), '')

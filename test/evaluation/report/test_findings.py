@@ -6,7 +6,7 @@ import pytest
 from report_parts import FRAMES, INTERVAL, configuration, evaluated, three, write_results
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.report.columns import columns
+from vss_ros.evaluation.report.figures import columns
 from vss_ros.evaluation.report.findings import read_findings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from report_parts import FRAMES, configuration, evaluated, three, write_results
 
 from vss_ros.evaluation.report.findings import read_findings
-from vss_ros.evaluation.report.overview import options, verdict
+from vss_ros.evaluation.report.sections import options
 from vss_ros.evaluation.report.writing import write_report
 
 if TYPE_CHECKING:
@@ -96,9 +96,15 @@ def test_sections_come_in_the_order_of_their_use(hostile: tuple[str, Page, Path]
     ]
 
 
+def verdict(folder: Path) -> list[str]:
+    """Return the paragraphs of the verdict in a folder's report."""
+    section = write_report(folder).read_text(encoding='utf-8').partition('<h2>Verdict</h2>')[2]
+    return re.findall('<p[^>]*>(.*?)</p>', section)
+
+
 def test_verdict_has_its_figures_and_how_to_get_them(tmp_path: Path) -> None:
     findings = read_findings(three(tmp_path / 'both'))
-    assert re.findall('<p[^>]*>(.*?)</p>', verdict(findings) or '')[:2] == [
+    assert verdict(tmp_path / 'both')[:2] == [
         'swift',
         '66.7 mIoU, worst 20.0 ms: 20 % of the latency, -15.2 mIoU',
     ]
@@ -109,8 +115,7 @@ def test_verdict_has_its_figures_and_how_to_get_them(tmp_path: Path) -> None:
         '--interval 2',
     ]
     found = [(c, [evaluated(c, wrong, 100.0)]) for c, wrong in ((WHOLE, 0.1), (configuration('bad'), 0.2))]
-    neither = verdict(read_findings(write_results(tmp_path / 'neither', found))) or ''
-    assert re.findall('<p[^>]*>(.*?)</p>', neither)[:2] == [
+    assert verdict(write_results(tmp_path / 'neither', found))[:2] == [
         'none',
         'nearest is per_frame (81.8 mIoU, worst 100.0 ms)',
     ]

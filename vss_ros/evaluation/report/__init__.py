@@ -1,1 +1,7 @@
-"""What an evaluation found, as a page for people: verdict, table, plots, worst frames."""
+"""What an evaluation found, for people: a page with verdict, table, plots, worst frames; a terminal's table.
+
+Read ``findings.py`` (what a folder of results says), ``figures.py`` (the columns of every table),
+``sections.py`` with ``templates/report.html`` (what the page says), ``plots.py`` on top of ``drawing.py``,
+``page.py`` (templates) and ``writing.py`` (the files). ``comparison.py`` judges two folders of results against
+each other, ``comparison_text.py`` shows that.
+"""

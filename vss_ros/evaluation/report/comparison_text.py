@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.report.columns import columns
 from vss_ros.evaluation.report.comparison import BETTER, WORSE
-from vss_ros.evaluation.report.markup import element, number
-from vss_ros.evaluation.report.page import page, paragraphs, section, table
+from vss_ros.evaluation.report.figures import columns, number
+from vss_ros.evaluation.report.page import render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from vss_ros.evaluation.report.comparison import Change, Comparison, Pair
-    from vss_ros.evaluation.report.markup import Content
 
+FIGURES = ('before', 'after', 'difference', 'judgement')
 ABOUT = (
     'Judged are score and median latency, by the differences of the same frames in blocks of about a second: '
     'better and worse are beyond 95 % confidence (latency: and beyond 5 %). That says how sure a difference '
@@ -56,44 +53,39 @@ def page_of(comparison: Comparison, before: str, after: str) -> str:
         for key in ('score', 'latency_p50')
         for judgement in (BETTER, WORSE)
     ]
+    shown = columns(comparison.score_name)
     summary = (
         f'Of {len(comparison.pairs)} configurations {comparison.score_name} is better in {counted[0]} and '
         f'worse in {counted[1]}, median latency better in {counted[2]} and worse in {counted[3]}; the rest '
         'is the same or may be chance.'
     )
     shown = columns(comparison.score_name)
-    heads: list[Content] = ['configuration', *(element('span', f'{c.head}, {c.unit}') for c in shown)]
-    rows = [
-        [_name(pair), *(_cell(pair.changes[column.key]) for column in shown)] for pair in comparison.pairs
-    ]
-    return page(
-        'Two evaluations compared',
-        [
-            element('h1', 'Two evaluations compared'),
-            element('p', 'Before: ', element('code', before), ', after: ', element('code', after)),
-            paragraphs([*comparison.notes, *_lonely(comparison)], 'notice'),
-            section('What changed', element('p', summary, class_='answer'), _table(heads, rows)),
-            element('p', ABOUT, class_='soft'),
-        ],
+    return render(
+        'comparison.html',
+        title='Two evaluations compared',
+        before=before,
+        after=after,
+        notices=[*comparison.notes, *_lonely(comparison)],
+        summary=summary,
+        heads=['configuration', *(f'{column.head}, {column.unit}' for column in shown)],
+        rows=[[_name(pair), *(_cell(pair.changes[c.key]) for c in shown)] for pair in comparison.pairs],
+        about=ABOUT,
     )
-
-
-def _table(heads: Sequence[Content], rows: Sequence[Sequence[Content]]) -> Content:
-    return table('Figures after, and their difference', heads, rows)
 
 
 def _name(pair: Pair) -> str:
     return pair.after.name if pair.same_settings else f'{pair.after.name} (settings differ)'
 
 
-def _cell(change: Change) -> Content:
+def _cell(change: Change) -> dict[str, str]:
     """Return the figure after, with the difference and its judgement."""
     digits = change.column.digits
+    after = number(change.after, digits)
     if change.difference is None:
-        return f'{number(change.before, digits)} → {number(change.after, digits)}'
+        return {'figure': f'{number(change.before, digits)} → {after}', 'change': ''}
+    text = f'{number(change.difference, digits, sign=True)} {change.judgement}'.rstrip()
     colour = change.judgement if change.judgement in {BETTER, WORSE} else 'soft'
-    text = f' {number(change.difference, digits, sign=True)} {change.judgement}'.rstrip()
-    return element('span', number(change.after, digits), element('span', text, class_=colour))
+    return {'figure': after, 'change': text, 'colour': colour}
 
 
 def for_machines(comparison: Comparison) -> dict[str, Any]:
@@ -108,12 +100,7 @@ def for_machines(comparison: Comparison) -> dict[str, Any]:
                 'same_frames': pair.same_frames,
                 'latency_ratio': pair.latency_ratio,
                 'figures': {
-                    key: {
-                        'before': change.before,
-                        'after': change.after,
-                        'difference': change.difference,
-                        'judgement': change.judgement,
-                    }
+                    key: {name: getattr(change, name) for name in FIGURES}
                     for key, change in pair.changes.items()
                 },
             }

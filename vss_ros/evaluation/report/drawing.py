@@ -7,11 +7,10 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
-
-from vss_ros.evaluation.report.markup import Markup, element
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +28,8 @@ COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 MARKERS = ('o', 's', '^', 'D', 'v', 'P')
 """One for each colour, so that colour alone says nothing."""
 LONGEST_LABEL = 28
+OFFSETS = ((7, 0), (-7, 0), (0, 8), (0, -8), (6, 7), (-6, 7), (6, -8), (-6, -8), (14, 12), (-14, -12))
+"""Where a label may stand beside its point, in points of type; the first that is free is taken."""
 STYLE: Any = {
     'font.family': ['DejaVu Sans'],
     'font.size': 9,
@@ -93,8 +94,8 @@ def _inline(svg: str, name: str, alt: str) -> Markup:
     body = re.sub(r' id="', f' id="{name}-', body)
     body = re.sub(r'(href="#|url\(#)', rf'\g<1>{name}-', body)
     body = body.replace(INK, 'currentColor').replace(GRID, 'var(--grid)').replace('</svg>', '')
-    opened = str(element('svg', role='img', aria_label=alt)).removesuffix('></svg>')
-    return Markup(f'{opened} {box.group() if box else ""} stroke-linejoin="round">{body.strip()}</svg>')
+    opened = Markup('<svg role="img" aria-label="{}" {} stroke-linejoin="round">')
+    return opened.format(alt, Markup(box.group() if box else '')) + Markup(f'{body.strip()}</svg>')
 
 
 def whole_numbers(axis: Axis) -> None:
@@ -125,18 +126,7 @@ def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]]) -> None
     frame = axes.get_window_extent()
     for x, y, text in labels:
         tried: list[tuple[int, int, tuple[int, int], Bbox]] = []
-        for dx, dy in (
-            (7, 0),
-            (-7, 0),
-            (0, 8),
-            (0, -8),
-            (6, 7),
-            (-6, 7),
-            (6, -8),
-            (-6, -8),
-            (14, 12),
-            (-14, -12),
-        ):
+        for dx, dy in OFFSETS:
             mark = _beside(axes, (x, y), (dx, dy), text)
             box = mark.get_window_extent()
             mark.remove()

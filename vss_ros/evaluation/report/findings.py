@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
+from vss_ros.evaluation.report.figures import columns
 from vss_ros.evaluation.rows import STREAM_STARTS
 from vss_ros.evaluation.sweep.outputs import read_evaluation
 from vss_ros.evaluation.sweep.verdict import score_of
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from vss_ros.evaluation.report.figures import Column
     from vss_ros.evaluation.sweep.outputs import Evaluation
     from vss_ros.evaluation.sweep.verdict import Verdict
 
@@ -104,9 +106,13 @@ class Findings:
 
     @property
     def score_name(self) -> str:
-        """``mIoU``, or ``agreement`` where nobody drew masks."""
-        true = any(entry.result.get('miou') is not None for entry in self.configurations)
-        return 'mIoU' if true else 'agreement'
+        """``mIoU``, or ``agreement`` where there are no true masks."""
+        return self.evaluation.score_name
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The figures that its tables show."""
+        return columns(self.score_name, live=self.is_live)
 
     @property
     def is_live(self) -> bool:

@@ -1,92 +1,54 @@
-"""The page around a report's sections: complete in itself, it asks nothing of any network."""
+"""Pages from templates: each is complete in itself, and shows any name as the text it is.
+
+The templates escape every value where it enters; only Matplotlib's drawings and the two files of style and
+script, all made here, are markup.
+"""
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
+from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import Any
 
-from vss_ros.evaluation.report.markup import Markup, element, joined
-from vss_ros.evaluation.report.style import SORT, STYLE
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vss_ros.evaluation.report.drawing import Drawing
-    from vss_ros.evaluation.report.markup import Content
+from vss_ros.evaluation.report.figures import number
 
 
-def page(title: str, sections: Sequence[Content]) -> str:
-    """Return a whole page.
-
-    Its content security policy lets nothing in but the styles, the pictures and the one script that are in
-    it: whatever a bag or a configuration is called cannot run, and nothing is ever fetched.
-
-    Args:
-        title: Of the window.
-        sections: What it shows.
-
-    """
-    script = f"'sha256-{b64encode(sha256(SORT.encode()).digest()).decode()}'"
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {script}"
-    head = element(
-        'head',
-        element('meta', charset='utf-8'),
-        element('meta', http_equiv='Content-Security-Policy', content=policy),
-        element('meta', name='viewport', content='width=device-width, initial-scale=1'),
-        element('title', title),
-        element('style', Markup(STYLE)),
-    )
-    body = element('body', element('main', *sections), element('script', Markup(SORT)))
-    return f'<!DOCTYPE html>\n{element("html", head, body, lang="en")}\n'
-
-
-def section(title: str, *contents: Content) -> Markup:
-    """Return a part of the page under a heading."""
-    return element('section', element('h2', title), *contents)
-
-
-def plot(drawing: Drawing | None, caption: str, *, long: bool = False) -> Markup | None:
-    """Return a plot with what it shows written below; None for none.
-
-    Args:
-        drawing: The plot.
-        caption: Below it.
-        long: Whether a narrow screen scrolls through it rather than shrink it.
-
-    """
-    if drawing is None:
-        return None
-    # What scrolls must be reached by the keyboard.
-    return element(
-        'figure', drawing.svg, element('figcaption', caption), class_='long' if long else None,
-        tabindex=0 if long else None,
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader('vss_ros.evaluation.report'),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
+    environment.filters |= {
+        'number': number,
+        'breakable': breakable,
+        'base64': lambda b: b64encode(b).decode(),
+    }
+    return environment
 
 
-def wide(table: Markup, name: str) -> Markup:
-    """Return a table that scrolls by itself where the screen is narrow."""
-    return element('div', table, class_='wide', tabindex=0, role='region', aria_label=name)
+def render(template: str, **values: Any) -> str:
+    """Return a page.
 
-
-def table(caption: str, heads: Sequence[Content], rows: Sequence[Sequence[Content]]) -> Markup:
-    """Return a plain table; the first column names the rows, texts stand left.
+    Its content security policy lets in only the styles, the pictures and the one script that are in it: no
+    name of a bag or of a configuration can run, and nothing is ever fetched.
 
     Args:
-        caption: What it shows.
-        heads: Of the columns.
-        rows: The cells.
+        template: Name of a file in ``templates`` that extends ``page.html``.
+        values: What it shows.
 
     """
-    head = element('tr', *(element('th', name, scope='col') for name in heads))
-    lines = (
-        element('tr', element('th', first, scope='row'), *(element('td', cell) for cell in cells))
-        for first, *cells in rows
-    )
-    body = element('tbody', *lines)
-    return wide(element('table', element('caption', caption), element('thead', head), body), caption)
+    style, script = (Markup(_templates().get_template(file).render()) for file in ('style.css', 'sort.js'))
+    hashed = b64encode(sha256(script.encode()).digest()).decode()
+    page = _templates().get_template(template)
+    return page.render(style=style, script=script, script_hash=hashed, **values) + '\n'
 
 
-def paragraphs(texts: Sequence[str], class_: str | None = None) -> Markup:
-    """Return a paragraph for each text."""
-    return joined([element('p', text, class_=class_) for text in texts])
+def breakable(name: str) -> Markup:
+    """Return a name that may break after each of its words, as narrow columns need."""
+    return Markup('<wbr>').join(re.split(r'(?<=[_+/])', name))

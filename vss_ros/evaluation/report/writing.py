@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.report import close_plots, overview_plots
-from vss_ros.evaluation.report.closeup import closeup
-from vss_ros.evaluation.report.columns import columns
+from vss_ros.evaluation.report import plots
 from vss_ros.evaluation.report.findings import read_findings
-from vss_ros.evaluation.report.live_section import became_of_images
-from vss_ros.evaluation.report.overview import (
-    configurations,
-    inputs,
-    introduction,
-    machine_note,
-    options,
-    plots,
-)
-from vss_ros.evaluation.report.page import page
-from vss_ros.evaluation.sweep.verdict import sentences
-from vss_ros.files import write_whole
+from vss_ros.evaluation.report.page import render
+from vss_ros.evaluation.report.sections import closeup, machine_note, options, overview
+from vss_ros.evaluation.sweep.verdict import ACCURACY_LOSS, LATENCY_SHARE, sentences
+from vss_ros.files import write_json, write_text, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,32 +36,36 @@ def write_report(folder: Path, look_at: Sequence[str] = ()) -> Path:
     """
     findings = read_findings(folder, look_at)
     over = {
-        'accuracy_latency': overview_plots.accuracy_against_latency(findings),
-        'pda': overview_plots.accuracy_by_distance(findings),
-        'cca_flops': overview_plots.accuracy_against_cost(findings, 'flops'),
-        'cca_ms': overview_plots.accuracy_against_cost(findings, 'ms'),
-        'classes': overview_plots.accuracy_by_class(findings),
+        'accuracy_latency': plots.accuracy_against_latency(findings),
+        'pda': plots.accuracy_by_distance(findings),
+        'cca_flops': plots.accuracy_against_cost(findings, 'flops'),
+        'cca_ms': plots.accuracy_against_cost(findings, 'ms'),
+        'classes': plots.accuracy_by_class(findings),
     }
     close = [
         {
-            'timeline': close_plots.timeline(entry, findings.score_name),
-            'latencies': close_plots.latencies(entry),
-            'distances': close_plots.distances(entry),
+            'timeline': plots.timeline(entry, findings.score_name),
+            'latencies': plots.latencies(entry),
+            'distances': plots.distances(entry),
         }
         for entry in findings.shown
     ]
-    sections = [
-        introduction(findings),
-        configurations(findings),
-        became_of_images(findings),
-        plots(findings, over),
-        *(closeup(entry, findings, drawings) for entry, drawings in zip(findings.shown, close, strict=True)),
-        inputs(findings),
-    ]
     _write_plots(folder / PLOTS, [drawing for drawings in (over, *close) for drawing in drawings.values()])
-    text = json.dumps(for_machines(findings), indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / MACHINES, f'{text}\n'.encode())
-    write_whole(folder / PAGE, page(findings.title, sections).encode())
+    write_json(folder / MACHINES, for_machines(findings), indent=1)
+    page = render(
+        'report.html',
+        title=findings.title,
+        findings=findings,
+        score=findings.score_name,
+        limits={'latency': f'{100 * LATENCY_SHARE:.0f}', 'loss': f'{100 * ACCURACY_LOSS:.0f}'},
+        most_frames=plots.MOST_FRAMES,
+        over=over,
+        closeups=[
+            closeup(entry, findings, drawn) for entry, drawn in zip(findings.shown, close, strict=True)
+        ],
+        **overview(findings),
+    )
+    write_text(folder / PAGE, page)
     return folder / PAGE
 
 
@@ -87,7 +80,7 @@ def _write_plots(folder: Path, drawings: Sequence[Drawing | None]) -> None:
 
 def for_machines(findings: Findings) -> dict[str, Any]:
     """Return the verdict and the table's figures, in the table's units."""
-    verdict, shown = findings.verdict, columns(findings.score_name, live=findings.is_live)
+    verdict, shown = findings.verdict, findings.columns
     return {
         'verdict': None if verdict is None else verdict.to_dict(),
         'sentences': [] if verdict is None else sentences(verdict, findings.evaluation.candidates),

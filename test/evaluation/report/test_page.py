@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from math import inf, nan
+from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
 
-from vss_ros.evaluation.report.markup import Markup, breakable, element, joined, number, picture
+from vss_ros.evaluation.report.figures import number
+from vss_ros.evaluation.report.page import breakable, render
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\''
 
@@ -30,29 +33,33 @@ class Parsed(HTMLParser):
         self.text += data
 
 
-def test_whatever_comes_in_stays_text() -> None:
-    parsed = Parsed(element('p', HOSTILE, element('b', 'x'), None, title=HOSTILE))
-    assert parsed.tags == [('p', {'title': HOSTILE}), ('b', {})]
-    assert parsed.text == HOSTILE + 'x'
+def hostile_page() -> Parsed:
+    """Return a page all of whose values mean harm."""
+    cell = {'figure': HOSTILE, 'change': HOSTILE, 'colour': HOSTILE}
+    values: dict[str, Any] = dict.fromkeys(('title', 'before', 'after', 'summary', 'about'), HOSTILE)
+    rows = [[HOSTILE, cell]]
+    return Parsed(render('comparison.html', notices=[HOSTILE], heads=[HOSTILE, HOSTILE], rows=rows, **values))
 
 
-def test_attributes() -> None:
-    html = element('div', class_='a', data_value=1.5, hidden=True, tabindex=0, title=None, lang=False)
-    assert html == '<div class="a" data-value="1.5" hidden tabindex="0"></div>'
-    assert element('img', alt='') == '<img alt="">'
+def test_every_value_stays_text() -> None:
+    parsed = hostile_page()
+    tags = [tag for tag, _ in parsed.tags]
+    assert tags.count('script') == 1
+    assert 'img' not in tags
+    assert parsed.text.count(HOSTILE) == 12
+    assert [attributes['class'] for tag, attributes in parsed.tags if tag == 'span' and attributes] == [
+        HOSTILE
+    ]
+
+
+def test_a_value_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        render('comparison.html', title='')
 
 
 def test_only_markup_is_not_escaped() -> None:
-    assert joined(['<', Markup('<i></i>'), None]) == '&lt;<i></i>'
     assert breakable('a_b<c+d') == 'a_<wbr>b&lt;c+<wbr>d'
     assert Parsed(breakable('flow_only_every_2nd')).text == 'flow_only_every_2nd'
-
-
-def test_pictures_are_in_the_page() -> None:
-    ((tag, attributes),) = Parsed(picture(b'\x89PNG', 'png', '"alt"')).tags
-    assert tag == 'img'
-    assert attributes['src'] == 'data:image/png;base64,iVBORw=='
-    assert attributes['alt'] == '"alt"'
 
 
 @pytest.mark.parametrize('value', [None, nan, inf, -inf])
