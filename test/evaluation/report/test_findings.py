@@ -57,13 +57,15 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 def test_columns_are_the_figures_of_the_files(tmp_path: Path) -> None:
     findings = read_findings(three(tmp_path))
     entry, shown = findings.configurations[1], {column.key: column for column in columns('mIoU')}
-    assert shown['score'].of(entry) == 100 * entry.result['miou']
-    assert shown['latency_max'].of(entry) == pytest.approx(20.0), 'the first frame takes ten times as long'
-    assert shown['key_frame_rate'].of(entry) == pytest.approx(100 / INTERVAL)
-    assert shown['flops_ratio'].of(entry) == 50.0
+    assert entry.figure(shown['score']) == 100 * entry.result['miou']
+    assert entry.figure(shown['latency_max']) == pytest.approx(20.0), (
+        'the first frame takes ten times as long'
+    )
+    assert entry.figure(shown['key_frame_rate']) == pytest.approx(100 / INTERVAL)
+    assert entry.figure(shown['flops_ratio']) == 50.0
     assert entry.result['flops_ratio_key'] == 1.0
     assert entry.result['flops_ratio_nonkey'] == pytest.approx(1 / 3, abs=1e-6)
-    assert shown['boundary_f'].of(entry) is None
+    assert entry.figure(shown['boundary_f']) is None
 
 
 def test_steadiness_stands_beside_the_score_or_not_at_all(tmp_path: Path) -> None:

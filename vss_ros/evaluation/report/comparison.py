@@ -180,7 +180,7 @@ def _pair(before: Configuration, after: Configuration, same_settings: bool, scor
         intervals['latency_p50'] = NO_CHANGE if small else confidence(logs)
     changes = {}
     for column in columns(score_name):
-        change = Change(column, column.of(before), column.of(after))
+        change = Change(column, before.figure(column), after.figure(column))
         judgement = _judged(change, intervals.get(column.key))
         changes[column.key] = replace(change, judgement=judgement)
     return Pair(before, after, same_settings, rows[0].keys() == rows[1].keys(), changes, ratio)

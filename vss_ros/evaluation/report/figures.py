@@ -11,7 +11,6 @@ from vss_ros.evaluation.sweep.verdict import score_of, sentences, slow_track_not
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from vss_ros.evaluation.report.findings import Configuration
     from vss_ros.evaluation.sweep.outputs import Evaluation
 
     Values = Mapping[str, Any]
@@ -53,10 +52,6 @@ class Column:
         """Return the figure in the column's unit, None where it was not measured."""
         found = self.read(result, timing)
         return None if found is None else 100 * found if self.unit == '%' else found
-
-    def of(self, configuration: Configuration) -> float | None:
-        """Return the figure of one configuration."""
-        return self.value(configuration.result, configuration.timing)
 
 
 def columns(score_name: str, *, live: bool = False) -> tuple[Column, ...]:

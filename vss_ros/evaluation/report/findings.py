@@ -42,6 +42,10 @@ class Configuration:
         """What the user called it."""
         return str(self.result['name'])
 
+    def figure(self, column: Column) -> float | None:
+        """Return the figure of a table's column, in the column's unit."""
+        return column.value(self.result, self.timing)
+
     @property
     def score(self) -> float | None:
         """Its mIoU or agreement, 0..1."""

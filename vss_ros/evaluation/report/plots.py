@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vss_ros.evaluation.metrics.distance import cost_accuracy_curve
-from vss_ros.evaluation.rows import STREAM_STARTS
 from vss_ros.evaluation.report.drawing import (
     COLOURS,
     INK,
@@ -21,6 +20,7 @@ from vss_ros.evaluation.report.drawing import (
     whole_numbers,
 )  # fmt: skip
 from vss_ros.evaluation.report.figures import number
+from vss_ros.evaluation.rows import STREAM_STARTS
 from vss_ros.evaluation.sweep.verdict import ACCURACY_LOSS, LATENCY_SHARE
 
 if TYPE_CHECKING:

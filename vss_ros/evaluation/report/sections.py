@@ -6,10 +6,10 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.sweep.summary import replays_note
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.evaluation.replay.frame_pictures import KINDS, picture_file
 from vss_ros.evaluation.report.figures import NONE, is_behind, number, slowest_rate
+from vss_ros.evaluation.sweep.summary import replays_note
 from vss_ros.evaluation.sweep.verdict import sentences, slow_track_note
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def overview(findings: Findings) -> Values:
                 'name': entry.name,
                 'options': ' '.join(options(entry)),
                 'roles': [ROLES[role] for role in entry.roles],
-                'figures': [(column.of(entry), column.digits) for column in shown],
+                'figures': [(entry.figure(column), column.digits) for column in shown],
             }
             for entry in findings.configurations
         ],

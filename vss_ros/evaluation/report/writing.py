@@ -89,7 +89,7 @@ def for_machines(findings: Findings) -> dict[str, Any]:
         'units': {column.key: column.unit for column in shown},
         'configurations': [
             {'name': entry.name, 'roles': list(entry.roles), 'options': ' '.join(options(entry))}
-            | {column.key: column.of(entry) for column in shown}
+            | {column.key: entry.figure(column) for column in shown}
             for entry in findings.configurations
         ],
         'refused': findings.evaluation.refused,
