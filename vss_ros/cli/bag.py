@@ -26,7 +26,7 @@ from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWri
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import START_NS
-from vss_ros.recordings.salvage.checked_bag import open_checked
+from vss_ros.recordings.salvage import open_checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from vss_ros.recordings.bags import (
 )
 from vss_ros.recordings.masks import MaskPairs
 from vss_ros.recordings.messages import stamp_ns
-from vss_ros.recordings.salvage.checked_bag import open_checked
+from vss_ros.recordings.salvage import open_checked
 from vss_ros.recordings.source import Source, SourceFrame, is_mask_topic
 
 if TYPE_CHECKING:
