@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from motion_parts import smooth, warped
+from pydantic import ValidationError
 
 from vss_ros.datasets.cutouts import Cutout, Mover, cut_objects
 from vss_ros.datasets.ego_motion import FRAME_SECONDS, Drive
 from vss_ros.datasets.labelled import LabelledImages
 from vss_ros.datasets.synthetic_motion import MovingStill, Variety, photographed, random_motion
-from vss_ros.errors import VssError
 
 SIZE = (90, 120)
 STILL = Drive(0.0, 0.0, 0.0, 0.0, (8.0, 8.0), 0.45, 0.5)
@@ -139,7 +140,7 @@ def test_every_part_can_be_switched_off() -> None:
     views = photographed(moving, [moving.at(0.0), moving.at(0.1)], plain, rng)
     assert np.array_equal(views[0], image)
     assert np.array_equal(views[1], moving.image(moving.at(0.1)))
-    lit = photographed(moving, [moving.at(0.0)], replace(plain, light=0.5), rng)
+    lit = photographed(moving, [moving.at(0.0)], plain.model_copy(update={'light': 0.5}), rng)
     assert abs(float(lit[0].mean()) - float(image.mean())) > 0.5
 
 
@@ -158,13 +159,13 @@ def test_all_frames_are_as_sharp_and_noisy_as_the_camera_is() -> None:
     assert max(sharpness) > 2 * min(sharpness)  # some cameras are blurred
 
 
-def test_a_recipe_states_the_variety_or_gets_an_error_that_lists_it() -> None:
-    assert Variety.parse({'blur': 0, 'objects': 1}, 'x') == Variety(blur=0, objects=1)
-    for wrong in ({'fog': 1}, {'light': -1}, {'objects': 1.5}, {'lens': 'much'}, {'blur': float('nan')}):
-        with pytest.raises(
-            VssError, match=r'x: motion has .*objects \(int\), lens \(float\), light .*, blur'
-        ):
-            Variety.parse({'light': 0.1, **wrong}, 'x')
+@pytest.mark.parametrize(
+    'wrong', [{'fog': 1}, {'light': -1}, {'objects': 1.5}, {'lens': 'much'}, {'blur': float('nan')}]
+)
+def test_a_recipe_states_the_variety_or_is_refused(wrong: dict[str, Any]) -> None:
+    assert Variety.model_validate({'blur': 0, 'objects': 1}) == Variety(blur=0, objects=1)
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Variety.model_validate({'light': 0.1, **wrong})
 
 
 def test_objects_are_cut_and_painted_with_their_label() -> None:

@@ -13,6 +13,7 @@ from motion_parts import smooth
 
 from vss_ros.datasets.labelled import LabelledImages
 from vss_ros.datasets.pairs import StillPairs, VideoPairs
+from vss_ros.datasets.synthetic_motion import Variety
 from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.view import look
 from vss_ros.errors import VssError
@@ -96,7 +97,7 @@ def test_a_recipe_draws_from_stills_and_recordings(tmp_path: Path) -> None:
         stage='pairs',
         model='x',
         data={
-            'stills': TrainedOn(motion={'blur': 0}),
+            'stills': TrainedOn(motion=Variety(blur=0)),
             'clips': TrainedOn(share=0.5, pseudo_labels=True, frames=5),
         },
     )

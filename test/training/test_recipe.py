@@ -132,6 +132,7 @@ def test_nonsense_is_refused_all_at_once(tmp_path: Path) -> None:
         ('motion', {'motions': []}, 'motions: expected motion estimators, got none'),
         ('motion', {'evaluate': {'camvid': 'val', 'b': 'val'}}, 'expected one data set at most'),
         ('motion', {'evaluate': {'camvid': 'train'}}, 'another split than the one that is trained on'),
+        ('motion', {'data': {'camvid': {'motion': {'fog': 1}}}}, r'motion\.fog: expected one of .*lens'),
         ('motion', {'evaluate': {'camvid': {'share': 1}}}, 'evaluate.camvid.share: expected one of every, '),
         ('motion', {'evaluate': ['camvid']}, 'evaluate: expected a mapping'),
     ],

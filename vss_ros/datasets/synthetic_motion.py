@@ -7,17 +7,18 @@ uncovering. Each of these motions can be followed exactly, and it is known what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cv2
 import numpy as np
 import torch
+from pydantic import Field
 
 from vss_ros.datasets.augment import draw_light, lit, planes_of
 from vss_ros.datasets.cutouts import Cutout, Mover, random_mover
 from vss_ros.datasets.ego_motion import FRAME_SECONDS, Drive, EgoMotion, random_drive
-from vss_ros.errors import VssError
+from vss_ros.schema import Schema
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,42 +29,22 @@ SAME_PLACE = 0.5
 """Pixels by which a place may be missed on the way to the earlier view and back; beyond, it was hidden."""
 MUCH = 100
 """No part of the variety is meant in such numbers."""
+Strength = Annotated[float, Field(ge=0, lt=MUCH)]
 EXPOSURES = 5
 """Instants that a motion-blurred view is the mean of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variety:
+class Variety(Schema):
     """What varies from drive to drive beside the motion of the car; 0 switches each off."""
 
-    objects: int = 3
+    objects: Annotated[int, Field(ge=0, lt=MUCH)] = 3
     """At most so many objects move in front."""
-    lens: float = 0.04
+    lens: Strength = 0.04
     """Spread of the lens distortion (`Drive.lens`)."""
-    light: float = 0.2
+    light: Strength = 0.2
     """Strength of the change of light between the frames, 1 being that between drives."""
-    blur: float = 0.3
+    blur: Strength = 0.3
     """Share of drives whose frames are exposed long enough to be blurred by motion."""
-
-    @classmethod
-    def parse(cls, values: dict[str, Any], where: str) -> Variety:
-        """Return what a recipe states, the rest at its default.
-
-        Raises:
-            VssError: Another key, or a value that is no such number.
-
-        """
-        known = {f.name: int if f.type == 'int' else float for f in fields(cls)}
-        wrong = {
-            key: value
-            for key, value in values.items()
-            if key not in known or not isinstance(value, (int, known[key])) or not 0 <= value < MUCH
-        }
-        if wrong:
-            wanted = ', '.join(f'{name} ({kind.__name__})' for name, kind in known.items())
-            msg = f'{where}: motion has {wrong}, expected any of {wanted}, each from 0 to below {MUCH}'
-            raise VssError(msg)
-        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

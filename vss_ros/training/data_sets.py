@@ -9,7 +9,6 @@ from vss_ros.datasets.folders import has_folders
 from vss_ros.datasets.labelled import LabelledImages, LabelledVideo
 from vss_ros.datasets.layouts import load_data
 from vss_ros.datasets.pairs import StillPairs, VideoPairs
-from vss_ros.datasets.synthetic_motion import Variety
 from vss_ros.errors import VssError
 from vss_ros.images.classes import ClassTable, load_classes
 from vss_ros.training.pseudo_labels import pseudo_labelled
@@ -116,8 +115,7 @@ def triple_sources(
         elif isinstance(images := data[name], LabelledVideo):
             sources[name] = VideoPairs(images)
         else:
-            variety = Variety.parse(options.motion, f'data {name}')
-            sources[name] = StillPairs(images, table, variety, with_flow=with_flow)
+            sources[name] = StillPairs(images, table, options.motion, with_flow=with_flow)
     return sources
 
 

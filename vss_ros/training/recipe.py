@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from vss_ros.datasets.layouts import LAYOUTS
 from vss_ros.datasets.listing import FURTHEST, DataOptions
+from vss_ros.datasets.synthetic_motion import Variety
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.propagation import PROPAGATIONS
@@ -138,8 +139,8 @@ class TrainedOn(ScoredOn):
     """Stage ``backbone``: the epoch it begins at."""
     made_by: str = ''
     """A remark: the command that made it."""
-    motion: dict[str, Any] = Field(default_factory=dict)
-    """How stills are set in motion (:class:`~vss_ros.datasets.synthetic_motion.Variety`)."""
+    motion: Variety = Variety()
+    """How stills are set in motion."""
     pseudo_labels: bool = False
     """Recordings that the backbone labels here."""
     confidence: Annotated[float, Field(gt=0, le=1)] = CONFIDENCE
