@@ -14,7 +14,7 @@ from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.training.recipe import Recipe
 from vss_ros.training.run import run_recipe
-from vss_ros.training.teacher import teacher_card, told_of
+from vss_ros.training.teacher import origin_of, teacher_card
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,4 +80,4 @@ def test_one_that_a_former_recipe_wrote_goes_first(tmp_path: Path) -> None:
     assert mine is not None
     assert (shipped.builder, mine.builder) == ('mobilenet_fpn', 'lernet')
     told = {'name': 'mobilenet_fpn', 'sha256': mine.sha256, 'command': 'vss train mine.yaml'}
-    assert told_of(mine) == told
+    assert origin_of(mine) == told

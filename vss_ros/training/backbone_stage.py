@@ -18,7 +18,7 @@ from vss_ros.evaluation.card_scores import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, every_second, segmentation_loss
-from vss_ros.training.start import has_imagenet_encoder, load_imagenet_encoder, start_with, take_back
+from vss_ros.training.start import start_with, take_back
 from vss_ros.training.still_batches import Choice, StillViews, choices
 from vss_ros.training.teacher import Hints
 
@@ -162,8 +162,8 @@ def _new_network(
     model = _untrained(recipe, len(table), device)
     if start is not None:
         start_with(model, start, table.names, weights)
-    elif has_imagenet_encoder(model):
-        load_imagenet_encoder(model)
+    else:
+        model.load_pretrained_encoder()
     return model
 
 

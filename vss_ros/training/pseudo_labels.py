@@ -1,4 +1,4 @@
-"""Video that nobody labelled, labelled by the backbone where it is sure."""
+"""Pseudo-labels: video without labels, labelled by the backbone where it is sure."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import TYPICAL_INTERVAL, PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.start import start_card
-from vss_ros.training.teacher import Teacher, teacher_card, told_of
+from vss_ros.training.teacher import Teacher, origin_of, teacher_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,7 +142,7 @@ def _provenance(recipe: Recipe, sets: DataSets, device: torch.device, command: s
 
 def _origins(teacher: ModelCard | None, start: ModelCard | None) -> dict[str, Any]:
     """Return what a card says of the cards that its training built on."""
-    taught = {} if teacher is None else {'teacher': told_of(teacher)}
+    taught = {} if teacher is None else {'teacher': origin_of(teacher)}
     if start is None:
         return taught
     return taught | {'start': {'name': start.name, 'sha256': start.sha256, 'recipe': start.recipe}}

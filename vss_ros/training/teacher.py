@@ -164,11 +164,11 @@ class Teacher:
             return (logits + self.adjusted * weights.log().view(1, -1, 1, 1)).softmax(1)  # type: ignore[no-any-return]
 
 
-def told_of(teacher: ModelCard) -> dict[str, Any]:
+def origin_of(teacher: ModelCard) -> dict[str, Any]:
     """Return what a pupil's card says of its teacher, which need not be shipped."""
     said = ('command', 'commit', 'hardware', 'wall_minutes')
-    told = {key: teacher.recipe[key] for key in said if key in teacher.recipe}
-    return {'name': teacher.name, 'sha256': teacher.sha256, **told}
+    recipe = {key: teacher.recipe[key] for key in said if key in teacher.recipe}
+    return {'name': teacher.name, 'sha256': teacher.sha256, **recipe}
 
 
 def teacher_card(recipe: Recipe, table: ClassTable, output: Path) -> ModelCard | None:

