@@ -1,4 +1,4 @@
-"""Objects cut from labelled stills, and their own way through other images."""
+"""Objects cut from labelled stills, which move in front of other stills."""
 
 from __future__ import annotations
 

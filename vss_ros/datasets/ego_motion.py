@@ -22,9 +22,9 @@ FOCAL = 0.86
 CAMERA_HEIGHT = 1.4
 """Metres above the road."""
 CLOSEST = 0.25
-"""What is passed ends here, as a share of the former depth: beyond it lies what is outside the image."""
+"""Least share of its depth that is left of a point as the car nears it; beyond, it counts as passed."""
 SWAY_SECONDS = 0.2
-"""Time in which the car's suspension goes about as far as it ever does."""
+"""Time in which the suspension pitches and rolls by about three quarters (tanh 1) of its full movement."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From lists of files, which is all that the official layouts differ in, to labelled images."""
+"""Opens data sets as labelled images: from lists of files, which all layouts come down to, or a recording."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 LISTED = 8
 """Faults an error names; the others are counted."""
 FURTHEST = 30
-"""Frames before a labelled one that are kept in touch with it; nothing is propagated further."""
+"""Most frames before a labelled one that belong to its clip; nothing is propagated further."""
 MEMORY_SHARE = 0.25
 """Of the memory that is free: data sets that need less are held, others stay on disk."""
 
 
 class Film(NamedTuple):
-    """Where labelled frames lie in what was filmed."""
+    """Videos of which some frames are labelled."""
 
     frames: list[Path]
     """All frames, those of a clip in order."""

@@ -2,6 +2,6 @@
 
 Read ``source`` (what a source is) and ``open`` (which one a path is), then a kind each: ``image_folder``,
 ``video_file``, ``camera_bag``, with ``masks`` for which mask belongs to which frame. ``bags`` reads and
-writes rosbag2 bags without ROS, ``messages`` makes camera messages, ``playback`` is what a player sends, and
-``salvage`` reads what is left of damaged bags.
+writes rosbag2 bags without ROS, ``messages`` makes camera messages, ``playback`` is what a player sends.
+``salvage`` reads what is left of damaged bags, by ``mcap_file``, ``sqlite_file`` and ``bag_metadata``.
 """
