@@ -15,12 +15,14 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+from vss_ros.engine.options import PARAMETERS
 from vss_ros.resources import large_image_environment
 
 if TYPE_CHECKING:
     from launch.action import Action
 
 NODE = 'segmentation'
+TRANSPORTS = PARAMETERS['image_transport'].choices
 BOOLEAN = ['true', 'false', 'True', 'False']  # Python launch files that include this one give Python's words
 LARGE = 'one that is set already stays, and the camera driver needs it as well'
 
@@ -43,7 +45,7 @@ def arguments() -> list[Action]:
             'image_transport',
             '',
             'What to subscribe to; empty: as in params_file',
-            ['', 'raw', 'compressed', 'video', 'foxglove', 'ffmpeg'],
+            ['', *TRANSPORTS],
         ),
         (
             'use_sim_time',
@@ -91,10 +93,7 @@ def start(context: LaunchContext) -> list[Action]:
         parameters=[text('params_file'), overrides],
         remappings=[
             ('image_raw', topic),
-            *(
-                (f'image_raw/{transport}', f'{topic}/{transport}')
-                for transport in ('compressed', 'video', 'foxglove', 'ffmpeg')
-            ),
+            *((f'image_raw/{name}', f'{topic}/{name}') for name in TRANSPORTS if name != 'raw'),
         ],
         ros_arguments=['--log-level', f'{logger}:={text("log_level")}'],
         respawn=flag('respawn'),
