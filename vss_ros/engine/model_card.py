@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from vss_ros.engine.device import CPU
 from vss_ros.errors import VssError
+from vss_ros.files import whole_file, write_text
 from vss_ros.resources import resource
 from vss_ros.schema import FROM_LIST, Schema, read_yaml
 
@@ -168,19 +169,16 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
         The card with hash and number of parameters filled in.
 
     """
-    folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f'{card.name}.safetensors'
-    partial = weights.with_suffix('.part')
-    save_file({name: _stored(tensor) for name, tensor in module.state_dict().items()}, partial)
+    with whole_file(weights) as partial:
+        save_file({name: _stored(tensor) for name, tensor in module.state_dict().items()}, partial)
     finished = card.model_copy(
         update={
-            'sha256': hashlib.sha256(partial.read_bytes()).hexdigest(),
+            'sha256': hashlib.sha256(weights.read_bytes()).hexdigest(),
             'parameters': sum(p.numel() for p in module.parameters()),
             'path': '',
         }
     )
-    partial.chmod(0o644)
-    partial.replace(weights)
     write_card(finished, folder)
     return finished
 
@@ -194,10 +192,7 @@ def write_card(card: ModelCard, folder: Path) -> None:
     }
     if card.classes.endswith('.yml'):
         values['classes'] = Path(card.classes).name
-    target = folder / f'{card.name}.yaml'
-    partial = target.with_suffix('.yaml.part')
-    partial.write_text(yaml.safe_dump(values, sort_keys=False, width=110))
-    partial.replace(target)
+    write_text(folder / f'{card.name}.yaml', yaml.safe_dump(values, sort_keys=False, width=110))
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from vss_ros.errors import VssError
+from vss_ros.files import whole_file
 from vss_ros.training.data_sets import Drawable, TripleBatches
 
 if TYPE_CHECKING:
@@ -70,9 +71,8 @@ def save_checkpoint(
         'updates': average.updates,
         'optimiser': optimiser.state_dict(),
     }
-    partial = folder / f'{NAME}.part'
-    torch.save(state, partial)
-    partial.replace(folder / NAME)
+    with whole_file(folder / NAME) as partial:
+        torch.save(state, partial)
 
 
 def load_checkpoint(

@@ -111,7 +111,7 @@ class Comparison:
 def compare(before: Path, after: Path) -> Comparison:
     """Compare two folders of results.
 
-    Configurations are the same where their settings are, whatever they are called; of the others, those of
+    Configurations are the same where their settings are, under any name; of the others, those of
     equal names are compared too, and said to differ.
 
     Args:

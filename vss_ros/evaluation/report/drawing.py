@@ -24,7 +24,7 @@ INK, GRID = '#0a0b0c', '#d2d3d4'
 OTHERS = '#8a8d91'
 """Of configurations that are not looked at closely."""
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
-"""Told apart by colour-blind people (Okabe and Ito), on white and on black."""
+"""Colour-blind people can tell them apart (Okabe and Ito), on white and on black."""
 MARKERS = ('o', 's', '^', 'D', 'v', 'P')
 """One for each colour, so that colour alone says nothing."""
 LONGEST_LABEL = 28

@@ -65,7 +65,7 @@ class Configuration:
 
     @property
     def rows(self) -> list[Row]:
-        """The decisions, each with ``latency_ms``, None where nobody measured it."""
+        """The decisions, each with ``latency_ms``, None where it was not measured."""
         timed = [entry['latency_ms'] for entry in self.timing['inputs']]
         rows = []
         for number, decisions in groupby(self.result['decisions'], key=lambda row: int(row['input'])):

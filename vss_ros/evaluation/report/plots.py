@@ -72,8 +72,8 @@ def accuracy_against_latency(findings: Findings) -> Drawing | None:
     axes.set_ylabel(f'{findings.score_name}, %')
     important = sorted(points, key=lambda point: not point[0].roles)
     place_labels(axes, [(worst, score, _tag(entry)) for entry, worst, score in important])
-    told = '; '.join(f'{entry.name}: {score:.1f} % at {worst:.1f} ms' for entry, worst, score in points)
-    alt = f'{findings.score_name} over worst latency. {told}'
+    words = '; '.join(f'{entry.name}: {score:.1f} % at {worst:.1f} ms' for entry, worst, score in points)
+    alt = f'{findings.score_name} over worst latency. {words}'
     return drawn(figure, 'accuracy_latency', alt)
 
 
@@ -118,11 +118,11 @@ def accuracy_by_distance(findings: Findings) -> Drawing | None:
     whole_numbers(axes.xaxis)
     axes.legend(loc='best')
     return drawn(
-        figure, 'pda', f'{findings.score_name} by frames since the key frame. {_told(curves, findings)}'
+        figure, 'pda', f'{findings.score_name} by frames since the key frame. {_in_words(curves, findings)}'
     )
 
 
-def _told(curves: Mapping[int, Mapping[int, float]], findings: Findings) -> str:
+def _in_words(curves: Mapping[int, Mapping[int, float]], findings: Findings) -> str:
     return '; '.join(
         f'{entry.name}: '
         + ', '.join(f'{distance}: {100 * v:.1f} %' for distance, v in curves[entry.index].items())
@@ -176,11 +176,11 @@ def accuracy_against_cost(findings: Findings, unit: str) -> Drawing | None:
     axes.set_ylabel(f'{findings.score_name}, %')
     axes.set_xlim(left=0)
     axes.legend(loc='best')
-    told = '; '.join(
+    words = '; '.join(
         f'{entry.name}: ' + ', '.join(f'{cost:.1f}: {score:.1f} %' for cost, score in curves[entry.index])
         for entry in findings.compared
     )
-    return drawn(figure, f'cca_{unit}', f'{findings.score_name} over mean {what}. {told}')
+    return drawn(figure, f'cca_{unit}', f'{findings.score_name} over mean {what}. {words}')
 
 
 def _cost_curve(entry: Configuration, unit: str) -> list[tuple[float, float]]:
@@ -219,10 +219,10 @@ def accuracy_by_class(findings: Findings) -> Drawing | None:
     axes.grid(visible=False, axis='y')
     axes.set_xlabel('IoU, %')
     figure.legend(loc='outside upper left', ncols=1)
-    told = '; '.join(
+    words = '; '.join(
         f'{name}: {"no pixel" if first[name] is None else f"{100 * first[name]:.1f} %"}' for name in names
     )
-    return drawn(figure, 'classes', f'IoU by class of {series[0].name}. {told}')
+    return drawn(figure, 'classes', f'IoU by class of {series[0].name}. {words}')
 
 
 def stretch(configuration: Configuration) -> list[Row]:
@@ -335,7 +335,6 @@ def distances(configuration: Configuration) -> Drawing | None:
     axes.set_ylabel('frames')
     for axis in (axes.xaxis, axes.yaxis):
         whole_numbers(axis)
-    told = ', '.join(f'{distance}: {frames}' for distance, frames in counted.items())
-    return drawn(
-        figure, f'distances_{configuration.index + 1:02}', f'{configuration.name}: frames by distance. {told}'
-    )
+    listed = ', '.join(f'{distance}: {frames}' for distance, frames in counted.items())
+    alt = f'{configuration.name}: frames by distance. {listed}'
+    return drawn(figure, f'distances_{configuration.index + 1:02}', alt)
