@@ -13,6 +13,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics import METRICS, Column, Metric, Naming, ScoredFrame, total
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
 from vss_ros.evaluation.replay.result import InputResult
+from vss_ros.evaluation.report.figures import columns, text_of
 from vss_ros.evaluation.sweep.outputs import Evaluation, read_evaluation, write_evaluation
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def test_a_metric_from_outside_is_in_the_results_of_all_inputs(tmp_path: Path) -
     assert counts is not None
     assert counts.sums['pixels'] == true > 0
     assert sky['found'] == counts.sums['found'] / true > 0
+    assert f'{100 * sky["found"]:.1f}' in text_of(read).splitlines()[-1]
+    assert 'sky' in {column.key for column in columns('mIoU')}
     assert Sky.columns[0].value(read.results[0], read.timings[0]) == 100 * sky['found']
 
 

@@ -95,8 +95,10 @@ class Column:
 
     def named(self, score: str) -> Column:
         """Return the column with ``mIoU`` or ``agreement`` in place of ``{score}``."""
-        texts = {name: getattr(self, name).format(score=score) for name in ('head', 'about')}
-        return replace(self, **texts)
+        head, about = self.head.format(score=score), self.about.format(score=score)
+        brief = 'agree' if score == 'agreement' else score
+        short = self.short and (self.short[0].format(score=brief), self.short[1].format(score=brief))
+        return replace(self, head=head, about=about, short=short)
 
 
 def _first(values: Mapping[str, Any] | None, names: Sequence[str]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import fsum, nan
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,20 +90,11 @@ class PropagationDistance(DistanceAccuracy):
         return {'pda': self._by_distance()}
 
 
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """One point of the CCA curve."""
-
-    distance: int
-    """Propagation distance D_P in frames; a key frame comes every D_P + 1 frames."""
-    cost: float
-    """Mean cost of a frame, in the unit of what was given: FLOPs or milliseconds."""
-    miou: float
-    """Mean IoU at that distance, 0..1."""
-
-
 def mean_cost(key: float, between: float, distance: float) -> float:
     """Return the mean cost of a frame, C_mean = (C_seg + C_warp * D_P) / (D_P + 1) (Eq. 8).
+
+    The CCA curve is accuracy by distance over this cost: with FLOPs the paper's, with measured milliseconds
+    that of a machine. What the scheduler decides and costs on a real stream is not in it.
 
     Args:
         key: Cost of a key frame, C_seg: FLOPs, milliseconds or any unit.
@@ -117,23 +107,6 @@ def mean_cost(key: float, between: float, distance: float) -> float:
     if distance < 0:
         raise VssError(f'expected a distance of 0 frames or more, got {distance}')
     return (key + between * distance) / (distance + 1)
-
-
-def cost_accuracy_curve(pda: Mapping[int, float], key: float, between: float) -> list[CurvePoint]:
-    """Return the CCA curve by growing distance, which is falling cost where propagation is the cheaper.
-
-    With the FLOPs of ``frame_costs`` it is the paper's curve; with the mean measured milliseconds of key and
-    other frames it is the curve that matters on that machine. What the scheduler decides and costs on a
-    real stream is not in it: Eq. 8 takes a key frame every D_P + 1 frames.
-
-    Args:
-        pda: Mean IoU by propagation distance.
-        key: Cost of a key frame.
-        between: Cost of a frame between key frames, in the same unit.
-    """
-    return [
-        CurvePoint(distance, mean_cost(key, between, distance), pda[distance]) for distance in sorted(pda)
-    ]
 
 
 def interval_scores(distance_miou: Mapping[int, float], interval: int) -> tuple[float, float]:

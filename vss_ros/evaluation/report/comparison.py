@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from vss_ros.evaluation.report.figures import Column
+    from vss_ros.evaluation.metrics import Column
     from vss_ros.evaluation.report.findings import Configuration, Findings, Row
 
 BETTER, WORSE, SAME, CHANCE, UNJUDGED = 'better', 'worse', 'same', 'may be chance', ''

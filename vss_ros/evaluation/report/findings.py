@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from vss_ros.evaluation.report.figures import Column
+    from vss_ros.evaluation.metrics import Column
     from vss_ros.evaluation.sweep.outputs import Evaluation
     from vss_ros.evaluation.sweep.verdict import Verdict
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vss_ros.evaluation.metrics.distance import cost_accuracy_curve
+from vss_ros.evaluation.metrics.distance import mean_cost
 from vss_ros.evaluation.report.drawing import (
     COLOURS,
     INK,
@@ -190,8 +190,8 @@ def _cost_curve(entry: Configuration, unit: str) -> list[tuple[float, float]]:
         (None if ratio is None else 100 * ratio for ratio in flops) if unit == 'flops' else entry.mean_ms
     )
     if entry.result.get('pda') and key is not None and other is not None:
-        points = cost_accuracy_curve(entry.accuracy_by_distance, key, other)
-        return [(point.cost, 100 * point.miou) for point in points]
+        curve = entry.accuracy_by_distance
+        return [(mean_cost(key, other, distance), 100 * score) for distance, score in curve.items()]
     return [] if mean is None or entry.score is None else [(mean, 100 * entry.score)]
 
 
