@@ -254,6 +254,6 @@ def test_without_results_or_tables_there_is_nothing_to_print(
 ) -> None:
     assert print_tables([str(tmp_path)]) == 2
     assert 'expected the results of `vss evaluate -o DIR`' in capsys.readouterr().err
-    write_evaluation(evaluation(outcome('fast', [9, 9])), tmp_path)
+    write_evaluation(evaluation(outcome('fast', [9, 9], decisions=[])), tmp_path)
     assert print_tables([str(tmp_path), '--tables', str(written(tmp_path, None))]) == 2
     assert 'expected a section tables' in capsys.readouterr().err
