@@ -73,6 +73,8 @@ def test_folder_with_damaged_image_and_missing_mask(tmp_path: Path) -> None:
         assert source.rejected == 1
     assert told == ['frame_001.png']
     assert [f.frame.index for f in frames] == [0, 1, 2]
+    names = [source.frame_name(f.frame) for f in frames]
+    assert [name.split('/')[-2:] for name in names] == [['drive', f'frame_{i:03d}'] for i in (0, 2, 3)]
     assert [round(f.frame.stamp_ns * 15 / 1e9) for f in frames] == [0, 2, 3]
     assert [f.mask is None for f in frames] == [False, True, False]
 

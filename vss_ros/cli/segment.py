@@ -94,7 +94,6 @@ def _segment(
     from vss_ros.engine.labels import resize_labels
     from vss_ros.evaluation.export import EXPORTERS
     from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
-    from vss_ros.evaluation.replay.decisions import plot_timeline, write_csv
     from vss_ros.evaluation.rows import DecisionRow
     from vss_ros.images.classes import load_classes
     from vss_ros.images.overlay import OverlayWriter, blend
@@ -129,10 +128,7 @@ def _segment(
                 )
                 # An input that changes its size in mid-stream goes on in the first size's video.
                 writer.write(np.asarray(cv2.resize(blend(frame.image, mask, table), size[::-1]), np.uint8))
-        if not rows:
-            raise VssError(f'{source.path}: expected at least one readable frame, got none')
-    write_csv(rows, folder / 'decisions.csv')
-    plot_timeline(rows, folder / 'timeline.png', f'{source.path.name}: offline')
+    _write_decisions(rows, folder, source)
     summary = _summary(rows, matrix if truths else None, table.names, source, built)
     # Medians over the frames on which a part ran.
     return summary | {'parts_ms': {part: round(float(np.median(ms)), 2) for part, ms in parts.items()}}
@@ -143,6 +139,16 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
     if not cv2.imwrite(str(path), mask):
         raise VssError(f'{path} cannot be written; is the disk full?')
+
+
+def _write_decisions(rows: Any, folder: Path, source: Source) -> None:
+    """Write decisions.csv and timeline.png."""
+    from vss_ros.evaluation.replay.decisions import plot_timeline, write_csv
+
+    if not rows:
+        raise VssError(f'{source.path}: expected at least one readable frame, got none')
+    write_csv(rows, folder / 'decisions.csv')
+    plot_timeline(rows, folder / 'timeline.png', f'{source.path.name}: offline')
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
