@@ -137,6 +137,17 @@ def test_a_damaged_length_costs_its_own_chunk(tmp_path: Path) -> None:
         assert recovered(file) == contents(blob) - chunks[1].messages
 
 
+def test_an_index_that_points_far_behind_the_file(tmp_path: Path) -> None:
+    file = write_foreign(tmp_path / 'a.mcap')
+    chunks, summary = parts(blob := file.read_bytes())
+    changed = bytearray(blob)
+    changed[blob.index(chunks[1].start.to_bytes(8, 'little'), summary) + 7] ^= 0x80
+    file.write_bytes(changed)
+    assert recovered(file) == contents(blob)
+    with open_checked(file) as bag:
+        assert 'without a readable summary' in (bag.partial or '')
+
+
 def test_as_a_process(tmp_path: Path) -> None:
     file = write_bag(tmp_path / 'bag') / 'bag.mcap'
     blob, statuses = file.read_bytes(), []

@@ -92,7 +92,7 @@ def deserialise(data: bytes, msgtype: str) -> Any:
     """
     try:
         return message_types().deserialize_cdr(data, msgtype)
-    except Exception as error:  # rosbags raises whatever the damaged bytes lead to
+    except Exception as error:  # damaged bytes make rosbags raise many kinds
         raise VssError(f'expected a whole {msgtype}, got {len(data)} other bytes: {error!r}') from error
 
 
@@ -210,7 +210,7 @@ class BagWriter:
         Raises:
             VssError: The target exists and may not be replaced, or is not a bag.
         """
-        # What an unfinished recording holds is not replaced: nobody may have looked at it yet.
+        # What an unfinished recording holds is not replaced: it may be the only copy.
         whole = is_bag(target) and (target.is_file() or (target / METADATA).is_file())
         if target.exists() and not (overwrite and whole):
             remedy = 'overwrite it explicitly or choose another' if whole else 'choose another'

@@ -1,4 +1,4 @@
-"""What recorders compress by zstd or lz4, decompressed within bounds whatever the data claim to be."""
+"""What recorders compress by zstd or lz4, decompressed within bounds that hold for false claims, too."""
 
 from __future__ import annotations
 

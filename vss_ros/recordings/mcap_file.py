@@ -202,7 +202,7 @@ class McapFile:
         whole = tail.endswith(_MAGIC) and crc in {0, crc32(tail[:-12])}
         self._name(records, doubtful=not whole)
         for record in records:
-            if isinstance(record, ChunkIndex):
+            if isinstance(record, ChunkIndex) and record.chunk_start_offset < size:
                 self._indices[record.chunk_start_offset] = record.uncompressed_size
             elif isinstance(record, Statistics):
                 self._stated = [record.message_count]

@@ -18,7 +18,7 @@ from vss_ros.errors import VssError
 from vss_ros.recordings.bag_metadata import COMPRESSED, DamageError, Topic, read_metadata, storage_files
 from vss_ros.recordings.compression import expand_file
 from vss_ros.recordings.mcap_file import McapFile
-from vss_ros.recordings.sqlite_file import SqliteFile, check_sqlite, finish, is_unfinished, recover_sqlite
+from vss_ros.recordings.sqlite_file import SqliteFile, check_sqlite, finish, has_log, recover_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -92,7 +92,7 @@ def open_checked(path: Path, on_bytes: Callable[[int], Any] = lambda _: None) ->
         The bag; its ``partial`` says what is wrong.
 
     Raises:
-        VssError: Nothing of it reads, it declares sizes that nobody has room for, or it names files outside
+        VssError: Nothing of it reads, it declares chunks or messages of more than a gigabyte, or it names files outside
             of its folder.
     """
     with ExitStack() as stack:
@@ -153,7 +153,7 @@ def _open_file(
         notes.append('it is neither a .mcap nor a .db3')
         return []
     on_bytes(path.stat().st_size)
-    if is_unfinished(path):
+    if has_log(path):
         notes.append('its recorder did not finish it')
         path = finish(path, make_folder())
     try:

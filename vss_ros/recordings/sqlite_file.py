@@ -177,7 +177,7 @@ def _rows(copy: Path, size: int, filling: bytes) -> Iterator[tuple[Any, ...]]:
                         yield from database.execute('SELECT id, a, b, c FROM found WHERE id = ?', key)
 
 
-def is_unfinished(path: Path) -> bool:
+def has_log(path: Path) -> bool:
     """Say whether a recorder left a file unfinished: with a log or journal beside it."""
     return any(log.stat().st_size for log in _beside(path) if log.exists())
 
