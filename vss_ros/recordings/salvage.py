@@ -92,8 +92,8 @@ def open_checked(path: Path, on_bytes: Callable[[int], Any] = lambda _: None) ->
         The bag; its ``partial`` says what is wrong.
 
     Raises:
-        VssError: Nothing of it reads, it declares chunks or messages of more than a gigabyte, or it names files outside
-            of its folder.
+        VssError: Nothing of it reads, it declares chunks or messages of more than a gigabyte, or it
+            names files outside of its folder.
     """
     with ExitStack() as stack:
         paths, metadata, notes = _list_files(path)
