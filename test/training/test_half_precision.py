@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vss_ros.evaluation.card_scores import TOLERANCE
-from vss_ros.training.half_precision import rounded_scores
+from vss_ros.training.cards import rounded_scores
 
 
 def network() -> nn.Sequential:

@@ -12,9 +12,10 @@ from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.model_card import ModelCard, save_card
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
+from vss_ros.training.cards import origins
 from vss_ros.training.recipe import Recipe
 from vss_ros.training.run import run_recipe
-from vss_ros.training.teacher import origin_of, teacher_card
+from vss_ros.training.teacher import teacher_card
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,4 +81,4 @@ def test_one_that_a_former_recipe_wrote_goes_first(tmp_path: Path) -> None:
     assert mine is not None
     assert (shipped.builder, mine.builder) == ('mobilenet_fpn', 'lernet')
     told = {'name': 'mobilenet_fpn', 'sha256': mine.sha256, 'command': 'vss train mine.yaml'}
-    assert origin_of(mine) == told
+    assert origins(mine, None) == {'teacher': told}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +27,15 @@ from vss_ros.evaluation.card_scores import (
 )
 from vss_ros.images.classes import load_classes
 from vss_ros.training.backbone_stage import train_backbone
-from vss_ros.training.computing import Computing, has_bfloat16
+from vss_ros.training.cards import origins, provenance, rounded_scores, score_command
+from vss_ros.training.computing import Computing
 from vss_ros.training.data_sets import DataSets, open_data, triple_sources, typical_drive
-from vss_ros.training.half_precision import rounded_scores
 from vss_ros.training.loop import trained_minutes
 from vss_ros.training.motion_stage import Estimators, train_motion
 from vss_ros.training.pair_stage import TYPICAL_INTERVAL, PairParts, recommended_threshold, train_pairs
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.start import start_card
-from vss_ros.training.teacher import Teacher, origin_of, teacher_card
+from vss_ros.training.teacher import Teacher, teacher_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,48 +106,15 @@ def run_recipe(
     options += ' --compile' if compiled else ''
     options += f' --device {device}' if device != 'auto' else ''
     command = f'vss train config/experiments/{path.name} {options}'
-    provenance = _provenance(recipe, sets, where, command) | _origins(teacher, start)
-    job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, provenance)
+    said = provenance(recipe, sets, where, command) | origins(teacher, start)
+    job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, said)
     cards = stages[recipe.stage](job)
-    provenance['wall_minutes'] = trained_minutes(folder)
+    said['wall_minutes'] = trained_minutes(folder)
     scored = next(iter(recipe.evaluate), '')
     return [
-        save_card(
-            card.model_copy(update={'recipe': provenance | _score_command(card, scored)}), module, output
-        )
+        save_card(card.model_copy(update={'recipe': said | score_command(card, scored)}), module, output)
         for card, module in cards
     ]
-
-
-def _provenance(recipe: Recipe, sets: DataSets, device: torch.device, command: str) -> dict[str, Any]:
-    """Return what a card says of how its weights came to be, as far as it is known before training."""
-    return {
-        'command': command,
-        'seed': recipe.seed,
-        'epochs': recipe.epochs,
-        'crop': list(recipe.crop),
-        **recipe.chosen(),
-        'data': {
-            name: options.model_dump(mode='json', exclude_unset=True) for name, options in recipe.data.items()
-        },
-        'images': {name: len(images) for name, images in sets.trained.items()},
-        'commit': _commit(),
-        'hardware': _hardware(device),
-        'versions': {name: version(name) for name in ('torch', 'numpy')},
-    }
-
-
-def _origins(teacher: ModelCard | None, start: ModelCard | None) -> dict[str, Any]:
-    """Return what a card says of the cards that its training built on."""
-    taught = {} if teacher is None else {'teacher': origin_of(teacher)}
-    if start is None:
-        return taught
-    return taught | {'start': {'name': start.name, 'sha256': start.sha256, 'recipe': start.recipe}}
-
-
-def _score_command(card: ModelCard, data: str) -> dict[str, str]:
-    """Return what measures a card's scores again, nothing where none were measured."""
-    return {'score_command': f'vss models verify {card.name} --data {data}=DIR'} if data else {}
 
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
@@ -321,19 +285,3 @@ def _part_card(
         settings=settings or {},
         scores=scores,
     )
-
-
-def _hardware(device: torch.device) -> str:
-    cpu = f'{platform.machine()} CPU, {torch.get_num_threads()} threads'
-    frozen = ', frozen networks in bfloat16' if has_bfloat16(device) else ''
-    return (f'{torch.cuda.get_device_name(device)}, {cpu}' if device.type == 'cuda' else cpu) + frozen
-
-
-def _commit() -> str:
-    try:
-        done = subprocess.run(
-            ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
-    return done.stdout.strip()

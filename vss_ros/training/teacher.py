@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -162,13 +162,6 @@ class Teacher:
             with answering(image.device):
                 logits = self.network(image).float()
             return (logits + self.adjusted * weights.log().view(1, -1, 1, 1)).softmax(1)  # type: ignore[no-any-return]
-
-
-def origin_of(teacher: ModelCard) -> dict[str, Any]:
-    """Return what a pupil's card says of its teacher, which need not be shipped."""
-    said = ('command', 'commit', 'hardware', 'wall_minutes')
-    recipe = {key: teacher.recipe[key] for key in said if key in teacher.recipe}
-    return {'name': teacher.name, 'sha256': teacher.sha256, **recipe}
 
 
 def teacher_card(recipe: Recipe, table: ClassTable, output: Path) -> ModelCard | None:
