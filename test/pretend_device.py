@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
 import torch
+import torch._dynamo  # what layers import when they are built, before torch.Generator is replaced below
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
