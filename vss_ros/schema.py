@@ -105,11 +105,13 @@ class Document:
         line = 0 if node is None else node.start_mark.line
         for part in place:
             child = None
-            if isinstance(node, yaml.MappingNode):
-                pairs = [pair for pair in node.value if pair[0].value == str(part)]
-                if pairs:
-                    line, child = pairs[-1][0].start_mark.line, pairs[-1][1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            pairs = node.value if isinstance(node, yaml.MappingNode) else []
+            found = [pair for pair in pairs if pair[0].value == str(part)]
+            if found:
+                line, child = found[-1][0].start_mark.line, found[-1][1]
+            elif isinstance(part, int) and not isinstance(node, yaml.SequenceNode):
+                continue  # a single value where a list may stand
+            elif isinstance(part, int) and part < len(node.value):
                 child = node.value[part]
                 line = child.start_mark.line
             key += f'[{part}]' if isinstance(node, yaml.SequenceNode) else f'.{part}'

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from evaluation_parts import config
 
-from vss_ros.cli.live_options import live_sweep
+from vss_ros.cli.evaluate_options import live_sweep
 from vss_ros.cli.main import main
 from vss_ros.evaluation.sweep.sweep import Sweep
 

@@ -19,6 +19,7 @@ from vss_ros.evaluation.metrics.accuracy import Accuracy
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.metrics.streaming import NO_CLASS, StreamingAccuracy
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
+from vss_ros.evaluation.replay.input_frames import InputFrames
 from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
 from vss_ros.evaluation.report.figures import text_of
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
@@ -70,7 +71,7 @@ def test_the_same_answers_in_time_give_the_figures_of_a_replay(tmp_path: Path) -
                 )
             )  # fmt: skip
     played = Received(record(tmp_path / 'bag', came), TOPIC, NODE, 9, {'received': 9, 'answered': 9})
-    live = score_live(images, config().as_live(1.0), played)
+    live = score_live(InputFrames(images, config()), config().as_live(1.0), played)
     replayed = evaluate_bag(images, config())
     assert list(map(coarse, live.result.rows)) == list(map(coarse, replayed.result.rows))
     assert replace(live.result, rows=()) == replace(replayed.result, rows=())
@@ -110,7 +111,7 @@ def hand_made(images: Path, tmp_path: Path) -> tuple[Evaluated, list[Came]]:
             )
         )
     received = Received(record(tmp_path / 'bag', came), TOPIC, NODE, 9, COUNTERS)
-    return score_live(images, config().as_live(2.0), received), came
+    return score_live(InputFrames(images, config()), config().as_live(2.0), received), came
 
 
 def test_late_and_lost_masks_by_hand(images: Path, tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_without_masks_it_is_agreement_with_the_network_at_the_cameras_size(tmp_
             stamp = frame.stamp_ns + START_NS
             came.append(Came(stamp, stamp, mask, stamp + MS, answer.decision))
     received = Received(record(tmp_path / 'bag', came), TOPIC, NODE, 3, {'received': 3, 'answered': 3})
-    live = score_live(images, config(propagation='none').as_live(1.0), received).result
+    live = score_live(InputFrames(images, config()), config(propagation='none').as_live(1.0), received).result
     assert (live.truth, live.frames) == ('per_frame', 3)
     assert Accuracy.from_dict(live.metrics['accuracy']).matrix().miou == 1.0
 
@@ -179,7 +180,7 @@ def test_without_masks_it_is_agreement_with_the_network_at_the_cameras_size(tmp_
 def test_nothing_received_says_why(images: Path, tmp_path: Path) -> None:
     nothing = Received(record(tmp_path / 'bag', []), TOPIC, NODE, 9, {'received': 7, 'overwritten': 7})
     with pytest.raises(VssError, match=r'none for 9 images .*: 7 overwritten, 2 transport'):
-        score_live(images, config().as_live(1.0), nothing)
+        score_live(InputFrames(images, config()), config().as_live(1.0), nothing)
 
 
 def test_moments_of_images_that_a_subscriber_missed() -> None:

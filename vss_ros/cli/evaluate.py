@@ -28,14 +28,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.cli.cluster import add_cluster_arguments, check_cluster, evaluate_on_cluster
 from vss_ros.cli.common import (
     add_input_arguments,
     add_json_argument,
     add_segmenter_arguments,
     segmenter_config,
 )
-from vss_ros.cli.live_options import add_live_arguments, check_live, live_node, live_sweep
+from vss_ros.cli.evaluate_options import (
+    add_cluster_arguments,
+    add_live_arguments,
+    check_cluster,
+    check_live,
+    evaluate_on_cluster,
+    live_node,
+    live_sweep,
+)
 from vss_ros.errors import VssError
 from vss_ros.files import write_json
 
@@ -92,7 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; returns the exit status."""
-    from experiments.paper_tables import read_tables, tables_text
     from vss_ros.evaluation.replay.input_frames import expand
     from vss_ros.evaluation.report.figures import text_of
     from vss_ros.evaluation.sweep.outputs import Evaluation, check_folder, write_evaluation
@@ -106,7 +112,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_folder(args.output)
     sweep = live_sweep(_sweep(args), args)
-    tables = read_tables(args.sweep, sweep.names)
     inputs = expand(args.inputs)
     try:
         found = _evaluate(inputs, sweep, args)
@@ -120,8 +125,6 @@ def run(args: argparse.Namespace) -> int:
     write_json(args.json, _for_machines(evaluation, sweep=args.sweep is not None))
     people = sys.stderr if str(args.json) == '-' else sys.stdout
     print(text_of(evaluation), file=people)
-    if tables:
-        print(f'\n{tables_text(tables, evaluation, args.output)}', file=people)
     if args.output is not None:
         from vss_ros.evaluation.report.writing import write_report
 
@@ -131,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _sweep(args: argparse.Namespace) -> Sweep:
     """Return the configurations to run, in order, and those that cannot."""
-    from vss_ros.engine.build import build_segmenter
+    from vss_ros.engine.build import outline_segmenter
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.evaluation.sweep.sweep import Sweep, checked, read_sweep, with_references
 
@@ -148,7 +151,7 @@ def _sweep(args: argparse.Namespace) -> Sweep:
         repeats=args.repeats or (SWEEP_REPEATS if args.sweep is not None and not args.live else 1),
     )
     if args.sweep is None:
-        build_segmenter(segmenter).segmenter.close()  # what cannot be built is said before an input is read
+        outline_segmenter(segmenter)  # what cannot be built is said before an input is read
         return Sweep((base.resolved(),))
     sweep = checked(with_references(read_sweep(args.sweep, base)))
     if not sweep.configurations:
@@ -162,9 +165,9 @@ def _evaluate(
     """Run every configuration over every input, under a progress bar."""
     from tqdm import tqdm
 
+    from vss_ros.evaluation.replay.input_frames import Inputs
     from vss_ros.evaluation.sweep.outputs import STORE
-    from vss_ros.evaluation.sweep.pool import Job, run_jobs
-    from vss_ros.evaluation.sweep.progress import expected_frames
+    from vss_ros.evaluation.sweep.pool import Job, expected_frames, run_jobs
 
     run = partial(run_jobs, workers=args.workers)
     if args.live:
@@ -178,17 +181,18 @@ def _evaluate(
     jobs = [Job(str(path), config) for path in inputs for config in sweep.configurations]
     if args.engine == 'ray':
         return _by_configuration(evaluate_on_cluster(jobs, store, args.address), inputs, sweep)
-    expected = expected_frames(jobs, args.workers)
     counted: Counter[Job] = Counter()
     found: dict[Job, Evaluated] = {}
-    with tqdm(total=sum(expected.values()), unit='frame', desc='evaluating', disable=None) as bar:
+    with Inputs() as opened, tqdm(unit='frame', desc='evaluating', disable=None) as bar:
+        expected = expected_frames(jobs, opened, args.workers)
+        bar.reset(total=sum(expected.values()))
 
         def count(job: Job) -> None:
             counted[job] += 1
             bar.update()
 
         folder = None if store is None else str(store)
-        for job, evaluated in run(jobs, folder, on_frame=count):
+        for job, evaluated in run(jobs, folder, inputs=opened, on_frame=count):
             found[job] = evaluated
             # What was stored, or broke off, takes no time any more.
             bar.total -= expected[job] - counted[job]

@@ -8,7 +8,7 @@ Example:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,15 @@ from torch import nn
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.device import choose_device, use_threads
 from vss_ros.engine.layers.fuse import fuse_for_inference
-from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card
+from vss_ros.engine.model_card import (
+    CPU,
+    FromFile,
+    ModelCard,
+    has_card,
+    load_weights,
+    read_card,
+    read_weights,
+)
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
 from vss_ros.engine.options import TRACKS
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
     from vss_ros.engine.options import SegmenterConfig
     from vss_ros.engine.registry import Registry
 
+META = torch.device('meta')
+"""Tensors there have shapes and no values."""
 LAYER_MARK = '@'
 """Stands in a card's name before the interior layer, where that is not the backbone's own."""
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -69,6 +79,38 @@ def build_segmenter(
     card = read_card(config.model)
     _check(config, card)
     use_threads(config.threads, background=_in_background(config))  # before a network opens that keeps them
+    parts, size = _assembled(config, card, device)
+    statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
+    preprocess = Preprocessor(statistics, card.input_size, parts.backbone.size_step, device, size)
+    segmenter = StreamSegmenter(
+        parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
+    )
+    return Built(segmenter, card, device)
+
+
+def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
+    """Return the card and the parts of a segmenter without their weights: what they are, not to be run.
+
+    In about half the time this refuses what ``build_segmenter`` refuses; files of weights are only compared
+    with the hashes on their cards.
+
+    Raises:
+        VssError: As ``build_segmenter``.
+
+    """
+    choose_device(config.device)
+    card = read_card(config.model)
+    _check(config, card)
+    config = replace(config, slow_delay=config.slow_delay or 1)  # so that no thread is started
+    with META:
+        parts, _ = _assembled(config, card, META)
+    return card, parts
+
+
+def _assembled(
+    config: SegmenterConfig, card: ModelCard, device: torch.device
+) -> tuple[Parts, tuple[int, int] | None]:
+    """Return the parts with their weights and the network's input size; on ``META``, without weights."""
     backbone = new_backbone(card, config.interior)
     _load(backbone, card, device)
     size = checked_size(config.size, backbone.size_multiple, backbone.fixed_size)
@@ -77,13 +119,7 @@ def build_segmenter(
     estimator = motion_name(config.motion, propagation, scheduler)
     motion = build_motion(estimator, device) if estimator else None
     track = _track(config, WholeNetwork(backbone, propagation, scheduler))  # last: it may start a thread
-    parts = Parts(backbone, propagation, scheduler, track, motion)
-    statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
-    preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, device, size)
-    segmenter = StreamSegmenter(
-        parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
-    )
-    return Built(segmenter, card, device)
+    return Parts(backbone, propagation, scheduler, track, motion), size
 
 
 def _check(config: SegmenterConfig, card: ModelCard) -> None:
@@ -239,6 +275,10 @@ def _expect(card: ModelCard, kind: str) -> None:
 
 
 def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
+    if device == META:
+        with CPU:
+            load_weights(card, module) if isinstance(module, FromFile) else read_weights(card)
+        return
     load_weights(card, module, device)
     module.eval().requires_grad_(False)
     fuse_for_inference(module, device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -18,8 +18,8 @@ from rclpy.parameter import parameter_value_to_python
 
 from vss_ros.engine.options import PARAMETERS, node_config
 from vss_ros.errors import VssError
-from vss_ros.evaluation.replay.input_frames import open_input
-from vss_ros.evaluation.replay.result import Evaluated, InputResult
+from vss_ros.evaluation.replay.evaluate_bag import failure
+from vss_ros.evaluation.replay.input_frames import Inputs
 from vss_ros.evaluation.sweep.store import evaluate_stored
 from vss_ros.live.observer import ask, graph
 from vss_ros.live.run import LiveRun, play, stay_apart
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from vss_ros.engine.options import SegmenterConfig
+    from vss_ros.evaluation.replay.result import Evaluated
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.evaluation.sweep.pool import Job
 
@@ -44,6 +45,7 @@ def run_live_jobs(
     store: str | None,
     *,
     node: str = '',
+    inputs: Inputs,
     on_frame: Callable[[Job], None] | None = None,
 ) -> Iterator[tuple[Job, Evaluated]]:
     """Yield each job with its result, one after the other: they would disturb one another.
@@ -54,6 +56,7 @@ def run_live_jobs(
             gone after the run where there is none.
         node: Full name of a node that runs already; empty to start one with each job's configuration, in a
             ROS domain where no robot is.
+        inputs: Holds the inputs open between jobs.
         on_frame: Called with the job for each image that a subscriber received.
 
     Raises:
@@ -66,14 +69,15 @@ def run_live_jobs(
     for job in jobs:
         place = None if store is None else Path(store).with_name(FOLDER) / _name(job)
         evaluate = partial(evaluate_live, folder=place, node=node)
-        told = None if on_frame is None else partial(on_frame, job)
-        yield job, evaluate_stored(job.path, job.config, store, told, evaluate)
+        count = None if on_frame is None else partial(on_frame, job)
+        yield job, evaluate_stored(job.path, job.config, store, count, inputs=inputs, evaluate=evaluate)
 
 
 def evaluate_live(
     path: Path | str,
     config: EvaluationConfig,
     on_image: Callable[[], None] | None = None,
+    inputs: Inputs | None = None,
     *,
     folder: Path | None = None,
     node: str = '',
@@ -87,6 +91,7 @@ def evaluate_live(
         path: A bag, video or folder of images.
         config: What to run; a live one.
         on_image: Called for each image that a subscriber received.
+        inputs: Holds the input open between calls; None to open it for this call.
         folder: For the recorded bag and logs; None for one that is removed.
         node: Full name of a node that runs already; empty to start one.
 
@@ -94,9 +99,10 @@ def evaluate_live(
         The result; where the input or the run is at fault, one that says so (``failed`` and ``reason``).
     """
     try:
-        salvage = open_input(Path(path), config).damaged
-        camera = find_camera(Path(path), config.image_topic, but=config.mask_topic, salvage=salvage)
-        with _kept(folder) as place:
+        with _kept(folder) as place, nullcontext(inputs) if inputs is not None else Inputs() as opened:
+            frames = opened.open(path, config)
+            salvage = frames.damaged
+            camera = find_camera(Path(path), config.image_topic, but=config.mask_topic, salvage=salvage)
             run = LiveRun(
                 Path(path),
                 camera,
@@ -108,10 +114,9 @@ def evaluate_live(
                 attach=node,
                 salvage=salvage,
             )
-            return score_live(Path(path), config, play(run, place, on_image))
+            return score_live(frames, config, play(run, place, on_image))
     except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others
-        reason = str(error) if isinstance(error, VssError) else f'{type(error).__name__}: {error}'
-        return Evaluated(InputResult(str(path), failed=True, reason=reason))
+        return failure(path, error)
 
 
 def settings_of(node: str) -> SegmenterConfig:

@@ -17,7 +17,6 @@ from vss_ros.evaluation.metrics.streaming import StreamingAccuracy
 from vss_ros.evaluation.replay.clock import describe_machine
 from vss_ros.evaluation.replay.evaluate_bag import result_of, with_operations, with_truth
 from vss_ros.evaluation.replay.frame_pictures import WorstFrames
-from vss_ros.evaluation.replay.input_frames import open_input
 from vss_ros.evaluation.replay.operations import frame_operations
 from vss_ros.evaluation.replay.result import Evaluated, InputTiming
 from vss_ros.evaluation.replay.scoring import Scorer
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from vss_ros.live.received import Received, ReceivedIndex, ReceivedMask
 
 
-def score_live(path: Path, config: EvaluationConfig, received: Received) -> Evaluated:
+def score_live(frames: InputFrames, config: EvaluationConfig, received: Received) -> Evaluated:
     """Score what was received while an input was played.
 
     Each mask counts as it came, at the camera's size, against the truth of its own image; images without a
@@ -50,26 +49,25 @@ def score_live(path: Path, config: EvaluationConfig, received: Received) -> Eval
     arrived by then, and where there was none every pixel is wrong.
 
     Args:
-        path: What was played.
+        frames: What was played.
         config: What answered; a live one.
         received: What came.
 
     Raises:
         VssError: The input cannot be read, or not a single mask has a truth.
     """
-    frames = open_input(path, config)
     replay = config.as_replay()
     built = build_segmenter(replay.segmenter)
     try:
-        truths = with_truth(frames, replay)
+        truths = with_truth(frames, replay, built)
         table = load_classes(built.card.classes)
         judge: _Judge | None = None
         for frame, truth in truths:
             judge = judge or _Judge(frames, config, received, table, _sizes(built, frame))
             judge.add(frame, truth)
         if judge is None or not judge.scorer.scored:
-            raise _nothing(path, received, judge)
-        result = replace(result_of(path, frames, judge.scorer, table), pictures=judge.worst.pictures)
+            raise _nothing(frames.path, received, judge)
+        result = replace(result_of(frames, judge.scorer, table), pictures=judge.worst.pictures)
         result = replace(result, drops=received.drops(judge.masks))
         with torch.inference_mode():
             operations = frame_operations(built.segmenter.parts, judge.network_size, built.device)

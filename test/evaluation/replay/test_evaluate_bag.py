@@ -24,6 +24,7 @@ from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.metrics.distance import DistanceAccuracy
 from vss_ros.evaluation.replay.clock import Clock
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
+from vss_ros.evaluation.replay.input_frames import Inputs
 from vss_ros.evaluation.replay.operations import frame_costs, frame_operations, part_costs
 from vss_ros.evaluation.replay.propagation import propagation_distance_accuracy
 from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
@@ -201,9 +202,10 @@ def test_a_bad_input_is_a_result_not_an_exception(kind: str, images: Path, tmp_p
 
 def test_a_changed_input_is_read_anew(images: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(images.parent, tmp_path / 'c')) / 'images'
-    first = evaluate_bag(moved, config(propagation='none'))
-    shutil.copy(moved / '0000.png', moved / '0008.png')
-    second = evaluate_bag(moved, config(propagation='none'))
+    with Inputs() as inputs:
+        first = evaluate_bag(moved, config(propagation='none'), inputs=inputs)
+        shutil.copy(moved / '0000.png', moved / '0008.png')
+        second = evaluate_bag(moved, config(propagation='none'), inputs=inputs)
     assert second.result.rows[8].score != first.result.rows[8].score
     assert second.result.sha256 != first.result.sha256
 
@@ -273,8 +275,9 @@ def test_repeats_change_the_times_only_and_every_pass_is_counted(images: Path, e
 def test_the_network_that_stands_in_for_masks_is_a_pass_too(tmp_path: Path) -> None:
     counted: list[None] = []
     bare = clip(tmp_path / 'c', 3, masks=False)
-    for _ in range(2):  # its answers are kept
-        evaluate_bag(bare, config(), lambda: counted.append(None))
+    with Inputs() as inputs:
+        for _ in range(2):  # its answers are kept
+            evaluate_bag(bare, config(), lambda: counted.append(None), inputs)
     assert len(counted) == 3 + 3 + 3
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +14,8 @@ import pytest
 from evaluation_parts import clip, config
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.sweep.pool import Job, run_jobs
+from vss_ros.evaluation.replay.input_frames import Inputs
+from vss_ros.evaluation.sweep.pool import Job, expected_frames, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -116,3 +119,27 @@ def test_a_worker_killed_while_it_starts_is_replaced(
     results = [found.result for _, found in run_jobs(jobs, None, workers=2)]
     assert (tmp_path / 'killed_at_first.killed').is_file()
     assert [result.failed for result in results] == [False, False]
+
+
+@pytest.mark.usefixtures('one_thread')
+def test_as_many_frames_are_counted_as_were_expected(tmp_path: Path) -> None:
+    with_masks = clip(tmp_path / 'a', 4)
+    without = clip(tmp_path / 'b', 3, masks=False)
+    plain = [config('whole', propagation='none'), config('reuse', propagation='reuse')]
+    plain.append(replace(config('curve', propagation='flow_warp'), pda=True, repeats=2))
+    paths = (with_masks, without, tmp_path / 'missing')
+    jobs = [Job(str(path), asked) for path in paths for asked in plain]
+    with Inputs() as inputs:
+        expected = expected_frames(jobs, inputs)
+        two = expected_frames(jobs, inputs, workers=2)
+    assert list(expected.values()) == [4, 4, 4 * 3, 3 + 3, 3, 3 * 3, 0, 0, 0]
+    counted: Counter[Job] = Counter()
+    for job, _ in run_jobs(jobs, None, on_frame=lambda job: counted.update([job])):
+        assert counted[job] == expected[job]
+    assert [two[job] - expected[job] for job in jobs] == [0, 0, 0, 0, 3, 0, 0, 0, 0]
+
+
+def test_a_live_run_goes_through_its_input_once(tmp_path: Path) -> None:
+    job = Job(str(clip(tmp_path / 'c', 4, masks=False)), config().as_live(1.0))
+    with Inputs() as inputs:
+        assert expected_frames([job], inputs) == {job: 4}

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from evaluation_parts import bag, clip, config, options
 
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
+from vss_ros.evaluation.replay.content import code_digest
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
 from vss_ros.evaluation.sweep.pool import Job, run_jobs
 from vss_ros.evaluation.sweep.ray import Task, check_room, evaluate_input, resources, run_ray_jobs
@@ -242,6 +244,16 @@ def test_other_code_on_a_worker_is_refused(images: Path) -> None:
     task = Task(str(images), (config(),), str(images), (), 'other')
     with pytest.raises(VssError, match='install the same on every machine of the cluster'):
         next(evaluate_input(task, frozenset()))
+
+
+def test_a_worker_s_failure_has_no_key_to_be_kept_under(images: Path) -> None:
+    config_of_none = replace(config(), mask_topic='/mask')  # which a folder of images does not have
+    known = Task(str(images), (config(), config_of_none), str(images), (), code_digest())
+    (key, good), (none, bad) = evaluate_input(known, frozenset())
+    assert good is not None
+    assert bad is not None
+    assert (len(key), good.result.failed, none, bad.result.failed) == (64, False, '', True)
+    assert list(evaluate_input(replace(known, configs=(config(),)), frozenset({key}))) == [(key, None)]
 
 
 def test_a_task_reserves_what_it_uses() -> None:

@@ -8,16 +8,22 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from evaluation_parts import clip, config
 
 from vss_ros.evaluation.replay.content import PACKAGE, code_digest, code_files
+from vss_ros.evaluation.replay.evaluate_bag import failure
+from vss_ros.evaluation.replay.input_frames import Inputs
 from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
 from vss_ros.evaluation.sweep.store import ResultStore, evaluate_stored, result_key
 from vss_ros.files import write_whole
 from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 FEW = 3
@@ -28,6 +34,16 @@ EVALUATED = Evaluated(InputResult('x', frames=2, metrics={'x': {'0': [[1, 2]]}})
 @pytest.fixture(scope='module')
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clip(tmp_path_factory.mktemp('clip'), FEW)
+
+
+def stored(path: Path, asked: EvaluationConfig, folder: Path, *more: Any) -> Evaluated:
+    with Inputs() as inputs:
+        return evaluate_stored(path, asked, folder, *more, inputs=inputs)
+
+
+def key_of(path: Path, asked: EvaluationConfig) -> str:
+    with Inputs() as inputs:
+        return result_key(inputs.open(path, asked), asked)
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -58,10 +74,10 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> No
 
 def test_the_second_time_nothing_is_computed(images: Path, tmp_path: Path) -> None:
     frames: list[None] = []
-    first = evaluate_stored(images, config(), tmp_path, lambda: frames.append(None))
+    first = stored(images, config(), tmp_path, lambda: frames.append(None))
     assert len(frames) == FEW
     moved = Path(shutil.copytree(images.parent, tmp_path / 'elsewhere')) / 'images'
-    second = evaluate_stored(moved, config('another name'), tmp_path, lambda: frames.append(None))
+    second = stored(moved, config('another name'), tmp_path, lambda: frames.append(None))
     assert len(frames) == FEW
     assert second.result == replace(first.result, path=str(moved))
     assert second.timing == first.timing
@@ -71,8 +87,7 @@ def test_what_was_timed_in_fewer_replays_is_timed_anew(images: Path, tmp_path: P
     frames: list[None] = []
     thrice = replace(config(), repeats=3)
     first, second, third = (
-        evaluate_stored(images, asked, tmp_path, lambda: frames.append(None))
-        for asked in (config(), thrice, config())
+        stored(images, asked, tmp_path, lambda: frames.append(None)) for asked in (config(), thrice, config())
     )
     assert len(frames) == FEW + 3 * FEW
     assert first.result == second.result
@@ -82,10 +97,18 @@ def test_what_was_timed_in_fewer_replays_is_timed_anew(images: Path, tmp_path: P
 
 
 def test_failures_are_tried_again(tmp_path: Path) -> None:
-    assert evaluate_stored(tmp_path / 'missing', config(), tmp_path / 'store').result.failed
+    assert stored(tmp_path / 'missing', config(), tmp_path / 'store').result.failed
     (tmp_path / 'empty').mkdir()
-    assert evaluate_stored(tmp_path / 'empty', config(), tmp_path / 'store').result.failed
+    assert stored(tmp_path / 'empty', config(), tmp_path / 'store').result.failed
     assert not (tmp_path / 'store').exists()
+
+
+def test_a_failure_of_an_input_that_opens_is_not_kept(images: Path, tmp_path: Path) -> None:
+    with Inputs() as inputs:
+        asked = (images, config(), tmp_path / 'store')
+        failed = evaluate_stored(*asked, inputs=inputs, evaluate=lambda path, *_: failure(path, 'no memory'))
+        assert (failed.result.failed, failed.result.reason) == (True, 'no memory')
+        assert not evaluate_stored(*asked, inputs=inputs).result.failed
 
 
 def test_the_key_follows_everything_a_result_depends_on(images: Path, tmp_path: Path) -> None:
@@ -94,24 +117,24 @@ def test_the_key_follows_everything_a_result_depends_on(images: Path, tmp_path: 
         shutil.copy(file, tmp_path)
     model = tmp_path / 'efficientnet_lite0_fpn.yaml'
     base = replace(config(), segmenter=replace(config().segmenter, model=str(model)))
-    keys = [result_key(own, base)]
-    assert result_key(own, replace(base, name='other')) == keys[0]
-    keys.append(result_key(own, replace(base, segmenter=replace(base.segmenter, threshold=0.2))))
-    keys.append(result_key(own, replace(base, segmenter=replace(base.segmenter, threads=2))))
-    keys.append(result_key(own, replace(base, agreement=True)))
+    keys = [key_of(own, base)]
+    assert key_of(own, replace(base, name='other')) == keys[0]
+    keys.append(key_of(own, replace(base, segmenter=replace(base.segmenter, threshold=0.2))))
+    keys.append(key_of(own, replace(base, segmenter=replace(base.segmenter, threads=2))))
+    keys.append(key_of(own, replace(base, agreement=True)))
 
     card = tmp_path / 'efficientnet_lite0_fpn.predicted_deviation.yaml'
     values = yaml.safe_load(card.read_text())
     card.write_text(yaml.safe_dump(values | {'scores': {'measured': 'again'}}))
-    assert result_key(own, base) == keys[0]
+    assert key_of(own, base) == keys[0]
     card.write_text(yaml.safe_dump(values | {'settings': {'threshold': 0.3}}))
-    keys.append(result_key(own, base))
+    keys.append(key_of(own, base))
 
     mask = own.parent / 'labels' / '0001.png'
     shutil.copy(own.parent / 'labels' / '0000.png', mask)
-    keys.append(result_key(own, base))
+    keys.append(key_of(own, base))
     (own / '0002.png').unlink()
-    keys.append(result_key(own, base))
+    keys.append(key_of(own, base))
     assert len(set(keys)) == len(keys)
 
 

@@ -114,19 +114,21 @@ def test_every_model_gets_its_reference(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', 'expected the sections'),
-        ('- a', 'expected the sections'),
-        ('configs: {}', 'got configs'),
+        ('', 'sweep.yaml:1 expected a mapping'),
+        ('- a', 'sweep.yaml:1 expected a mapping'),
+        ('configs: {}', 'sweep.yaml:1 configs: expected one of .*configurations.*, got configs'),
         ('configurations: {}', 'at least one configuration'),
-        ('configurations: {a: {treshold: 1}}', 'got treshold'),
+        ('configurations: {a: {treshold: 1}}', 'got treshold; did you mean threshold'),
         ('configurations: {a: {threads: 2}}', 'got threads'),
         ('configurations: {a: {interval: many}}', 'whole number'),
         ('configurations: {a: {interval: 2.5}}', 'whole number'),
         ('configurations: {a: {threshold: high}}', 'a number'),
+        ('configurations: {a: {threshold: .nan}}', 'a finite number'),
         ('configurations: {a: {size: big}}', 'HEIGHTxWIDTH'),
-        ('configurations: {a: {slow_delay: 0}}', 'slow_delay 0'),
-        ('configurations: [a, b]', 'layout of config/experiments/sweep.yaml'),
-        ('product: 5', 'layout of config/experiments/sweep.yaml'),
+        ('configurations: {a: {pda: 1}}', 'true or false'),
+        ('configurations: {a: {slow_delay: 0}}', 'configurations.a: slow_delay 0'),
+        ('configurations: [a, b]', 'configurations: expected a mapping'),
+        ('product: 5', 'product: expected a mapping'),
         ('product: {propagation: reuse}\nexclude: [{propagation: reuse}]', 'exclude fewer'),
         ('configurations: {a: [', 'readable sweep file'),
     ],
@@ -135,6 +137,27 @@ def test_nonsense_is_refused_with_the_file(text: str, message: str, tmp_path: Pa
     with pytest.raises(VssError, match=message) as error:
         sweep(tmp_path, text)
     assert 'sweep.yaml' in str(error.value)
+
+
+def test_all_faults_of_a_file_come_at_once(tmp_path: Path) -> None:
+    text = """\
+base: {trak: blocking}
+configurations:
+  a: {interval: many}
+  b:
+    size: big
+product:
+  size: [72x96, 5]
+exclude:
+  - {track: [blocking, 1]}
+"""
+    with pytest.raises(VssError) as error:
+        sweep(tmp_path, text)
+    found = [line.split('sweep.yaml:')[1].split(': expected')[0] for line in str(error.value).splitlines()]
+    assert found[:2] == ['1 base.trak', '3 configurations.a.interval']
+    assert found[2].startswith('5 configurations.b.size: ')
+    assert found[3].startswith('7 product.size[1]: ')
+    assert found[4:] == ['9 exclude[0].track[1]']
 
 
 def test_what_cannot_be_built_is_listed_with_its_sentence(tmp_path: Path) -> None:

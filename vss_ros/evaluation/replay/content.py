@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.build import part_card_name
+from vss_ros.engine.build import outline_segmenter, part_card_name
 from vss_ros.engine.model_card import has_card, read_card
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.images.classes import load_classes
@@ -18,7 +18,6 @@ from vss_ros.resources import resource
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vss_ros.engine.build import Built
     from vss_ros.engine.options import SegmenterConfig
 
 CHUNK = 1 << 22
@@ -59,15 +58,19 @@ def content_digest(files: FileStates) -> str:
     return digest.hexdigest()
 
 
-def weights_digest(config: SegmenterConfig, built: Built) -> str:
-    """Return the SHA-256 over all cards a segmenter was built from, and so over its weights and classes."""
-    parts = built.segmenter.parts
+def weights_digest(config: SegmenterConfig) -> str:
+    """Return the SHA-256 over all cards a segmenter is built from, and so over its weights and classes.
+
+    Raises:
+        VssError: It cannot be built.
+    """
+    card, parts = outline_segmenter(config)
     members = (config.propagation, config.scheduler)
-    names = [part_card_name(built.card, member, parts.backbone) for member in members]
+    names = [part_card_name(card, member, parts.backbone) for member in members]
     names += [member.name for member in MOTIONS if type(parts.motion) is member.cls]
-    cards = [built.card, *(read_card(name) for name in names if has_card(name))]
+    cards = [card, *(read_card(name) for name in names if has_card(name))]
     values = [{key: v for key, v in card if key not in ABOUT_CARDS} for card in cards]
-    table = load_classes(built.card.classes)
+    table = load_classes(card.classes)
     return _digest([values, table.names, table.void_id])
 
 

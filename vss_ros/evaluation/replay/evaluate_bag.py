@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +14,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.distance import PropagationDistance
 from vss_ros.evaluation.replay.clock import Clock
 from vss_ros.evaluation.replay.frame_pictures import WorstFrames
-from vss_ros.evaluation.replay.input_frames import open_input, per_frame_labels
+from vss_ros.evaluation.replay.input_frames import Inputs, PackedLabels
 from vss_ros.evaluation.replay.operations import frame_operations
 from vss_ros.evaluation.replay.propagation import count_distances
 from vss_ros.evaluation.replay.result import Evaluated, InputResult
@@ -24,6 +24,7 @@ from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     OnFrame = Callable[[], None]
 
 
-def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame | None = None) -> Evaluated:
+def evaluate_bag(
+    path: Path | str, config: EvaluationConfig, on_frame: OnFrame | None = None, inputs: Inputs | None = None
+) -> Evaluated:
     """Replay one input through one segmenter and score every answer.
 
     Depends on the files, the configuration and the code alone: time is the input's own and the slow track
@@ -50,6 +53,7 @@ def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame |
         config: What to run.
         on_frame: Called after each frame of every pass (``EvaluationConfig.passes``, and one more where the
             per-frame network has to answer first), for progress.
+        inputs: Holds the input open between calls; None to open it for this call.
 
     Returns:
         The result; where the input is at fault, one that says so (``failed`` and ``reason``).
@@ -59,20 +63,36 @@ def evaluate_bag(path: Path | str, config: EvaluationConfig, on_frame: OnFrame |
     """
     built = build_segmenter(config.segmenter)
     try:
-        return _evaluate(Path(path), config, built, on_frame or (lambda: None))
+        with nullcontext(inputs) if inputs is not None else Inputs() as opened:
+            return _evaluate(opened.open(path, config), config, built, on_frame or (lambda: None))
     except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others
-        reason = str(error) if isinstance(error, VssError) else f'{type(error).__name__}: {error}'
-        return Evaluated(InputResult(str(path), failed=True, reason=reason))
+        return failure(path, error)
     finally:
         built.segmenter.close()
 
 
-def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFrame) -> Evaluated:
-    frames = open_input(path, config)
+def failure(path: Path | str, error: Exception | str) -> Evaluated:
+    """Return the result of an input that could not be evaluated.
+
+    Args:
+        path: The input.
+        error: Why not.
+
+    """
+    known = isinstance(error, VssError | str)
+    return Evaluated(
+        InputResult(
+            str(path), failed=True, reason=str(error) if known else f'{type(error).__name__}: {error}'
+        )
+    )
+
+
+def _evaluate(frames: InputFrames, config: EvaluationConfig, built: Built, on_frame: OnFrame) -> Evaluated:
+    path = frames.path
     table = load_classes(built.card.classes)
     scorer = Scorer(len(table), table.void_id, at_camera=frames.truth != 'per_frame')
     clock, worst = Clock(built), WorstFrames(table)
-    for frame, truth in with_truth(frames, config, on_frame):
+    for frame, truth in with_truth(frames, config, built, on_frame):
         if not scorer.rows:
             clock.start(frame)
         answer = clock.step(frame)
@@ -88,7 +108,7 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
         )
     for _ in range(config.repeats - 1):
         clock.repeat(frames, on_frame)
-    result = replace(result_of(path, frames, scorer, table), pictures=worst.pictures)
+    result = replace(result_of(frames, scorer, table), pictures=worst.pictures)
     if config.pda:
         result.metrics['pda'] = _pda(frames, config, built, scorer, on_frame)
     with torch.inference_mode():
@@ -98,21 +118,33 @@ def _evaluate(path: Path, config: EvaluationConfig, built: Built, on_frame: OnFr
 
 
 def with_truth(
-    frames: InputFrames, config: EvaluationConfig, on_frame: OnFrame | None = None
+    frames: InputFrames, config: EvaluationConfig, built: Built, on_frame: OnFrame | None = None
 ) -> Iterator[tuple[Frame, NDArray[np.uint8] | None]]:
-    """Yield the frames with their masks or, where nobody drew any, with what the per-frame network says.
+    """Yield the frames with their true masks or, where there are none, with the per-frame network's answers.
+
+    These answers, at the resolution of its labels, are computed once for each network and kept with the
+    frames for the configurations to come.
 
     Args:
         frames: The input.
         config: Says which network that is.
+        built: The configuration's segmenter, which answers where it is that network itself.
         on_frame: Called after each frame that this network had to answer first.
 
     """
     if frames.truth != 'per_frame':
         yield from frames
         return
-    references = per_frame_labels(frames, config, on_frame)
-    for (frame, _), reference in zip(frames, references, strict=True):
+    digest = config.per_frame().digest()
+    if digest not in frames.reference:
+        own = built if digest == config.digest() else build_segmenter(config.per_frame().segmenter)
+        labels = []
+        for frame, _ in frames:
+            labels.append(PackedLabels.of(own.segmenter.step(frame).labels))
+            if on_frame is not None:
+                on_frame()
+        frames.reference[digest] = labels
+    for (frame, _), reference in zip(frames, frames.reference[digest], strict=True):
         yield frame, reference.labels()
 
 
@@ -124,7 +156,7 @@ def _pda(
 
     def again() -> Iterator[tuple[Frame, NDArray[np.uint8] | None, bool]]:
         """Yield the frames with their truth and whether a stream begins there."""
-        for (frame, truth), row in zip(with_truth(frames, config), scorer.rows, strict=True):
+        for (frame, truth), row in zip(with_truth(frames, config, built), scorer.rows, strict=True):
             yield frame, truth, row.starts_stream
             on_frame()
 
@@ -132,10 +164,10 @@ def _pda(
     return accuracy.to_dict()
 
 
-def result_of(path: Path, frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
+def result_of(frames: InputFrames, scorer: Scorer, table: ClassTable) -> InputResult:
     """Return everything of a result that the scorer and the input know."""
     return InputResult(
-        path=str(path),
+        path=str(frames.path),
         sha256=frames.sha256,
         truth=frames.truth,
         class_names=table.names,

@@ -1,14 +1,13 @@
-"""The frames of one input with their truth, decoded once for all configurations of a sweep."""
+"""An evaluation's inputs: each is opened once, and its frames are decoded once for all configurations."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.streaming import PackedLabels
 from vss_ros.evaluation.replay.content import content_digest, file_states
@@ -20,7 +19,8 @@ from vss_ros.recordings.open import open_source, recordings_in
 from vss_ros.recordings.source import SourceFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
+    from typing import Self
 
     import numpy as np
     from numpy.typing import NDArray
@@ -43,6 +43,57 @@ def expand(paths: Iterable[Path]) -> list[Path]:
 
 MEMORY_BYTES = 256 * 2**20
 """Decoded frames kept for the next configuration, at most; a longer input is decoded again."""
+OPEN_AT_ONCE = 32
+"""Inputs that wait for their turn with their files open; those beyond are opened once more."""
+
+
+class Inputs:
+    """The inputs of a run. Each is opened once; the frames of the one at work stay in memory.
+
+    Whoever runs configurations in a process has one of these for all of them. Use it in a ``with`` statement.
+    """
+
+    def __init__(self) -> None:
+        """Start with no input."""
+        self._known: dict[tuple[object, ...], InputFrames] = {}
+
+    def open(self, path: Path | str, config: EvaluationConfig) -> InputFrames:
+        """Return an input as a configuration reads it, opened anew only where its files have changed.
+
+        What other inputs keep in memory is given up.
+
+        Raises:
+            VssError: It cannot be opened.
+        """
+        key = (str(path), config.image_topic, config.mask_topic, config.masks, config.agreement, config.fps)
+        found = self._known.get(key)
+        if found is None or found.changed:
+            self._drop(key)
+            self._known[key] = found = InputFrames(Path(path), config)
+            if sum(other.is_open for other in self._known.values()) > OPEN_AT_ONCE:
+                found.close()
+        for other in self._known.values():
+            if other is not found:
+                other.forget()
+        return found
+
+    def close(self) -> None:
+        """Close all inputs and forget what is known of them."""
+        for key in list(self._known):
+            self._drop(key)
+
+    def _drop(self, key: tuple[object, ...]) -> None:
+        found = self._known.pop(key, None)
+        if found is not None:
+            found.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
 
 
 class InputFrames:
@@ -57,37 +108,55 @@ class InputFrames:
     """
 
     def __init__(self, path: Path, config: EvaluationConfig) -> None:
-        """Open the input once to see what it is; nothing is decoded."""
+        """Open the input; nothing is decoded, and the files stay open for the first iteration."""
         self.path = path
         self._config = config
         self._folder = None if config.agreement else masks_for(path, config.masks)
-        with self._open() as source:
+        self.drops: Counter[str] = Counter()
+        """Damaged frames and masks that the last iteration left out, by cause."""
+        with ExitStack() as stack:
+            source = stack.enter_context(self._open())
             self.frame_count = source.frame_count
             self.truth = self._kind_of_truth(source)
             """``masks``, ``folder`` or ``per_frame``."""
             self.damaged = source.partial is not None
             """Whether it is known from the start that not all of it can be had."""
             files = [*source.files, *([self._folder] if self._folder else [])]
-        self.drops: Counter[str] = Counter()
-        """Damaged frames and masks that the last iteration left out, by cause."""
+            self._watched = [path, *files]
+            self._states, self._seen = file_states(files), file_states(self._watched)
+            stack.pop_all()
+        self._source: Source | None = source
         self.partial: str | None = None
         """Why the last iteration did not give the whole input; None where it did."""
         self.reference: dict[str, list[PackedLabels]] = {}
-        """Place for what a per-frame network answers, by network."""
-        self._watched = [path, *files]
-        self._states, self._seen = file_states(files), file_states(self._watched)
+        """What per-frame networks answered, by the digests of their configurations."""
         self._kept: list[SourceFrame] | None = None
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 over the input's files, masks included."""
         return content_digest(self._states)
 
-    def serves(self, path: Path, config: EvaluationConfig) -> bool:
-        """Tell whether another object for this input would give the same frames; nothing is opened."""
-        choices = [(c.image_topic, c.mask_topic, c.masks, c.agreement, c.fps) for c in (config, self._config)]
-        same = path == self.path and choices[0] == choices[1]
-        return same and file_states(self._watched) == self._seen
+    @property
+    def changed(self) -> bool:
+        """Whether the input's files are no longer those that were opened."""
+        return file_states(self._watched) != self._seen
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its files are open, waiting for the first iteration."""
+        return self._source is not None
+
+    def close(self) -> None:
+        """Close the files; an iteration opens them again."""
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def forget(self) -> None:
+        """Give up what is kept in memory; an iteration decodes again."""
+        self._kept = None
+        self.reference.clear()
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the frames, from memory where they are there.
@@ -112,9 +181,10 @@ class InputFrames:
         self._kept = kept
 
     def _read(self) -> Iterator[SourceFrame]:
-        self.drops, self.partial = Counter(), None
+        source, self._source = self._source or self._open(), None
+        self.partial = None
         read = 0
-        with self._open() as source:
+        with source:
             labels = None
             if self._folder is not None and not self._by_name:
                 labels = MaskFolder(self._folder, source.frame_count)
@@ -130,6 +200,7 @@ class InputFrames:
             self.partial = self.partial or source.partial
 
     def _open(self) -> Source:
+        self.drops = Counter()
         config = self._config
         return open_source(
             self.path,
@@ -184,44 +255,3 @@ def masks_for(path: Path, masks: str) -> Path | None:
         if (folder / name).is_dir():
             return folder / name
     return folder if any(folder.glob('*.png')) or is_cityscapes(path) else None
-
-
-_last: list[InputFrames] = []
-
-
-def open_input(path: Path, config: EvaluationConfig) -> InputFrames:
-    """Open an input; the very one that was opened last, with its frames in memory, where that is the same.
-
-    Raises:
-        VssError: It cannot be opened.
-    """
-    if not (_last and _last[0].serves(path, config)):
-        _last[:] = [InputFrames(path, config)]
-    return _last[0]
-
-
-def per_frame(config: EvaluationConfig) -> EvaluationConfig:
-    """Return the configuration whose network runs whole on every frame, all else but ``pda`` alike."""
-    segmenter = replace(config.segmenter, propagation=NO_PROPAGATION)
-    return replace(config, segmenter=segmenter, pda=False).canonical()
-
-
-def per_frame_labels(
-    frames: InputFrames, config: EvaluationConfig, on_frame: Callable[[], None] | None = None
-) -> list[PackedLabels]:
-    """Return the labels of the configuration's own network on every frame, at the resolution of its labels.
-
-    Computed once per network and kept with the frames, for the configurations to come.
-    """
-    wanted = per_frame(config)
-    known = frames.reference.get(wanted.digest())
-    if known is not None:
-        return known
-    built = build_segmenter(wanted.segmenter)
-    labels = []
-    for frame, _ in frames:
-        labels.append(PackedLabels.of(built.segmenter.step(frame).labels))
-        if on_frame is not None:
-            on_frame()
-    frames.reference[wanted.digest()] = labels
-    return labels

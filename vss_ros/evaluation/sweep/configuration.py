@@ -89,6 +89,11 @@ class EvaluationConfig:
             segmenter = replace(segmenter, slow_delay=1)
         return replace(self, segmenter=segmenter)
 
+    def per_frame(self) -> EvaluationConfig:
+        """Return the configuration whose network runs whole on every frame, all else but ``pda`` alike."""
+        segmenter = replace(self.segmenter, propagation=NO_PROPAGATION)
+        return replace(self, segmenter=segmenter, pda=False).canonical()
+
     def as_live(self, rate: float) -> EvaluationConfig:
         """Return the same configuration for the real node, whose slow track nobody simulates.
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter, deque
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe
@@ -14,12 +14,14 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.replay.result import Evaluated, InputResult
+from vss_ros.evaluation.replay.evaluate_bag import failure
+from vss_ros.evaluation.replay.input_frames import Inputs
 from vss_ros.evaluation.sweep.store import evaluate_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from vss_ros.evaluation.replay.result import Evaluated
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
 
@@ -38,11 +40,48 @@ class Job:
     config: EvaluationConfig
 
 
+def expected_frames(jobs: Sequence[Job], inputs: Inputs, workers: int = 1) -> dict[Job, int]:
+    """Return the frames of each job, once for every pass over its input, so that a progress bar is right.
+
+    Args:
+        jobs: Those of one input beside each other.
+        inputs: Opens each input, and keeps it open for what comes next.
+        workers: Processes; without masks each asks the per-frame network for itself.
+
+    Returns:
+        0 where an input does not say how long it is, or does not open.
+    """
+    looked: dict[str, tuple[int, bool]] = {}
+    asked: Counter[tuple[str, str]] = Counter()
+    expected = {}
+    for job in jobs:
+        if job.path not in looked:
+            looked[job.path] = _look(job, inputs)
+        frames, is_labelled = looked[job.path]
+        passes = job.config.passes
+        if not is_labelled and not job.config.live:
+            network = job.path, job.config.per_frame().digest()
+            asked[network] += 1
+            passes += asked[network] <= workers
+        expected[job] = passes * frames
+    return expected
+
+
+def _look(job: Job, inputs: Inputs) -> tuple[int, bool]:
+    """Return how many frames an input promises and whether it has masks."""
+    try:
+        found = inputs.open(job.path, job.config)
+    except (VssError, OSError):
+        return 0, True
+    return found.frame_count or 0, found.truth != 'per_frame'
+
+
 def run_jobs(
     jobs: Sequence[Job],
     store: str | None,
     *,
     workers: int = 1,
+    inputs: Inputs | None = None,
     on_frame: Callable[[Job], None] | None = None,
 ) -> Iterator[tuple[Job, Evaluated]]:
     """Yield each job with its result as it is done; results do not depend on the number of workers.
@@ -51,16 +90,20 @@ def run_jobs(
         jobs: Those of one input beside each other: frames decoded for one serve the next.
         store: Folder of the results; None for none.
         workers: Processes; 1 runs everything in this one, where nothing disturbs the times.
+        inputs: What this process has opened already. Others open theirs themselves.
         on_frame: Called in this process with the job for every frame that was computed.
 
     Raises:
         VssError: A segmenter cannot be built.
     """
     if workers <= 1:
-        for job in jobs:
-            count = None if on_frame is None else partial(on_frame, job)
-            yield job, evaluate_stored(job.path, job.config, store, count)
+        with nullcontext(inputs) if inputs is not None else Inputs() as opened:
+            for job in jobs:
+                count = None if on_frame is None else partial(on_frame, job)
+                yield job, evaluate_stored(job.path, job.config, store, count, inputs=opened)
         return
+    if inputs is not None:
+        inputs.close()
     pool = _Pool(jobs, store, on_frame)
     try:
         yield from pool.run(min(workers, len(jobs)))
@@ -191,7 +234,7 @@ class _Pool:
             f'the worker died {ATTEMPTS} times at this input (exit code {code}); '
             'is memory short? Use fewer --workers'
         )
-        return job, Evaluated(InputResult(job.path, failed=True, reason=reason))
+        return job, failure(job.path, reason)
 
 
 READY = True
@@ -208,13 +251,13 @@ def work(connection: Connection, store: str | None) -> None:
         store: Folder of the results; None for none.
 
     """
-    with suppress(EOFError, OSError):  # the parent has gone, or wants no more
+    with suppress(EOFError, OSError), Inputs() as inputs:  # the parent has gone, or wants no more
         connection.send(READY)
         while True:
             job: Job = connection.recv()
             try:
                 result: Evaluated | str = evaluate_stored(
-                    job.path, job.config, store, lambda: connection.send(FRAME)
+                    job.path, job.config, store, lambda: connection.send(FRAME), inputs=inputs
                 )
             except VssError as error:
                 result = str(error)

@@ -1,4 +1,4 @@
-"""Joins a Ray cluster, or says in one sentence why that cannot be."""
+"""Runs an evaluation's jobs on a Ray cluster: one task an input, results taken in as they come."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 from vss_ros import __version__
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.content import code_digest
-from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
-from vss_ros.evaluation.replay.result import Evaluated, InputResult
+from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag, failure
+from vss_ros.evaluation.replay.input_frames import Inputs
 from vss_ros.evaluation.sweep.store import ResultStore, result_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from vss_ros.evaluation.replay.result import Evaluated
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.evaluation.sweep.pool import Job
 
-
+Answer = tuple[str, 'Evaluated | None']
+"""Key of a result, empty for one not to be kept, and the result; None where the caller has it."""
 PATIENCE = 5.0
 """Seconds that a cluster's port has for taking a connection; Ray itself tries for a quarter of an hour."""
 
@@ -116,10 +118,6 @@ class Task:
     """Digest of the code on the machine that calls."""
 
 
-Answer = tuple[str, Evaluated | None]
-"""Key of a result, empty for one not to be kept, and the result; None where the caller has it."""
-
-
 def run_ray_jobs(
     jobs: Sequence[Job], store: str | None, *, address: str = 'auto'
 ) -> Iterator[tuple[Job, Evaluated]]:
@@ -178,31 +176,27 @@ def evaluate_input(task: Task, known: frozenset[str]) -> Iterator[Answer]:
             'got another version; install the same on every machine of the cluster'
         )
     folder = Path(task.folder)
-    with chdir(folder) if folder.is_dir() else nullcontext():
+    with Inputs() as inputs, chdir(folder) if folder.is_dir() else nullcontext():
         for config in task.configs:
-            yield _answer(task, config, known)
+            yield _answer(task, config, known, inputs)
 
 
-def _answer(task: Task, config: EvaluationConfig, known: frozenset[str]) -> Answer:
+def _answer(task: Task, config: EvaluationConfig, known: frozenset[str], inputs: Inputs) -> Answer:
     hidden = [path for path in task.seen if not Path(path).exists()]
     if hidden:
         reason = f'expected {hidden[0]} on {platform.node()} too, got nothing there; {SHARED}'
-        return '', _failed(task.path, reason)
+        return '', failure(task.path, reason)
     try:
-        key = result_key(Path(task.path), config)
+        key = result_key(inputs.open(task.path, config), config)
     except (VssError, OSError):
         key = ''  # evaluate_bag says what is wrong, of the input or the parts
     if key in known:
         return key, None
     try:
-        evaluated = evaluate_bag(task.path, config)
+        evaluated = evaluate_bag(task.path, config, inputs=inputs)
     except VssError as error:
         raise VssError(f'{error} (on {platform.node()})') from error
     return '' if evaluated.result.failed else key, evaluated
-
-
-def _failed(path: str, reason: str) -> Evaluated:
-    return Evaluated(InputResult(path, failed=True, reason=reason))
 
 
 class _Run:
@@ -244,7 +238,7 @@ class _Run:
         except self._ray.exceptions.RayError as error:
             del self._pending[generator]
             reason = _reason(error)
-            yield from ((job, _failed(job.path, reason)) for job in jobs)
+            yield from ((job, failure(job.path, reason)) for job in jobs)
         else:
             yield from self._received(jobs.popleft(), key, evaluated)
 

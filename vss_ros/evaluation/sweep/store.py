@@ -8,20 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vss_ros.engine.build import build_segmenter
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.content import code_digest, weights_digest
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
-from vss_ros.evaluation.replay.input_frames import open_input
 from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
 from vss_ros.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vss_ros.evaluation.replay.input_frames import InputFrames, Inputs
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
-    Evaluate = Callable[[Path | str, EvaluationConfig, Callable[[], None] | None], Evaluated]
+    Evaluate = Callable[[Path | str, EvaluationConfig, Callable[[], None] | None, Inputs], Evaluated]
 
 
 class ResultStore:
@@ -64,20 +63,18 @@ class ResultStore:
         return self.folder / f'{key}.json'
 
 
-def result_key(path: Path, config: EvaluationConfig) -> str:
+def result_key(frames: InputFrames, config: EvaluationConfig) -> str:
     """Return the SHA-256 of what a result depends on: input, configuration, weights, code.
 
     Not the number of replays, which only the times depend on; ``ResultStore.load`` looks at it.
 
     Raises:
-        VssError: The input cannot be opened, or the segmenter cannot be built.
+        VssError: The segmenter cannot be built.
     """
-    built = build_segmenter(config.segmenter)
-    built.segmenter.close()
     parts = (
-        open_input(path, config).sha256,
+        frames.sha256,
         config.digest(),
-        weights_digest(config.segmenter, built),
+        weights_digest(config.segmenter),
         code_digest(live=config.live),
     )
     return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
@@ -88,6 +85,8 @@ def evaluate_stored(
     config: EvaluationConfig,
     folder: Path | str | None,
     on_frame: Callable[[], None] | None = None,
+    *,
+    inputs: Inputs,
     evaluate: Evaluate = evaluate_bag,
 ) -> Evaluated:
     """Return what ``evaluate_bag`` gives, from the store where it is there.
@@ -99,22 +98,23 @@ def evaluate_stored(
         config: What to run.
         folder: Of the store; None for none.
         on_frame: Called for each frame that is computed.
+        inputs: Holds the input open between calls.
         evaluate: What computes the result.
 
     Raises:
         VssError: The segmenter cannot be built.
     """
     if folder is None:
-        return evaluate(path, config, on_frame)
+        return evaluate(path, config, on_frame, inputs)
     store = ResultStore(Path(folder))
     try:
-        key = result_key(Path(path), config)
+        key = result_key(inputs.open(path, config), config)
     except VssError:
-        return evaluate(path, config, on_frame)  # which says what is wrong, of the input or the parts
+        return evaluate(path, config, on_frame, inputs)  # which says what is wrong, of the input or the parts
     known = store.load(key, config.repeats)
     if known is not None:
         return replace(known, result=replace(known.result, path=str(path)))
-    evaluated = evaluate(path, config, on_frame)
+    evaluated = evaluate(path, config, on_frame, inputs)
     if not evaluated.result.failed:  # a failure may be the machine's; trying again is cheap
         store.save(key, evaluated)
     return evaluated

@@ -6,27 +6,78 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
+from pydantic import BeforeValidator, Field, create_model
 
-from vss_ros.engine.build import build_segmenter
+from vss_ros.engine.build import outline_segmenter
 from vss_ros.engine.options import SegmenterConfig, parse_size
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
-from vss_ros.evaluation.replay.input_frames import per_frame
+from vss_ros.schema import Schema, converted, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
+    from vss_ros.schema import Fault, Place
 
-SECTIONS = ('base', 'configurations', 'product', 'exclude', 'tables')
-SETTINGS = tuple(field.name for field in fields(SegmenterConfig) if field.name != 'threads')
-"""What a sweep may vary: the names of the command line's options, with ``_`` for ``-``."""
 PDA = 'pda'
 """May be said of single configurations too, since it costs as much as all else together."""
-Settings = dict[str, Any]
+
+
+def _kind(name: str, default: Any) -> Any:
+    """Return the type of a setting as files state it."""
+    if name == 'size':
+        return Annotated[Any, converted(lambda value: parse_size(str(value)))]
+    if name == 'threshold':
+        return float | None
+    if isinstance(default, str):
+        # YAML reads an unquoted `none` as text, but `null` and `~` as nothing.
+        return Annotated[str, BeforeValidator(lambda value: NO_PROPAGATION if value is None else value)]
+    return type(default)
+
+
+KINDS: dict[str, Any] = {
+    field.name: _kind(field.name, field.default)
+    for field in fields(SegmenterConfig)
+    if field.name != 'threads'
+} | {PDA: bool}
+"""What a sweep may vary: the names of the command line's options, with ``_`` for ``-``, and their types."""
+EMPTY = BeforeValidator(lambda value: {} if value is None else value)
+SEVERAL = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
+BLOCKS = BeforeValidator(lambda value: [] if value is None else value if isinstance(value, list) else [value])
+NAMED = BeforeValidator(
+    lambda value: {str(name): entry for name, entry in value.items()} if isinstance(value, dict) else value
+)
+if TYPE_CHECKING:
+    Settings = Choices = Schema
+else:
+    Settings = create_model(
+        'Settings', __base__=Schema, **{name: (kind, None) for name, kind in KINDS.items()}
+    )
+    Choices = create_model(
+        'Choices',
+        __base__=Schema,
+        **{name: (Annotated[list[kind], SEVERAL], None) for name, kind in KINDS.items()},
+    )
+
+
+class SweepFile(Schema):
+    """What a sweep file holds."""
+
+    base: Annotated[Settings, EMPTY] = Field(default_factory=Settings)
+    """Settings of all configurations."""
+    configurations: Annotated[dict[str, Annotated[Settings, EMPTY]], NAMED, EMPTY] = Field(
+        default_factory=dict
+    )
+    """Settings by name."""
+    product: Annotated[list[Choices], BLOCKS] = Field(default_factory=list)
+    """Of each block's lists of values all combinations are taken."""
+    exclude: Annotated[list[Choices], BLOCKS] = Field(default_factory=list)
+    """What has one of the values of every setting of a block is left out of the product."""
+    tables: Any = None
+    """Not read here: the papers' tables of ``experiments/``."""
 
 
 @dataclass(frozen=True)
@@ -54,98 +105,86 @@ def read_sweep(path: Path, base: EvaluationConfig) -> list[EvaluationConfig]:
     """Return the configurations of a sweep file, each once, under names of their own.
 
     Args:
-        path: YAML with any of ``configurations`` (name → settings), ``product`` (setting → list of values,
-            all combinations are taken; or a list of several such), ``exclude`` (list of settings; what has
-            them all is left out of the product), ``base`` (settings of all) and ``tables`` (for
-            ``paper_tables.read_tables``).
+        path: YAML with the sections of ``SweepFile``.
         base: What the command line says; the file's settings come on top.
 
     Raises:
-        VssError: No such file, not such YAML, an unknown setting or a value that makes no sense.
+        VssError: No such file, not such YAML, unknown settings or values that make no sense: all of them.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise VssError(f'expected a readable sweep file, got {path}: {error}') from error
-    if not isinstance(raw, dict) or not raw or not set(raw) <= set(SECTIONS):
-        got = ', '.join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
-        raise VssError(f'{path}: expected the sections {", ".join(SECTIONS)}, got {got or "nothing"}')
-    try:
-        shared = with_settings(base, raw.get('base') or {})
-        found = [
-            replace(with_settings(shared, settings or {}), name=str(name))
-            for name, settings in (raw.get('configurations') or {}).items()
-        ]
-        found += _products(raw, shared)
-    except VssError as error:
-        raise VssError(f'{path}: {error}') from error
-    except (AttributeError, TypeError, ValueError) as error:
-        raise VssError(
-            f'{path}: expected the layout of config/experiments/sweep.yaml, got {error}'
-        ) from error
+    document = read_yaml(path, 'sweep')
+    file = document.checked(SweepFile)
+    faults: list[Fault] = []
+
+    def with_settings(
+        config: EvaluationConfig, settings: Mapping[str, Any], place: Place
+    ) -> EvaluationConfig:
+        try:
+            return _with_settings(config, settings)
+        except VssError as error:
+            faults.append((place, str(error)))
+            return config
+
+    shared = with_settings(base, _stated(file.base), ('base',))
+    found = [
+        replace(with_settings(shared, _stated(settings), ('configurations', name)), name=name)
+        for name, settings in file.configurations.items()
+    ]
+    raw = document.values.get('product')
+    for number, block in enumerate(file.product):
+        # As the file has it: its order is that of the names, and a size is called what it is called there.
+        words = (raw[number] if isinstance(raw, list) else raw) or {}
+        for name, settings in _combinations(_stated(block), words):
+            config = with_settings(shared, settings, ('product', number))
+            if not any(_has(config, _stated(wanted)) for wanted in file.exclude):
+                found.append(replace(config, name=name))
+    document.refuse(faults)
     if not found:
         raise VssError(f'{path}: expected at least one configuration, got none; exclude fewer')
     return _unique(found)
 
 
-def with_settings(config: EvaluationConfig, settings: Mapping[str, Any]) -> EvaluationConfig:
-    """Return a configuration with some settings of its segmenter changed.
+def _stated(settings: Schema) -> dict[str, Any]:
+    """Return those settings that the file states."""
+    return {name: getattr(settings, name) for name in settings.model_fields_set}
+
+
+def _with_settings(config: EvaluationConfig, settings: Mapping[str, Any]) -> EvaluationConfig:
+    """Return a configuration with some settings changed.
 
     Raises:
-        VssError: An unknown setting, or a value of another kind.
+        VssError: They make no sense together.
     """
-    unknown = [str(name) for name in settings if name not in (*SETTINGS, PDA)]
-    if unknown:
-        raise VssError(f'expected settings out of {", ".join((*SETTINGS, PDA))}, got {", ".join(unknown)}')
-    pda = settings.get(PDA, config.pda)
-    if not isinstance(pda, bool):
-        raise VssError(f'{PDA}: expected true or false, got {pda!r}')
-    values = {name: _value(name, value) for name, value in settings.items() if name != PDA}
+    values = {
+        name: nan if value is None and name == 'threshold' else value for name, value in settings.items()
+    }
+    pda = values.pop(PDA, config.pda)
     return replace(config, pda=pda, segmenter=replace(config.segmenter, **values))
 
 
-def _value(name: str, value: Any) -> Any:
-    """Return a setting's value as the segmenter takes it."""
-    if name == 'size':
-        return parse_size(str(value))
-    if name == 'threshold':
-        return nan if value is None else _number(name, value, float)
-    kind = type(getattr(SegmenterConfig(), name))
-    if kind is str:
-        # YAML reads an unquoted `none` as text, but `null` and `~` as nothing.
-        return NO_PROPAGATION if value is None else str(value)
-    return _number(name, value, kind)
+def _combinations(
+    block: Mapping[str, list[Any]], words: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield all combinations of a block's values, each with a name made of what differs among them.
+
+    Args:
+        block: Setting → values.
+        words: The same as the file has it, in its order.
+
+    """
+    texts = {name: values if isinstance(values, list) else [values] for name, values in words.items()}
+    varied = [name for name, values in texts.items() if len(values) > 1] or list(texts)
+    for chosen in product(*(list(zip(texts[name], block[name], strict=True)) for name in texts)):
+        by_name = dict(zip(texts, chosen, strict=True))
+        name = '+'.join(_word(setting, by_name[setting][0]) for setting in varied)
+        yield name, {setting: value for setting, (_, value) in by_name.items()}
 
 
-def _number(name: str, value: Any, kind: type) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or kind(value) != value:
-        raise VssError(f'{name}: expected {"a whole number" if kind is int else "a number"}, got {value!r}')
-    return kind(value)
-
-
-def _products(raw: Mapping[str, Any], shared: EvaluationConfig) -> Iterator[EvaluationConfig]:
-    """Yield all combinations, named by whatever differs among them."""
-    blocks = raw.get('product') or []
-    for block in blocks if isinstance(blocks, list) else [blocks]:
-        lists = {name: values if isinstance(values, list) else [values] for name, values in block.items()}
-        varied = [name for name, values in lists.items() if len(values) > 1] or list(lists)
-        for values in product(*lists.values()):
-            settings = dict(zip(lists, values, strict=True))
-            config = with_settings(shared, settings)
-            if not any(_has(config, wanted) for wanted in raw.get('exclude') or []):
-                yield replace(config, name='+'.join(_word(name, settings[name]) for name in varied))
-
-
-def _has(config: EvaluationConfig, wanted: Settings) -> bool:
-    """Tell whether a configuration has all wanted settings; a list stands for any of its values."""
-    for name, values in wanted.items():
-        allowed = [
-            getattr(with_settings(config, {name: value}).segmenter, name)
-            for value in (values if isinstance(values, list) else [values])
-        ]
-        if getattr(config.segmenter, name) not in allowed:
-            return False
-    return True
+def _has(config: EvaluationConfig, wanted: Mapping[str, list[Any]]) -> bool:
+    """Tell whether a configuration has one of the wanted values of each setting."""
+    return all(
+        config in [_with_settings(config, {name: value}) for value in values]
+        for name, values in wanted.items()
+    )
 
 
 def _word(name: str, value: Any) -> str:
@@ -173,7 +212,7 @@ def with_references(configurations: Iterable[EvaluationConfig]) -> list[Evaluati
     """Return the configurations with the per-frame network of each model among them, added in front."""
     found = list(configurations)
     pda = all(config.pda for config in found)  # where only some have it, one reference serves all
-    references = [replace(per_frame(c), name=_reference_name(c, found), pda=pda) for c in found]
+    references = [replace(c.per_frame(), name=_reference_name(c, found), pda=pda) for c in found]
     present = {config.digest() for config in found}
     return _unique([*(r for r in references if r.digest() not in present), *found])
 
@@ -186,14 +225,13 @@ def _reference_name(config: EvaluationConfig, found: list[EvaluationConfig]) -> 
 def checked(configurations: Iterable[EvaluationConfig]) -> Sweep:
     """Return what can be built and, with its sentence, what cannot.
 
-    Built for once and forgotten: what is refused here is refused by the very code that runs it. What is
-    left open, device and threads, is settled here.
+    What is left open, device and threads, is settled here.
     """
     good, refused = [], []
     for config in configurations:
         try:
             ready = config.resolved()
-            build_segmenter(ready.segmenter).segmenter.close()
+            outline_segmenter(ready.segmenter)
         except VssError as error:
             refused.append(Refused(config, str(error)))
         else:
