@@ -12,9 +12,10 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import AnsweredBy
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.distance import PropagationDistance
+from vss_ros.evaluation.metrics.streaming import PackedLabels
 from vss_ros.evaluation.replay.clock import Clock
 from vss_ros.evaluation.replay.frame_pictures import WorstFrames
-from vss_ros.evaluation.replay.input_frames import Inputs, PackedLabels
+from vss_ros.evaluation.replay.input_frames import Inputs
 from vss_ros.evaluation.replay.operations import frame_operations
 from vss_ros.evaluation.replay.propagation import count_distances
 from vss_ros.evaluation.replay.result import Evaluated, InputResult

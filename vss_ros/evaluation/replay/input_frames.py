@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.metrics.streaming import PackedLabels
 from vss_ros.evaluation.replay.content import content_digest, file_states
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.recordings.bags import is_bag
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.engine.frames import Frame
+    from vss_ros.evaluation.metrics.streaming import PackedLabels
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.recordings.source import Source
 
