@@ -13,7 +13,7 @@ from vss_ros.cli.main import main
 from vss_ros.engine import build
 from vss_ros.evaluation.replay import input_frames
 from vss_ros.evaluation.replay.input_frames import Inputs
-from vss_ros.recordings import bag_source
+from vss_ros.recordings import camera_bag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(module, name, counting)
 
-    count(bag_source, 'open_checked', 'opened')
+    count(camera_bag, 'open_checked', 'opened')
     count(input_frames, 'content_digest', 'hashed')
     count(build, 'StreamSegmenter', 'built')
     return found
