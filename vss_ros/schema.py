@@ -101,11 +101,12 @@ class Document:
 
     def _locate(self, place: Place) -> tuple[int, str]:
         """Return the line of a value, that of what it is missing from where it is not there, and its key."""
-        node, key = self._root, ''
+        node: Any = self._root
+        key = ''
         line = 0 if node is None else node.start_mark.line
         for part in place:
             child = None
-            pairs = node.value if isinstance(node, yaml.MappingNode) else []
+            pairs: list[Any] = node.value if isinstance(node, yaml.MappingNode) else []
             found = [pair for pair in pairs if pair[0].value == str(part)]
             if found:
                 line, child = found[-1][0].start_mark.line, found[-1][1]

@@ -16,17 +16,9 @@ import torch
 from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
-from vss_ros.engine.device import choose_device, use_threads
+from vss_ros.engine.device import CPU, META, choose_device, use_threads
 from vss_ros.engine.layers.fuse import fuse_for_inference
-from vss_ros.engine.model_card import (
-    CPU,
-    FromFile,
-    ModelCard,
-    has_card,
-    load_weights,
-    read_card,
-    read_weights,
-)
+from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card, read_weights
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
 from vss_ros.engine.options import TRACKS
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
@@ -44,8 +36,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.options import SegmenterConfig
     from vss_ros.engine.registry import Registry
 
-META = torch.device('meta')
-"""Tensors there have shapes and no values."""
 LAYER_MARK = '@'
 """Stands in a card's name before the interior layer, where that is not the backbone's own."""
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -130,7 +120,7 @@ def _check(config: SegmenterConfig, card: ModelCard) -> None:
             f'got {config.threads}, {config.slow_delay} and {config.max_gap}'
         )
         raise VssError(msg)
-    _expect(card, 'backbone')
+    card.expect('backbone')
     propagations = [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)]
     if config.propagation not in propagations:
         msg = f'no propagation is called {config.propagation!r}; expected one of: {", ".join(propagations)}'
@@ -229,7 +219,7 @@ def build_module(card: ModelCard) -> nn.Module:
             if card.kind == 'propagation'
             else SCHEDULERS.get(card.builder)(backbone.low_channels)
         )
-        _expect_base(card, base)
+        card.expect_base(base)
     load_weights(card, module)
     return module
 
@@ -246,7 +236,7 @@ def build_motion(name: str, device: torch.device | None = None) -> MotionEstimat
     estimator = MOTIONS.get(name)()
     if any(True for _ in estimator.parameters()):
         card = read_card(name)
-        _expect(card, 'motion')
+        card.expect('motion')
         _load(estimator, card, device or torch.device('cpu'))
     return estimator
 
@@ -266,12 +256,6 @@ def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = Non
     if backbone is None or backbone.interior == type(backbone).interior:
         return name
     return f'{name}{LAYER_MARK}{backbone.interior}'
-
-
-def _expect(card: ModelCard, kind: str) -> None:
-    if card.kind != kind:
-        msg = f'card {card.name}: expected a {kind}, got a {card.kind}; name the card of a {kind}'
-        raise VssError(msg)
 
 
 def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
@@ -299,19 +283,10 @@ def _load_part(
         )
         raise VssError(msg)
     card = read_card(name)
-    _expect(card, kind)
-    _expect_base(card, base)
+    card.expect(kind)
+    card.expect_base(base)
     _load(module, card, device)
     return card
-
-
-def _expect_base(card: ModelCard, base: ModelCard) -> None:
-    if card.base_sha256 != base.sha256:
-        msg = (
-            f'card {card.name} was trained on weights {card.base_sha256[:12]}… of {card.base}, '
-            f'but {base.name} holds {base.sha256[:12]}…; train it again or restore both from one release'
-        )
-        raise VssError(msg)
 
 
 def _new_propagation(name: str, backbone: Backbone) -> Propagation:

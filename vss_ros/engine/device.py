@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 CPU = torch.device('cpu')
+META = torch.device('meta')
+"""Tensors there have shapes and no values."""
 
 
 def choose_device(name: str) -> torch.device:

@@ -63,6 +63,29 @@ class ModelCard(Schema):
     path: str = ''
     """Where the card was read; not part of the file."""
 
+    def expect(self, kind: str) -> None:
+        """Refuse a card of another kind.
+
+        Raises:
+            VssError: It is one.
+        """
+        if self.kind != kind:
+            msg = f'card {self.name}: expected a {kind}, got a {self.kind}; name the card of a {kind}'
+            raise VssError(msg)
+
+    def expect_base(self, base: ModelCard) -> None:
+        """Refuse a part's card that was trained on other weights than those of a backbone's card.
+
+        Raises:
+            VssError: It was.
+        """
+        if self.base_sha256 != base.sha256:
+            msg = (
+                f'card {self.name} was trained on weights {self.base_sha256[:12]}… of {self.base}, '
+                f'but {base.name} holds {base.sha256[:12]}…; train it again or restore both from one release'
+            )
+            raise VssError(msg)
+
 
 def read_card(name_or_path: str | Path) -> ModelCard:
     """Read a card by its name in ``models/`` or by its path.

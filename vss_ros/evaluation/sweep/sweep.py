@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field, create_model
 
@@ -51,7 +51,8 @@ NAMED = BeforeValidator(
     lambda value: {str(name): entry for name, entry in value.items()} if isinstance(value, dict) else value
 )
 if TYPE_CHECKING:
-    Settings = Choices = Schema
+    Settings: TypeAlias = Schema
+    Choices: TypeAlias = Schema
 else:
     Settings = create_model(
         'Settings', __base__=Schema, **{name: (kind, None) for name, kind in KINDS.items()}
@@ -154,7 +155,7 @@ def _with_settings(config: EvaluationConfig, settings: Mapping[str, Any]) -> Eva
     Raises:
         VssError: They make no sense together.
     """
-    values = {
+    values: dict[str, Any] = {
         name: nan if value is None and name == 'threshold' else value for name, value in settings.items()
     }
     pda = values.pop(PDA, config.pda)
