@@ -20,6 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 _domains = count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process at a time talk DDS: such tests look at clocks, and several would slow one another."""
+    for item in items:
+        if 'ros_domain' in getattr(item, 'fixturenames', ()):
+            item.add_marker(pytest.mark.xdist_group('dds'))
+
+
 @pytest.fixture(scope='session')
 def project_root() -> Path:
     """Return the top level of the source checkout."""
