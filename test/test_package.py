@@ -50,6 +50,8 @@ OPTIONAL = {
     'typing_extensions',
 }  # fmt: skip
 
+# jinja2 is built on it, so that it comes along.
+BROUGHT_ALONG = {'markupsafe'}
 # 240 MB for what few use, in the version of the cluster at hand.
 NOT_LOCKED = {'ray'}
 
@@ -135,7 +137,10 @@ def test_ros_stays_in_the_node(project_root: Path) -> None:
 
 def test_every_import_is_declared(project_root: Path, pyproject: dict[str, Any]) -> None:
     declared = (
-        {MODULES.get(name, name) for name in requirements(pyproject, extras=True)} | OPTIONAL | {'vss_ros'}
+        {MODULES.get(name, name) for name in requirements(pyproject, extras=True)}
+        | OPTIONAL
+        | BROUGHT_ALONG
+        | {'vss_ros'}
     )
     wrong = {
         f'{path.relative_to(project_root)} imports {name}'
