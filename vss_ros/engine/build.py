@@ -3,7 +3,6 @@
 Example:
     built = build_segmenter(SegmenterConfig(propagation='tamed_warping', track='blocking'))
     labels = built.segmenter.step(Frame(image, stamp_ns, index)).labels
-
 """
 
 from __future__ import annotations
@@ -63,7 +62,6 @@ def build_segmenter(
 
     Raises:
         VssError: Unknown names, missing or damaged weights, parts that do not fit, a missing device.
-
     """
     device = choose_device(config.device)
     card = read_card(config.model)
@@ -86,7 +84,6 @@ def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
 
     Raises:
         VssError: As ``build_segmenter``.
-
     """
     choose_device(config.device)
     card = read_card(config.model)
@@ -115,24 +112,20 @@ def _assembled(
 def _check(config: SegmenterConfig, card: ModelCard) -> None:
     """Refuse values that make no sense, unknown names, and parts that cannot work together."""
     if config.threads < 0 or config.slow_delay < 0 or not config.max_gap > 0:
-        msg = (
+        raise VssError(
             'expected threads and slow_delay of 0 or more and a positive max_gap, '
             f'got {config.threads}, {config.slow_delay} and {config.max_gap}'
         )
-        raise VssError(msg)
     card.expect('backbone')
     propagations = [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)]
     if config.propagation not in propagations:
-        msg = f'no propagation is called {config.propagation!r}; expected one of: {", ".join(propagations)}'
-        raise VssError(msg)
+        raise VssError(f'no propagation is called {config.propagation!r}; expected one of: {", ".join(propagations)}')
     if config.track not in TRACKS:
-        msg = f'no track is called {config.track!r}; expected one of: {", ".join(TRACKS)}'
-        raise VssError(msg)
+        raise VssError(f'no track is called {config.track!r}; expected one of: {", ".join(TRACKS)}')
     propagation = None if config.propagation == NO_PROPAGATION else PROPAGATIONS.get(config.propagation)
     reason = refusal(BACKBONES.get(card.builder), propagation, SCHEDULERS.get(config.scheduler))
     if reason is not None:
-        msg = f'{card.name}: {reason}'
-        raise VssError(msg)
+        raise VssError(f'{card.name}: {reason}')
 
 
 def refusal(
@@ -148,7 +141,6 @@ def refusal(
         backbone: The class or the network itself.
         propagation: None where the whole network runs on every frame.
         scheduler: The class.
-
     """
     if propagation is None or backbone.has_features:
         return None
@@ -184,15 +176,13 @@ def new_backbone(card: ModelCard, interior: int = 0) -> Backbone:
 
     Raises:
         VssError: Unknown builder, or a layer that the backbone does not offer.
-
     """
     cls = BACKBONES.get(card.builder)
     if not interior:
         return cls(len(card.class_names))
     if interior not in cls.interior_layers:
         offered = ', '.join(str(layer) for layer in (0, *cls.interior_layers))
-        msg = f'interior layer {interior}: {card.builder} can be cut at {offered} (0: its own)'
-        raise VssError(msg)
+        raise VssError(f'interior layer {interior}: {card.builder} can be cut at {offered} (0: its own)')
     return cls(len(card.class_names), interior=interior)  # type: ignore[call-arg]
 
 
@@ -201,7 +191,6 @@ def build_module(card: ModelCard) -> nn.Module:
 
     Raises:
         VssError: Unknown builder, missing or damaged weights.
-
     """
     module: nn.Module
     if card.kind == 'backbone':
@@ -231,7 +220,6 @@ def build_motion(name: str, device: torch.device | None = None) -> MotionEstimat
 
     Raises:
         VssError: Unknown name, missing or damaged weights.
-
     """
     estimator = MOTIONS.get(name)()
     if any(True for _ in estimator.parameters()):
@@ -249,7 +237,6 @@ def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = Non
         member: Registered name of the part.
         backbone: What the part was trained on, where it may be cut at another than its own interior layer:
             the name is then ``MODEL.MEMBER@LAYER``.
-
     """
     trained = (member in SCHEDULERS and SCHEDULERS.get(member).weights_of) or member
     name = f'{card.path.removesuffix(".yaml") if card.path else card.name}.{trained}'
@@ -277,11 +264,10 @@ def _load_part(
         return None
     name = part_card_name(base, member, backbone)
     if not has_card(name):
-        msg = (
+        raise VssError(
             f'{kind} {member!r} has no weights for model {base.name!r}: expected the card {name}.yaml; '
             'train it with: vss train'
         )
-        raise VssError(msg)
     card = read_card(name)
     card.expect(kind)
     card.expect_base(base)
@@ -329,7 +315,6 @@ def motion_name(wanted: str, propagation: Propagation | None, scheduler: Schedul
         wanted: A name, or ``auto`` for the propagation's own.
         propagation: None where the whole network runs on every frame.
         scheduler: May look at motion too.
-
     """
     if propagation is None or not (propagation.motion or scheduler.needs_motion):
         return None

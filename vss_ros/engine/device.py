@@ -24,20 +24,18 @@ def choose_device(name: str) -> torch.device:
 
     Raises:
         VssError: The device is not there.
-
     """
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'cpu'
     if name.startswith('cuda') and not torch.cuda.is_available():
-        msg = f'device {name!r}: this PyTorch ({torch.__version__}) sees no CUDA device; use cpu or auto'
-        raise VssError(msg)
+        raise VssError(
+            f'device {name!r}: this PyTorch ({torch.__version__}) sees no CUDA device; use cpu or auto'
+        )
     kind, _, number = name.partition(':')
     if kind not in ('cpu', 'cuda') or (number and not number.isdigit()):
-        msg = f'device {name!r}: expected auto, cpu, cuda or cuda:N'
-        raise VssError(msg)
+        raise VssError(f'device {name!r}: expected auto, cpu, cuda or cuda:N')
     if kind == 'cuda' and int(number or 0) >= torch.cuda.device_count():
-        msg = f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0'
-        raise VssError(msg)
+        raise VssError(f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0')
     return torch.device(name)
 
 
@@ -52,7 +50,6 @@ def use_threads(number: int, *, background: bool) -> None:
     Args:
         number: Threads per track, 0 for ``default_threads``.
         background: Whether a slow track runs beside the fast one.
-
     """
     threads = number or default_threads(background=background)
     torch.set_num_threads(threads)

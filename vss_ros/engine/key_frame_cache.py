@@ -47,7 +47,6 @@ class KeyFrameCache:
     """
 
     def __init__(self) -> None:
-        """Start empty."""
         self._key: KeyFrame | None = None
         self._last: Source | None = None
         self._number = 0
@@ -89,7 +88,6 @@ class KeyFrameCache:
 
         Returns:
             False where key frame ``number`` is no longer the one held: the late result is dropped.
-
         """
         if self._key is None or self._key.number != number:
             return False

@@ -40,7 +40,6 @@ def argmax_upsampled(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]
 
     Returns:
         Class ids, shape ``size``.
-
     """
     if logits.device.type != 'cpu':
         full = interpolate(logits.float(), size=size, mode='bilinear', align_corners=False)
@@ -74,7 +73,6 @@ def resize_labels(
         labels: ``(h, w)``.
         size: Height and width wanted.
         out: Where to write, shape ``size``; a new array where None.
-
     """
     if out is None:
         out = np.empty(size, np.uint8)

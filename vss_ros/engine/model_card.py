@@ -70,8 +70,7 @@ class ModelCard(Schema):
             VssError: It is one.
         """
         if self.kind != kind:
-            msg = f'card {self.name}: expected a {kind}, got a {self.kind}; name the card of a {kind}'
-            raise VssError(msg)
+            raise VssError(f'card {self.name}: expected a {kind}, got a {self.kind}; name the card of a {kind}')
 
     def expect_base(self, base: ModelCard) -> None:
         """Refuse a part's card that was trained on other weights than those of a backbone's card.
@@ -80,11 +79,10 @@ class ModelCard(Schema):
             VssError: It was.
         """
         if self.base_sha256 != base.sha256:
-            msg = (
+            raise VssError(
                 f'card {self.name} was trained on weights {self.base_sha256[:12]}… of {self.base}, '
                 f'but {base.name} holds {base.sha256[:12]}…; train it again or restore both from one release'
             )
-            raise VssError(msg)
 
 
 def read_card(name_or_path: str | Path) -> ModelCard:
@@ -92,7 +90,6 @@ def read_card(name_or_path: str | Path) -> ModelCard:
 
     Raises:
         VssError: No such card (the message lists those there are), or not a card (all faults, with lines).
-
     """
     document = read_yaml(_locate(str(name_or_path)), 'model card')
     values = document.values
@@ -131,21 +128,20 @@ def read_weights(card: ModelCard) -> bytes:
 
     Raises:
         VssError: The file is missing, or is not what the card describes.
-
     """
     path = weights_path(card)
     try:
         data = path.read_bytes()
     except OSError as error:
-        msg = f'{path}: the weights of card {card.name} cannot be read ({error.strerror}); restore the file'
-        raise VssError(msg) from error
+        raise VssError(
+            f'{path}: the weights of card {card.name} cannot be read ({error.strerror}); restore the file'
+        ) from error
     actual = hashlib.sha256(data).hexdigest()
     if actual != card.sha256:
-        msg = (
+        raise VssError(
             f'{path}: expected sha256 {card.sha256}, got {actual}; '
             'the file is damaged or belongs to another card: restore both from one release'
         )
-        raise VssError(msg)
     return data
 
 
@@ -159,7 +155,6 @@ def load_weights(card: ModelCard, module: nn.Module, device: torch.device = CPU)
 
     Raises:
         VssError: The file is missing, is not what the card describes, does not fit, or is not finite.
-
     """
     data = read_weights(card)
     if isinstance(module, FromFile):
@@ -169,17 +164,16 @@ def load_weights(card: ModelCard, module: nn.Module, device: torch.device = CPU)
     try:
         tensors = load_tensors(data)
     except SafetensorError as error:
-        msg = f'{path}: not a safetensors file: {error}'
-        raise VssError(msg) from error
+        raise VssError(f'{path}: not a safetensors file: {error}') from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            msg = f'{path}: tensor {name} holds NaN or infinity; train again or restore the file'
-            raise VssError(msg)
+            raise VssError(f'{path}: tensor {name} holds NaN or infinity; train again or restore the file')
     try:
         module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except RuntimeError as error:
-        msg = f'{path}: the weights do not fit {type(module).__name__} of card {card.name}: {error}'
-        raise VssError(msg) from error
+        raise VssError(
+            f'{path}: the weights do not fit {type(module).__name__} of card {card.name}: {error}'
+        ) from error
 
 
 def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
@@ -190,7 +184,6 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
 
     Returns:
         The card with hash and number of parameters filled in.
-
     """
     weights = folder / f'{card.name}.safetensors'
     with whole_file(weights) as partial:
@@ -228,8 +221,7 @@ def _locate(name: str) -> Path:
     if '/' in name or name.endswith('.yaml'):
         path = Path(name) if name.endswith('.yaml') else Path(f'{name}.yaml')
         if not path.is_file():
-            msg = f'no model card at {path}; give the path of a .yaml beside its .safetensors'
-            raise VssError(msg)
+            raise VssError(f'no model card at {path}; give the path of a .yaml beside its .safetensors')
         return path
     try:
         folder = resource('models')
@@ -238,8 +230,7 @@ def _locate(name: str) -> Path:
     path = folder / f'{name}.yaml'
     if not path.is_file():
         there = ', '.join(sorted(p.stem for p in folder.glob('*.yaml')))
-        msg = f'no model card {name!r}: expected the path of a card or one of: {there or "(none)"}'
-        raise VssError(msg)
+        raise VssError(f'no model card {name!r}: expected the path of a card or one of: {there or "(none)"}')
     return path
 
 
@@ -248,13 +239,11 @@ def weights_path(card: ModelCard) -> Path:
 
     Raises:
         VssError: The card names a file that is not beside it.
-
     """
     if card.file != Path(card.file).name:
-        msg = (
+        raise VssError(
             f'card {card.name}: expected the name of a file beside the card, got {card.file!r}; put it there'
         )
-        raise VssError(msg)
     if card.path:
         path = Path(card.path)
         return path.with_name(card.file) if card.file else path.with_suffix('.safetensors')

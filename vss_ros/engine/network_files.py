@@ -50,12 +50,12 @@ def open_network(file: str, data: bytes, device: torch.device) -> Network:
     Raises:
         VssError: Not a network of a known kind, more than one input, or not float32, or what the device
             needs is missing.
-
     """
     suffix = Path(file).suffix
     if suffix not in SUFFIXES:
-        msg = f'{file}: expected a network in a file ending in {" or ".join(SUFFIXES)}; export it as one'
-        raise VssError(msg)
+        raise VssError(
+            f'{file}: expected a network in a file ending in {" or ".join(SUFFIXES)}; export it as one'
+        )
     network: Network = (OnnxNetwork if suffix == '.onnx' else ExportedNetwork)(file, data, device)
     return network
 
@@ -65,7 +65,6 @@ def joined(path: Path) -> bytes:
 
     Raises:
         VssError: The second file cannot be read, or the package ``onnx``, which only this needs, is missing.
-
     """
     data = path.read_bytes()
     if path.suffix != '.onnx' or EXTERNAL_DATA not in data:
@@ -75,11 +74,10 @@ def joined(path: Path) -> bytes:
 
         return bytes(onnx.load(path).SerializeToString())
     except Exception as error:  # also what protobuf says of more than 2 GB
-        msg = (
+        raise VssError(
             f'{path}: expected weights that can be put into one file, got {first_line(error)}; put the '
             'second file beside it and `pip install onnx`, or export with external_data=False'
-        )
-        raise VssError(msg) from error
+        ) from error
 
 
 class OnnxNetwork:
@@ -96,13 +94,11 @@ class OnnxNetwork:
 
     Raises:
         VssError: See ``open_network``.
-
     """
 
     parameters = 0
 
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
-        """Open it."""
         ort = onnxruntime()
         try:
             self._session = ort.InferenceSession(
@@ -136,11 +132,9 @@ class ExportedNetwork:
 
     Raises:
         VssError: See ``open_network``.
-
     """
 
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
-        """Open it."""
         try:
             # First, because PyTorch logs a page about a file that is no archive before it raises.
             zipfile.ZipFile(io.BytesIO(data)).close()
@@ -171,13 +165,13 @@ def onnxruntime() -> ModuleType:
 
     Raises:
         VssError: It is not installed.
-
     """
     try:
         import onnxruntime as ort
     except ImportError as error:
-        msg = f'an .onnx network needs the Python package onnxruntime ({error}): pip install onnxruntime'
-        raise VssError(msg) from error
+        raise VssError(
+            f'an .onnx network needs the Python package onnxruntime ({error}): pip install onnxruntime'
+        ) from error
     return ort  # type: ignore[no-any-return]
 
 
@@ -198,11 +192,10 @@ def _providers(ort: ModuleType, device: torch.device) -> list[Any]:
         return ['CPUExecutionProvider']
     there = ort.get_available_providers()
     if 'CUDAExecutionProvider' not in there:
-        msg = (
+        raise VssError(
             f"device {device}: expected an onnxruntime with 'CUDAExecutionProvider', got {there}; "
             'pip install onnxruntime-gpu in place of onnxruntime, or use the device cpu'
         )
-        raise VssError(msg)
     return [('CUDAExecutionProvider', {'device_id': device.index or 0}), 'CPUExecutionProvider']
 
 

@@ -66,14 +66,12 @@ def parse_size(text: str) -> tuple[int, int] | None:
 
     Raises:
         VssError: It is neither.
-
     """
     if text == 'auto':
         return None
     height, x, width = text.partition('x')
     if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
-        msg = f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480'
-        raise VssError(msg)
+        raise VssError(f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480')
     return int(height), int(width)
 
 
@@ -241,7 +239,6 @@ def node_config(values: Mapping[str, Any]) -> NodeConfig:
 
     Raises:
         VssError: Values of another type, out of bounds or not among their choices; all are named.
-
     """
     faults = [fault for name, value in values.items() if (fault := parameter_fault(name, value))]
     if faults:

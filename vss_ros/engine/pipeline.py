@@ -61,7 +61,6 @@ class StreamSegmenter:
         preprocess: Camera image to network input.
         max_gap_ns: A longer silence between two frames makes the second a key frame; nanoseconds.
         on_slow_track_error: Called with what went wrong in the slow track; the fast track goes on.
-
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class StreamSegmenter:
         max_gap_ns: int = 1_000_000_000,
         on_slow_track_error: Callable[[BaseException], None] | None = None,
     ) -> None:
-        """Start without a key frame."""
         self.parts = parts
         self.late_results_dropped = 0
         self.slow_track_errors = 0
@@ -105,7 +103,6 @@ class StreamSegmenter:
 
         Args:
             size: Height and width of the camera's images, or a guess.
-
         """
         for index in range(WARM_UP_STEPS):
             self.step(Frame(np.zeros((*size, 3), np.uint8), index, index), confidence=True)
@@ -122,7 +119,6 @@ class StreamSegmenter:
         Raises:
             VssError: The network gave values that are not finite. After any error the stream is
                 reset, so that the next frame starts afresh.
-
         """
         try:
             return self._step(frame, confidence)

@@ -49,7 +49,6 @@ def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) 
         camera: Height and width of the images.
         card: Height and width the network was trained for.
         multiple: What the backbone's strides demand.
-
     """
     scale = ((card[0] * card[1]) / (camera[0] * camera[1])) ** 0.5
     height, width = (max(round(side * scale / multiple), 1) * multiple for side in camera)
@@ -63,7 +62,6 @@ def fitted(image: NDArray[np.uint8], multiple: int, only: tuple[int, int] | None
         image: Of any size.
         multiple: What sides are rounded to.
         only: The one size that the network takes, where there is but one.
-
     """
     camera = (image.shape[0], image.shape[1])
     size = only or network_size(camera, camera, multiple)
@@ -90,19 +88,20 @@ def checked_size(
 
     Raises:
         VssError: The network does not take the wanted size.
-
     """
     if only is not None:
         if wanted is not None and wanted != only:
             right, wrong = 'x'.join(map(str, only)), 'x'.join(map(str, wanted))
-            msg = f'size: expected {right}, the only one this network takes, got {wrong}; use {right} or auto'
-            raise VssError(msg)
+            raise VssError(
+                f'size: expected {right}, the only one this network takes, got {wrong}; use {right} or auto'
+            )
         return only
     if wanted is not None and any(side % multiple for side in wanted):
         better = 'x'.join(str(max(round(side / multiple), 1) * multiple) for side in wanted)
         wrong = 'x'.join(str(side) for side in wanted)
-        msg = f'size: expected multiples of {multiple}, which this network takes, got {wrong}; use {better}'
-        raise VssError(msg)
+        raise VssError(
+            f'size: expected multiples of {multiple}, which this network takes, got {wrong}; use {better}'
+        )
     return wanted
 
 
@@ -115,7 +114,6 @@ class Preprocessor:
         multiple: What the backbone's strides demand.
         device: Where the network runs.
         fixed_size: Input size for cameras of any size; None follows ``network_size``.
-
     """
 
     def __init__(
@@ -126,7 +124,6 @@ class Preprocessor:
         device: torch.device,
         fixed_size: tuple[int, int] | None = None,
     ) -> None:
-        """Keep the settings."""
         self._card_size, self._multiple, self._fixed_size = card_size, multiple, fixed_size
         self._mean = torch.tensor(statistics.mean, device=device) * 255.0
         self._scale = 1.0 / (torch.tensor(statistics.std, device=device) * 255.0)

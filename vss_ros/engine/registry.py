@@ -30,11 +30,9 @@ class Registry(Generic[T]):
 
     Args:
         kind: What the members are, for error messages: 'backbone', 'propagation', 'scheduler'.
-
     """
 
     def __init__(self, kind: str) -> None:
-        """Start empty."""
         self.kind = kind
         self._members: dict[str, Member[T]] = {}
 
@@ -47,17 +45,15 @@ class Registry(Generic[T]):
 
         Raises:
             VssError: The name is taken by another class.
-
         """
 
         def decorate(cls: type[T]) -> type[T]:
             if name in self._members:
                 other = self._members[name].cls
-                msg = (
+                raise VssError(
                     f'the {self.kind} name {name!r} is taken by {other.__module__}.{other.__qualname__}; '
                     f'register {cls.__module__}.{cls.__qualname__} under another name'
                 )
-                raise VssError(msg)
             summary = (cls.__doc__ or '').strip().split('\n', 1)[0]
             self._members[name] = Member(name, cls, paper, summary)
             return cls
@@ -69,11 +65,11 @@ class Registry(Generic[T]):
 
         Raises:
             VssError: The name is not registered; the message lists those that are.
-
         """
         if name not in self._members:
-            msg = f'no {self.kind} is called {name!r}; expected one of: {", ".join(sorted(self._members))}'
-            raise VssError(msg)
+            raise VssError(
+                f'no {self.kind} is called {name!r}; expected one of: {", ".join(sorted(self._members))}'
+            )
         return self._members[name].cls
 
     def __iter__(self) -> Iterator[Member[T]]:

@@ -70,14 +70,12 @@ class SimulatedFastSlow(Track):
     Args:
         compute: From what the pipeline submits (F_l or the image) to F_h or logits.
         delay: Frames from the key frame to the first that sees its true features, 1 or more.
-
     """
 
     name = 'fast_slow'
     background = True
 
     def __init__(self, compute: Callable[[Tensor], Tensor], delay: int) -> None:
-        """Start idle."""
         self._compute = compute
         self._delay = delay
         self._pending: tuple[int, Tensor] | None = None
@@ -109,14 +107,12 @@ class FastSlow(Track):
 
     Args:
         compute: From what the pipeline submits (F_l or the image) to F_h or logits.
-
     """
 
     name = 'fast_slow'
     background = True
 
     def __init__(self, compute: Callable[[Tensor], Tensor]) -> None:
-        """Start the thread."""
         self._compute = compute
         self._wake = threading.Condition()
         self._job: tuple[int, Tensor] | None = None

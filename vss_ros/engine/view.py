@@ -31,7 +31,6 @@ class View:
         since_key: Motion from this frame to the key frame, None on the stream's first frame.
         codec: What the video codec says of the frame, None for a stream of single images.
         camera: Height and width of the camera's image, in whose pixels codec vectors are; None where unknown.
-
     """
 
     __slots__ = ('_low', '_motion', 'camera', 'codec', 'image', 'pixels', 'since_key')
@@ -65,8 +64,9 @@ class View:
     def low(self) -> Tensor:
         """F_l ``(N, low_channels, H/low_stride, W/low_stride)``, for parts that declare ``needs_low``."""
         if self._low is None:
-            msg = 'F_l was not computed for this frame; set needs_low = True in the class that asks for it'
-            raise RuntimeError(msg)
+            raise RuntimeError(
+                'F_l was not computed for this frame; set needs_low = True in the class that asks for it'
+            )
         return self._low
 
     @property
@@ -78,8 +78,9 @@ class View:
     def motion(self) -> MotionField:
         """Motion to the frame features are propagated from, for propagations that name a motion estimator."""
         if self._motion is None:
-            msg = "motion was not estimated for this frame; name the class's motion estimator in `motion`"
-            raise RuntimeError(msg)
+            raise RuntimeError(
+                "motion was not estimated for this frame; name the class's motion estimator in `motion`"
+            )
         return self._motion
 
     def replace(self, **changes: Any) -> View:
@@ -98,7 +99,6 @@ def look(
         images: RGB at the network's input size.
         statistics: What the backbone was trained with.
         **more: Other fields of the view.
-
     """
     image = normalise(torch.from_numpy(images).to(device_of(backbone)), statistics)
     return View(images, image, backbone.low(image), **more)

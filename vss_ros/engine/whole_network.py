@@ -26,11 +26,9 @@ class WholeNetwork:
         backbone: Low, high, head.
         propagation: What moves the features, None for none.
         scheduler: Decides; may look at F_l.
-
     """
 
     def __init__(self, backbone: Backbone, propagation: Propagation | None, scheduler: Scheduler) -> None:
-        """Choose which parts of the backbone run on every frame."""
         self._backbone = backbone
         self._moves_logits = propagation is not None and propagation.space is Space.SEGMENTATION
         self.needs_low = propagation is None or propagation.needs_low or scheduler.needs_low

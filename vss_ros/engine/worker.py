@@ -23,7 +23,6 @@ class Worker(Generic[T]):
         name: Thread name, for debuggers.
         merge: Makes of the waiting item and the new one the item that waits from now on; it is called while
             both sides wait, so it should only put them together. By default the new one.
-
     """
 
     def __init__(
@@ -33,7 +32,6 @@ class Worker(Generic[T]):
         name: str = 'worker',
         merge: Callable[[T, T], T] | None = None,
     ) -> None:
-        """Start the thread."""
         self._handle, self._on_error, self._merge = handle, on_error, merge
         self._condition = threading.Condition()
         self._waiting: T | None = None

@@ -43,11 +43,11 @@ def checked_stamp(stamp: Time) -> int:
 
     Raises:
         ImageError: It is no time.
-
     """
     if stamp.nanosec >= NANOSECONDS:
-        msg = f'expected a stamp with nanosec below 10^9, got {stamp.nanosec}; mend the camera driver'
-        raise ImageError('stamp', msg)
+        raise ImageError(
+            'stamp', f'expected a stamp with nanosec below 10^9, got {stamp.nanosec}; mend the camera driver'
+        )
     return stamp_to_ns(stamp)
 
 
@@ -63,7 +63,6 @@ def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | Non
 
     Raises:
         ImageError: The message is not a whole, plausible image; its ``reason`` is short enough to count by.
-
     """
     stamp_ns = checked_stamp(message.header.stamp)
     if isinstance(message, CompressedImage):
@@ -87,7 +86,6 @@ def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:
         pixels: ``(H, W)`` or ``(H, W, 3)``, C-contiguous; copied once.
         header: Stamp and frame of the camera image.
         encoding: ``mono8``, ``16UC1`` or ``rgb8``.
-
     """
     stored: NDArray[Any] = pixels.astype('<u2') if encoding == '16UC1' else pixels
     # frombytes copies a block; assigned bytes are checked one by one on older distributions.
@@ -135,7 +133,6 @@ def create_label_info(node: Node, names: Sequence[str]) -> Any | None:
     Args:
         node: Whose topic it is.
         names: Class names in order of their ids.
-
     """
     try:
         from vision_msgs.msg import LabelInfo, VisionClass

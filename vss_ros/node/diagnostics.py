@@ -31,7 +31,6 @@ class Statistics:
     """Counters of one node; every method may be called from any thread."""
 
     def __init__(self) -> None:
-        """Start with zeros."""
         self._lock = threading.Lock()
         self._key: deque[float] = deque(maxlen=WINDOW)
         self._other: deque[float] = deque(maxlen=WINDOW)

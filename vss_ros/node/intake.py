@@ -45,13 +45,13 @@ class Transport(NamedTuple):
 
         Raises:
             VssError: It is not installed.
-
         """
         loaded = load_message_type(self.message_type)
         if loaded is None:
             package = self.message_type.partition('/')[0]
-            msg = f'expected {self.message_type}, which is not installed; install {package} and source it'
-            raise VssError(msg)
+            raise VssError(
+                f'expected {self.message_type}, which is not installed; install {package} and source it'
+            )
         return loaded
 
 
@@ -93,7 +93,6 @@ class Intake(Protocol):
 
         Raises:
             ImageError: The message is no whole image.
-
         """
 
 
@@ -113,11 +112,9 @@ class VideoIntake:
         on_reject: Called with each damaged packet's error.
         on_wait: Called with the number of packets that were of no use for want of an I-frame, and whether
             they are the first to wait.
-
     """
 
     def __init__(self, on_reject: Callable[[ImageError], None], on_wait: Callable[[int, bool], None]) -> None:
-        """Start before the stream's first I-frame."""
         # Imported here: only video topics need the video library.
         from vss_ros.images.video_decoding import VideoDecoder
 

@@ -12,7 +12,6 @@ def main(args: list[str] | None = None) -> int:
 
     Returns:
         0 after a signal, whenever it came; 1 where the node could not start, with the reason in the log.
-
     """
     stop = StopRequest()  # before PyTorch is imported: seconds in which a signal may come
     import rclpy

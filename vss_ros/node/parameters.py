@@ -26,7 +26,6 @@ def declare_parameters(node: Node) -> None:
 
     Raises:
         rclpy.exceptions.ParameterException: A value given at the start has another type or is out of bounds.
-
     """
     for name, entry in PARAMETERS.items():
         default = DEFAULTS[name]
@@ -47,6 +46,5 @@ def read_parameters(node: Node) -> NodeConfig:
 
     Raises:
         VssError: A value is of another type, out of bounds, or not among its choices.
-
     """
     return node_config({name: node.get_parameter(name).value for name in PARAMETERS})

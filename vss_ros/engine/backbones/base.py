@@ -18,7 +18,6 @@ class Backbone(nn.Module, ABC):
 
     Args:
         classes: Number of classes C.
-
     """
 
     low_channels: int
@@ -50,7 +49,6 @@ class Backbone(nn.Module, ABC):
     """False where F_l is the image and F_h the logits: only segmentation-space propagation fits then."""
 
     def __init__(self, classes: int) -> None:
-        """Remember the number of classes."""
         super().__init__()
         self.classes = classes
 

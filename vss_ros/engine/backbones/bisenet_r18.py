@@ -20,7 +20,6 @@ class AttentionRefinement(nn.Module):
     """BiSeNet's attention refinement: a 3x3 convolution, then a weight per channel from the global mean."""
 
     def __init__(self, in_channels: int) -> None:
-        """Build the convolution and the gate."""
         super().__init__()
         self.conv = conv_bn_relu(in_channels, WIDTH)
         self.gate = nn.Conv2d(WIDTH, WIDTH, 1)
@@ -36,7 +35,6 @@ class FeatureFusion(nn.Module):
     """BiSeNet's feature fusion: a 1x1 convolution over both paths, re-weighted per channel and added."""
 
     def __init__(self) -> None:
-        """Build the convolution and the two-layer gate."""
         super().__init__()
         width = 2 * WIDTH
         self.conv = conv_bn_relu(width, width, 1)
@@ -71,7 +69,6 @@ class BiSeNetR18(Backbone):
     encoder_stages: ClassVar = {4: 'shallow.1', 8: 'shallow.2', 16: 'conv4', 32: 'conv5'}
 
     def __init__(self, classes: int) -> None:
-        """Build the network with random weights."""
         super().__init__(classes)
         self.spatial = nn.Sequential(
             conv_bn_relu(3, 64, 7, 2),

@@ -37,7 +37,6 @@ class XceptionBlock(nn.Module):
         in_channels: Channels that come in.
         widths: Output channels of the three.
         stride: Stride of the last one.
-
     """
 
     def __init__(self, in_channels: int, widths: Sequence[int], stride: int = 1) -> None:
@@ -110,7 +109,6 @@ class DeepLabV3Plus(Backbone):
     coarsest_stride = 16
 
     def __init__(self, classes: int) -> None:
-        """Build the network with random weights."""
         super().__init__(classes)
         self.stem = nn.Sequential(conv_bn_relu(3, 32, 3, 2), conv_bn_relu(32, 64))
         self.block1 = XceptionBlock(64, (128, 128, 128), 2)

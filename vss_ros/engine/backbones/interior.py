@@ -52,7 +52,6 @@ class InteriorBackbone(Backbone):
 
     Raises:
         VssError: No such layer.
-
     """
 
     interior_layers: ClassVar[tuple[int, ...]] = (1, 2, 3)
@@ -67,11 +66,9 @@ class InteriorBackbone(Backbone):
     classify: nn.Module
 
     def __init__(self, classes: int, interior: int = 2) -> None:
-        """Set the shapes of the cut."""
         super().__init__(classes)
         if interior not in self.interior_layers:
-            msg = f'interior layer {interior}: expected one of {self.interior_layers}'
-            raise VssError(msg)
+            raise VssError(f'interior layer {interior}: expected one of {self.interior_layers}')
         self.interior = interior
         w = self.widths
         spatial, moved, lateral = {

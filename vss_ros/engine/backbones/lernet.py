@@ -18,7 +18,6 @@ class Downsampling(nn.Module):
     """A strided 3x3 convolution concatenated with a 2x2 max pool (section 3.2)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        """Let the convolution make the channels that the pool does not."""
         super().__init__()
         self.conv = nn.Sequential(
             *conv_bn(in_channels, out_channels - in_channels, 3, 2), nn.ReLU(inplace=True)
@@ -80,7 +79,6 @@ class LERNet(Backbone):
     size_multiple = 8
 
     def __init__(self, classes: int) -> None:
-        """Build the network with random weights."""
         super().__init__(classes)
         self.shallow = nn.Sequential(
             Downsampling(3, 32),

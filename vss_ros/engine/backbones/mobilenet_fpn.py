@@ -35,7 +35,6 @@ class Lateral(nn.Module):
     """A lateral connection (Lin et al. 2017): upsample, add the lateral, smooth by a 3x3 convolution."""
 
     def __init__(self, deep_channels: int, lateral_channels: int, out_channels: int) -> None:
-        """Build the 1x1 convolutions of both inputs and the 3x3 one of their sum."""
         super().__init__()
         self.deep = nn.Conv2d(deep_channels, out_channels, 1)
         self.lateral = nn.Conv2d(lateral_channels, out_channels, 1)
@@ -72,7 +71,6 @@ class MobileNetFPN(InteriorBackbone):
     encoder_stages: ClassVar = {4: 'head1', 8: 'head2', 16: 'head3.5', 32: 'top'}
 
     def __init__(self, classes: int, interior: int = 2) -> None:
-        """Build the network with random weights."""
         super().__init__(classes, interior)
         self.head1 = nn.Sequential(conv_bn_relu(3, 32, 3, 2), _layers(1, HEADS[0]))
         self.head2 = _layers(HEADS[0] + 1, HEADS[1])

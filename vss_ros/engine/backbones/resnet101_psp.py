@@ -36,7 +36,6 @@ class ResNet101PSP(Backbone):
     size_multiple = 8
 
     def __init__(self, classes: int) -> None:
-        """Build the network with random weights."""
         super().__init__(classes)
         conv4 = bottleneck_stage(512, 256, 23, dilation=2)
         self.shallow = nn.Sequential(

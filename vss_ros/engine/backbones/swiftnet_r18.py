@@ -22,7 +22,6 @@ class UpsampleBlend(nn.Module):
     """One step of SwiftNet's decoder: upsample, add the lateral connection, blend by a 3x3 convolution."""
 
     def __init__(self, lateral_channels: int) -> None:
-        """Build the lateral 1x1 and the blending 3x3 convolution."""
         super().__init__()
         self.lateral = conv_bn_relu(lateral_channels, WIDTH, 1)
         self.blend = conv_bn_relu(WIDTH, WIDTH)
@@ -59,7 +58,6 @@ class SwiftNetR18(InteriorBackbone):
     encoder_stages: ClassVar = {4: 'conv2', 8: 'conv3', 16: 'conv4.1', 32: 'conv5'}
 
     def __init__(self, classes: int, interior: int = 2) -> None:
-        """Build the network with random weights."""
         super().__init__(classes, interior)
         self.conv2 = nn.Sequential(stem(), basic_stage(64, DETAIL, 2, 1))
         self.conv3 = basic_stage(DETAIL, WIDTH, 2, 2)

@@ -80,7 +80,6 @@ def image_residual(source: Tensor, current: Tensor, motion: MotionField, width: 
         current: Current image, the same.
         motion: From the current to the earlier one, at the images' stride.
         width: Cells of the answer in a row, a divisor of W.
-
     """
     return coarsen((current - motion.warp(source)).abs(), width)
 

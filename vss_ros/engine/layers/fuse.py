@@ -32,11 +32,9 @@ class ConvActivation(nn.Conv2d):
     Args:
         conv: Shares its weights.
         activation: One of ``ACTIVATIONS``.
-
     """
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
-        """Take over the convolution."""
         super().__init__(
             conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation,  # type: ignore[arg-type]
             conv.groups, bias=conv.bias is not None, device='meta',

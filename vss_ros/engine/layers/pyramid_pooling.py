@@ -29,7 +29,6 @@ class GlobalContext(nn.Module):
     """The mean of each channel through a 1x1 convolution: ``(N, in, H, W) -> (N, out, 1, 1)``."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        """Build the convolution."""
         super().__init__()
         self.conv = pooled_conv_relu(in_channels, out_channels, 1)
 
@@ -46,13 +45,11 @@ class PyramidPooling(nn.Module):
         level_channels: Channels of each level.
         grids: Cells a side (in height, where ``square`` is off) of each level.
         square: Whether a grid has as many columns as rows. SwiftNet's follow the input's aspect ratio.
-
     """
 
     def __init__(
         self, in_channels: int, level_channels: int, grids: Sequence[int], *, square: bool = True
     ) -> None:
-        """Build one 1x1 convolution a level."""
         super().__init__()
         self.grids = tuple(grids)
         self.square = square

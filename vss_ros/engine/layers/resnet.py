@@ -19,11 +19,9 @@ class Residual(nn.Module):
         in_channels: Channels that come in.
         out_channels: Channels that the body returns.
         stride: The body's stride; the shortcut is a 1x1 projection where shapes differ.
-
     """
 
     def __init__(self, body: nn.Sequential, in_channels: int, out_channels: int, stride: int) -> None:
-        """Keep the body and build the shortcut."""
         super().__init__()
         self.body = body
         same = stride == 1 and in_channels == out_channels

@@ -25,7 +25,6 @@ def spatially_variant_convolution(features: Tensor, kernels: Tensor) -> Tensor:
 
     Returns:
         ``(N, C, H, W)``.
-
     """
     if not torch.is_grad_enabled():
         return _forward(features, kernels)

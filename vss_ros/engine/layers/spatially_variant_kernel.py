@@ -75,7 +75,6 @@ def fused_spatially_variant_convolution(features: Tensor, kernels: Tensor) -> Te
 
     Returns:
         ``(N, C, H, W)`` in the dtype and memory format of ``features``.
-
     """
     batch, channels, height, width = features.shape
     side = round(kernels.shape[1] ** 0.5)

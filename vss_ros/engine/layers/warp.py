@@ -18,7 +18,6 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
 
     Returns:
         ``(N, C, H, W)`` in the dtype of ``features``.
-
     """
     height, width = features.shape[-2:]
     # float32 whatever the features are: a half-precision grid is coarser than a cell of a large image.

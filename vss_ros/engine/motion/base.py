@@ -32,7 +32,6 @@ class MotionEstimator(nn.Module, ABC):
             previous: ``prepare()`` of the previous frame.
             current: ``prepare()`` of the current frame.
             view: The current frame.
-
         """
 
     def forward(self, previous: View, current: View) -> MotionField:

@@ -35,7 +35,6 @@ class CodecMotion(MotionEstimator):
     stride = 8
 
     def __init__(self) -> None:
-        """Create the search for frames without vectors."""
         super().__init__()
         self._search = DenseInverseSearch()
 
@@ -76,7 +75,6 @@ def densify(
 
     Returns:
         Flow ``(2, h, w)`` in cells, and holes ``(h, w)``.
-
     """
     lattice: NDArray[np.float32] = _lattice(vectors, camera)
     for axis in (0, 1):

@@ -27,7 +27,6 @@ class DenseInverseSearch(MotionEstimator):
     stride = 4
 
     def __init__(self) -> None:
-        """Create the search."""
         super().__init__()
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 

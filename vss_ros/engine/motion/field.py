@@ -50,7 +50,6 @@ class MotionField:
 
         Args:
             earlier: From the frame this field leads to, to one before it; of the same stride.
-
         """
         flow = self.flow + warp(earlier.flow, self.flow)
         holes = self.holes

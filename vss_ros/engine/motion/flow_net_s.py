@@ -26,7 +26,6 @@ class FlowStep(nn.Module):
     """One step of the decoder: twice the resolution, encoder features and the coarser flow joined."""
 
     def __init__(self, in_channels: int, up_channels: int, skip_channels: int) -> None:
-        """Build the 4x4 upconvolution and the prediction."""
         super().__init__()
         self.up = nn.Sequential(
             nn.ConvTranspose2d(in_channels, up_channels, 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True)
@@ -56,7 +55,6 @@ class FlowNetS(MotionEstimator):
 
     Args:
         width: Factor on the paper's channels.
-
     """
 
     stride = 4

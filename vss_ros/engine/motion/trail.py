@@ -17,11 +17,9 @@ class MotionTrail:
 
     Args:
         estimator: Finds the motion between neighbouring frames; None where no part needs motion.
-
     """
 
     def __init__(self, estimator: MotionEstimator | None) -> None:
-        """Start without a frame."""
         self._estimator = estimator
         self._previous: Tensor | None = None
         self._since_key: MotionField | None = None

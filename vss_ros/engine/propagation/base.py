@@ -83,7 +83,6 @@ class Propagation(nn.Module, ABC):
 
     Args:
         shapes: The backbone's channels and strides.
-
     """
 
     space: ClassVar[Space] = Space.FEATURES
@@ -96,7 +95,6 @@ class Propagation(nn.Module, ABC):
     """What the method adds to plain propagation, by a description, to measure what each is worth."""
 
     def __init__(self, shapes: Shapes) -> None:
-        """Keep the backbone's shapes."""
         super().__init__()
         self.shapes = shapes
 
@@ -113,7 +111,6 @@ class Propagation(nn.Module, ABC):
             source_high: What is moved, ``(N, high_channels, H, W)``.
             current: ``prepare()`` of the current frame.
             view: The current frame; ``view.motion`` leads to the source frame.
-
         """
 
     def forward(self, source: View, source_high: Tensor, view: View) -> Tensor:
@@ -128,7 +125,6 @@ class Propagation(nn.Module, ABC):
 
         Args:
             hop: Source and current frame, and the true answers.
-
         """
         answer = self(hop.source, hop.source_high, hop.view)
         return answer, answer.new_zeros(())

@@ -46,10 +46,7 @@ class Correction(NamedTuple):
     """M ``(N, 1, H, W)`` in 0..1."""
 
 
-@PROPAGATIONS.register(
-    'distortion_aware',
-    paper='Zhuang et al. 2021, Distortion-Aware Feature Correction',
-)
+@PROPAGATIONS.register('distortion_aware', paper='Zhuang et al. 2021, Distortion-Aware Feature Correction')
 class DistortionAware(FlowWarp):
     """Key frame's logits warped, and corrected where the image warped alike does not match.
 
@@ -83,7 +80,6 @@ class DistortionAware(FlowWarp):
     switches: ClassVar = {'distortion map: M = 0': Switch('distortion', (0.0,))}
 
     def __init__(self, shapes: Shapes) -> None:
-        """Build DMNet and CFNet."""
         super().__init__(shapes)
         self.distortion = DMNet()
         width = min(max(shapes.feature_channels // 8, NARROWEST), PAPER_WIDTH)
@@ -101,7 +97,6 @@ class DistortionAware(FlowWarp):
             source_high: Its logits.
             current: ``prepare()`` of the current frame.
             view: The current frame.
-
         """
         propagated = super().propagate(source, source_high, current, view)
         warped = view.motion.at(self.stride).warp(source)
@@ -149,11 +144,9 @@ class SiameseExtractor(nn.Module):
     Args:
         in_channels: Channels of the images.
         widths: Channels of the convolutions.
-
     """
 
     def __init__(self, in_channels: int, widths: tuple[int, ...]) -> None:
-        """Build one extractor."""
         super().__init__()
         blocks = [separable_conv(before, after) for before, after in pairwise((in_channels, *widths))]
         self.layers = nn.Sequential(*blocks[:-1], blocks[-1][:-1])
@@ -180,7 +173,6 @@ class DMNet(nn.Module):
     """
 
     def __init__(self) -> None:
-        """Build the extractor."""
         super().__init__()
         self.extractor = SiameseExtractor(3, EXTRACTOR)
 
@@ -203,11 +195,9 @@ class CFNet(nn.Module):
     Args:
         out_channels: Channels of the cues.
         width: Channels of the first convolution; the others are multiples of it.
-
     """
 
     def __init__(self, out_channels: int, width: int = PAPER_WIDTH) -> None:
-        """Build encoder and decoder."""
         super().__init__()
         before = 3
         self.encoder = nn.ModuleList()
@@ -247,7 +237,6 @@ def correct(propagated: Tensor, cues: Tensor, distortion: Tensor) -> Tensor:
         propagated: f_P ``(N, C, H, W)``.
         cues: f_CC, the same.
         distortion: M ``(N, 1, H, W)``.
-
     """
     return torch.lerp(propagated, cues, distortion)
 
@@ -280,7 +269,6 @@ def frame_losses(parts: Correction, corrected: Tensor, labels: Tensor, void: int
         corrected: f_C of Eq. 4, as logits, likewise.
         labels: ``(N, H, W)`` int64 ids, on an intermediate frame ``pseudo_labels``.
         void: The ignored id.
-
     """
     distortion = resize_like(parts.distortion, labels).detach().squeeze(1)
     counted = (labels != void).sum().clamp_min(1)
@@ -289,9 +277,7 @@ def frame_losses(parts: Correction, corrected: Tensor, labels: Tensor, void: int
         for logits in (parts.propagated, corrected, parts.cues)
     )
     return FrameLosses(
-        of_propagated.sum() / counted,
-        of_corrected.sum() / counted,
-        (distortion * of_cues).sum() / counted,
+        of_propagated.sum() / counted, of_corrected.sum() / counted, (distortion * of_cues).sum() / counted
     )
 
 
@@ -304,7 +290,6 @@ def dual_deep_supervision(middle: FrameLosses, last: FrameLosses) -> Tensor:
         middle: Of F2, an unlabelled frame between, against ``pseudo_labels``.
         last: Of F3, the labelled frame, reached as the propagation reaches it: from F1 in one hop, or from
             F2 where that is what a fast track cached.
-
     """
     return (middle.total + last.total) / 2
 
@@ -315,7 +300,6 @@ def pseudo_labels(logits: Tensor, reference: Tensor) -> Tensor:
     Args:
         logits: The whole network's logits of that frame, ``(N, C, h, w)``.
         reference: A tensor ``(…, H, W)``.
-
     """
     return resize_like(logits, reference).argmax(1)
 
@@ -329,7 +313,6 @@ def distortion_target(propagated: Tensor, true: Tensor) -> Tensor:
 
     Returns:
         ``(N, 1, H, W)`` float.
-
     """
     return (propagated.argmax(1, keepdim=True) != true.argmax(1, keepdim=True)).float()
 
@@ -340,6 +323,5 @@ def distortion_loss(distortion: Tensor, target: Tensor) -> Tensor:
     Args:
         distortion: M ``(N, 1, H, W)`` in 0..1.
         target: ``distortion_target``, of the same shape.
-
     """
     return binary_cross_entropy(distortion, target)

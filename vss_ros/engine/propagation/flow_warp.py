@@ -30,7 +30,6 @@ class FlowWarp(Propagation):
     motion = 'dis'
 
     def __init__(self, shapes: Shapes) -> None:
-        """Choose the stride to work at."""
         super().__init__(shapes)
         self.stride = max(shapes.high_stride, FINEST)
 

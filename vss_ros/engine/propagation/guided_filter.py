@@ -128,7 +128,6 @@ def blend(warped: Tensor, crude: Tensor, weights: Tensor) -> Tensor:
         crude: Logits of the current image alone, ``(N, C, H, W)``.
         weights: ``(N, 10, H, W)``: weight ``3 * dy + dx`` is of the neighbour at row ``i + dy - 1`` and
             column ``j + dx - 1``, the last of the crude segmentation.
-
     """
     shifts, last = weights.split((SIDE * SIDE, 1), 1)
     blended: Tensor = spatially_variant_convolution(warped, shifts) + last * crude

@@ -56,7 +56,6 @@ class RefinedWarping(Propagation):
     switches: ClassVar = {'context of the refinement = 0': Switch('context', (0.0,))}
 
     def __init__(self, shapes: Shapes) -> None:
-        """Build the refinement network at half as many channels again as F_h below its own stride."""
         super().__init__(shapes)
         self.lateral = shapes.lateral_channels
         self.moved = width = shapes.high_channels - self.lateral

@@ -116,7 +116,6 @@ def consistency_loss(corrected: Tensor, true: Tensor, lateral_channels: int = 0)
 
     Returns:
         A scalar.
-
     """
     moved = corrected.shape[1] - lateral_channels
     return CONSISTENCY_WEIGHT * mse_loss(corrected[:, :moved], true[:, :moved].detach())

@@ -51,7 +51,6 @@ class TemporalHolisticAttention(Propagation):
     switches: ClassVar = {'THA: W_a = 1': Switch('attend', (inf,))}
 
     def __init__(self, shapes: Shapes) -> None:
-        """Build the two convolutions of the attention and the adapter."""
         super().__init__(shapes)
         moved = shapes.high_channels - shapes.lateral_channels
         narrow = max(shapes.low_channels // REDUCTION, NARROWEST)
@@ -101,7 +100,6 @@ def pooled_correlations(key: Tensor, current: Tensor, block: int = BLOCK) -> Ten
 
     Returns:
         ``(N, 2, H, W)``: maximum, then mean.
-
     """
     keys, cells = key.flatten(2), current.flatten(2)
     mean = (keys.mean(2, keepdim=True) * cells).sum(1)

@@ -41,7 +41,6 @@ class Scheduler(nn.Module, ABC):
 
     Raises:
         VssError: Intervals that exclude each other.
-
     """
 
     needs_low: ClassVar[bool] = False
@@ -76,13 +75,11 @@ class Scheduler(nn.Module, ABC):
 
         Raises:
             VssError: Intervals that exclude each other; nothing is changed then.
-
         """
         least = self.min_interval if min_interval is None else min_interval
         most = self.max_interval if interval is None else interval or self.default_max_interval
         if not 1 <= least <= most:
-            msg = f'expected 1 <= min_interval <= interval, got {least} and {most}'
-            raise VssError(msg)
+            raise VssError(f'expected 1 <= min_interval <= interval, got {least} and {most}')
         self.min_interval, self.max_interval = least, most
         if threshold is not None:
             self.threshold = float(threshold) if threshold > 0 else self.default_threshold
@@ -99,7 +96,6 @@ class Scheduler(nn.Module, ABC):
             key: ``prepare()`` of the key frame.
             current: ``prepare()`` of the current frame.
             view: The current frame.
-
         """
 
     def weight(self, distance: int) -> float:  # noqa: ARG002 (to most all frames are alike)
@@ -114,7 +110,6 @@ class Scheduler(nn.Module, ABC):
             key: ``prepare()`` of the key frame.
             current: ``prepare()`` of this frame.
             view: This frame.
-
         """
         score = self.score(key, current, view)
         threshold = nan if isnan(score) else self.threshold / self.weight(distance)
@@ -129,7 +124,6 @@ class Scheduler(nn.Module, ABC):
 
         Args:
             batch: Key and current frames, and the whole network's answers on them.
-
         """
         raise NotImplementedError(f'{type(self).__name__} needs no training')
 
