@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import relu6
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
     nn.ReLU: ('relu', []),

@@ -7,14 +7,12 @@ from cache and writes once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import triton
 import triton.language as tl
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from torch import Tensor
 
 CELLS, CHANNELS = 32, 32
 """Tile of one program: cells of a row by channels."""

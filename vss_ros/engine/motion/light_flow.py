@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vss_ros.engine.layers.blocks import resize_like
 from vss_ros.engine.layers.flow_layers import centred_cells, conv_leaky, flow_prediction
@@ -13,8 +13,6 @@ from vss_ros.engine.motion.base import MOTIONS, MotionEstimator
 from vss_ros.engine.motion.field import MotionField
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.view import View
 
 WIDTH = 64

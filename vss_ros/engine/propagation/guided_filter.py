@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
 from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
@@ -14,8 +14,6 @@ from vss_ros.engine.propagation.base import PROPAGATIONS, Switch
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn, conv_bn_relu, image_residual, resize_like
@@ -13,8 +13,6 @@ from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 from vss_ros.engine.propagation.tamed_warping import consistency_loss
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.pair_batch import Hop
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View

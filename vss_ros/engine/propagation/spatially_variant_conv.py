@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from vss_ros.engine.layers.blocks import conv_relu
@@ -13,8 +13,6 @@ from vss_ros.engine.layers.spatially_variant import spatially_variant_convolutio
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View
 

@@ -6,15 +6,13 @@ from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, mse_loss
 
 from vss_ros.engine.layers.blocks import image_residual, resize_like
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.pair_batch import Hop
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View

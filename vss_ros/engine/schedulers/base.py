@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from vss_ros.engine.frames import Reason
 from vss_ros.engine.registry import Registry
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.pair_batch import PairBatch
     from vss_ros.engine.view import View
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from vss_ros.engine.layers.blocks import conv_relu
 from vss_ros.engine.schedulers.base import SCHEDULERS, Scheduler
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.pair_batch import PairBatch
     from vss_ros.engine.view import View
 
