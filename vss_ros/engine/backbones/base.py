@@ -45,6 +45,8 @@ class Backbone(nn.Module, ABC):
     encoder_stages: ClassVar[dict[int, str]] = {}
     """Submodules whose outputs are the encoder's features, by their strides: what another network's can be
     taught by, see :mod:`vss_ros.training.teacher`."""
+    classify: nn.Module
+    """What ``head`` runs, where that is all of it."""
     has_features: bool = True
     """False where F_l is the image and F_h the logits: only segmentation-space propagation fits then."""
 
@@ -70,9 +72,9 @@ class Backbone(nn.Module, ABC):
     def high(self, low: Tensor) -> Tensor:
         """Return F_h ``(N, high_channels, H/high_stride, W/high_stride)`` of F_l."""
 
-    @abstractmethod
     def head(self, high: Tensor) -> Tensor:
         """Return logits ``(N, classes, H/logits_stride, W/logits_stride)`` of F_h."""
+        return self.classify(high)  # type: ignore[no-any-return]
 
     def forward(self, image: Tensor) -> Tensor:
         """Run the whole network: ``(N, 3, H, W) -> (N, classes, H/logits_stride, W/logits_stride)``."""

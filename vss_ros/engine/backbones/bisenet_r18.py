@@ -99,7 +99,3 @@ class BiSeNetR18(Backbone):
         middle = self.attend16(at16) + self.refine16(resize_like(top, at16))
         bottom = self.refine8(resize_like(middle, low))
         return self.fuse(torch.cat((low[:, :WIDTH], bottom), 1))  # type: ignore[no-any-return]
-
-    def head(self, high: Tensor) -> Tensor:
-        """Return logits ``(N, classes, H/8, W/8)``."""
-        return self.classify(high)  # type: ignore[no-any-return]

@@ -138,7 +138,3 @@ class DeepLabV3Plus(Backbone):
         context = self.pyramid(self.deep(pixel_unshuffle(low[:, DETAIL:], 2)))
         detail = low[:, :DETAIL]
         return self.decode(torch.cat((resize_like(context, detail), detail), 1))  # type: ignore[no-any-return]
-
-    def head(self, high: Tensor) -> Tensor:
-        """Return logits ``(N, classes, H/4, W/4)``."""
-        return self.classify(high)  # type: ignore[no-any-return]

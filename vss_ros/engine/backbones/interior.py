@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from vss_ros.engine.backbones.base import Backbone
 from vss_ros.errors import VssError
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,23 @@ class Widths:
     decoder16: int
     decoder8: int
     decoder4: int
+
+
+class Steps(NamedTuple):
+    """The modules between an encoder-decoder's cuts; each maps a tensor to the next."""
+
+    encode4: nn.Module
+    """From the image to ``(N, encoder4, H/4, W/4)``."""
+    lateral4: nn.Module
+    """From there to what the decoder's last step takes from the encoder, ``(N, detail4, H/4, W/4)``."""
+    encode8: nn.Module
+    """From stride 4 to ``(N, encoder8, H/8, W/8)``."""
+    enter16: nn.Module
+    """From there through the first block at stride 16, ``(N, encoder16, H/16, W/16)``."""
+    encode16: nn.Module
+    """Through the other blocks at that stride."""
+    deepen: nn.Module
+    """From there to what the decoder starts from."""
 
 
 class InteriorBackbone(Backbone):
@@ -63,7 +78,6 @@ class InteriorBackbone(Backbone):
     up16: nn.Module
     up8: nn.Module
     up4: nn.Module
-    classify: nn.Module
 
     def __init__(self, classes: int, interior: int = 2) -> None:
         super().__init__(classes)
@@ -82,73 +96,46 @@ class InteriorBackbone(Backbone):
         self.size_multiple = max(self.low_stride, 8)
 
     @abstractmethod
-    def encode4(self, image: Tensor) -> Tensor:
-        """Return ``(N, encoder4, H/4, W/4)`` of an image."""
-
-    @abstractmethod
-    def lateral4(self, at4: Tensor) -> Tensor:
-        """Return ``(N, detail4, H/4, W/4)``, what the decoder's last step takes from the encoder."""
-
-    @abstractmethod
-    def encode8(self, at4: Tensor) -> Tensor:
-        """Return ``(N, encoder8, H/8, W/8)``."""
-
-    @abstractmethod
-    def enter16(self, at8: Tensor) -> Tensor:
-        """Return ``(N, encoder16, H/16, W/16)`` after the first block at that stride."""
-
-    @abstractmethod
-    def encode16(self, entered: Tensor) -> Tensor:
-        """Return ``(N, encoder16, H/16, W/16)`` after the other blocks at that stride."""
-
-    @abstractmethod
-    def decoder_input(self, at16: Tensor) -> Tensor:
-        """Return what the decoder starts from."""
+    def steps(self) -> Steps:
+        """Return the steps that the network is put together from."""
 
     def low(self, image: Tensor) -> Tensor:
         """Return F_l ``(N, low_channels, H/low_stride, W/low_stride)``: spatial, then lateral channels."""
-        at4 = self.encode4(image)
+        steps = self.steps()
+        at4 = steps.encode4(image)
         if self.interior == 3:
             return at4
-        at8 = self.encode8(at4)
+        at8 = steps.encode8(at4)
+        detail = steps.lateral4(at4)
         if self.interior == 2:
-            return torch.cat((at8, pixel_unshuffle(self.lateral4(at4), 2)), 1)
-        return torch.cat(
-            (self.enter16(at8), pixel_unshuffle(at8, 2), pixel_unshuffle(self.lateral4(at4), 4)), 1
-        )
+            return torch.cat((at8, pixel_unshuffle(detail, 2)), 1)
+        return torch.cat((steps.enter16(at8), pixel_unshuffle(at8, 2), pixel_unshuffle(detail, 4)), 1)
 
     def high(self, low: Tensor) -> Tensor:
         """Return F_h ``(N, high_channels, H/high_stride, W/high_stride)``: decoder, then lateral channels."""
-        w = self.widths
+        steps = self.steps()
+        if self.interior == 1:
+            entered, lateral = low.split((self.widths.encoder16, self.lateral_channels), 1)
+            return torch.cat((self._decode16(entered), lateral), 1)
+        at8 = steps.encode8(low) if self.interior == 3 else low[:, : self.widths.encoder8]
+        decoded: Tensor = self.up8(self._decode16(steps.enter16(at8)), at8)
         if self.interior == 3:
-            at8 = self.encode8(low)
-            return self._last(self._decode8(self._decode16(self.enter16(at8)), at8), self.lateral4(low))
-        if self.interior == 2:
-            at8, lateral = low.split((w.encoder8, self.lateral_channels), 1)
-            moved = self._decode8(self._decode16(self.enter16(at8)), at8)
-        else:
-            entered, lateral = low.split((w.encoder16, self.lateral_channels), 1)
-            moved = self._decode16(entered)
-        return torch.cat((moved, lateral), 1)
+            return self.up4(decoded, steps.lateral4(low))  # type: ignore[no-any-return]
+        return torch.cat((decoded, low[:, self.widths.encoder8 :]), 1)
 
     def head(self, high: Tensor) -> Tensor:
         """Return logits ``(N, classes, H/4, W/4)``: the decoder's other steps and the classifier."""
         w = self.widths
-        if self.interior == 3:
-            return self.classify(high)  # type: ignore[no-any-return]
         if self.interior == 2:
             at8, folded4 = high.split((w.decoder8, 4 * w.detail4), 1)
-            return self.classify(self._last(at8, pixel_shuffle(folded4, 2)))  # type: ignore[no-any-return]
-        at16, folded8, folded4 = high.split((w.decoder16, 4 * w.encoder8, 16 * w.detail4), 1)
-        at8 = self._decode8(at16, pixel_shuffle(folded8, 2))
-        return self.classify(self._last(at8, pixel_shuffle(folded4, 4)))  # type: ignore[no-any-return]
+            high = self.up4(at8, pixel_shuffle(folded4, 2))
+        elif self.interior == 1:
+            at16, folded8, folded4 = high.split((w.decoder16, 4 * w.encoder8, 16 * w.detail4), 1)
+            at8 = self.up8(at16, pixel_shuffle(folded8, 2))
+            high = self.up4(at8, pixel_shuffle(folded4, 4))
+        return super().head(high)
 
     def _decode16(self, entered: Tensor) -> Tensor:
-        at16 = self.encode16(entered)
-        return self.up16(self.decoder_input(at16), at16)  # type: ignore[no-any-return]
-
-    def _decode8(self, at16: Tensor, at8: Tensor) -> Tensor:
-        return self.up8(at16, at8)  # type: ignore[no-any-return]
-
-    def _last(self, at8: Tensor, detail: Tensor) -> Tensor:
-        return self.up4(at8, detail)  # type: ignore[no-any-return]
+        steps = self.steps()
+        at16 = steps.encode16(entered)
+        return self.up16(steps.deepen(at16), at16)  # type: ignore[no-any-return]

@@ -97,7 +97,3 @@ class LERNet(Backbone):
     def high(self, low: Tensor) -> Tensor:
         """Return F_h ``(N, 128, H/8, W/8)``."""
         return self.deep(low)  # type: ignore[no-any-return]
-
-    def head(self, high: Tensor) -> Tensor:
-        """Return logits ``(N, classes, H/8, W/8)``."""
-        return self.classify(high)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from vss_ros.engine.backbones.base import BACKBONES
-from vss_ros.engine.backbones.interior import InteriorBackbone, Widths
+from vss_ros.engine.backbones.interior import InteriorBackbone, Steps, Widths
 from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like, separable_conv
 
 LAYERS = (  # output channels, stride of conv2d_1 to conv2d_13 (Howard et al. 2017, Table 1)
@@ -82,26 +82,6 @@ class MobileNetFPN(InteriorBackbone):
         self.up4 = Lateral(AT8, AT4, AT4)
         self.classify = nn.Conv2d(AT4, classes, 1)
 
-    def encode4(self, image: Tensor) -> Tensor:
-        """Return conv2d_3, ``(N, 128, H/4, W/4)``."""
-        return self.head1(image)  # type: ignore[no-any-return]
-
-    def lateral4(self, at4: Tensor) -> Tensor:
-        """Return conv2d_3 reduced to ``(N, 64, H/4, W/4)``."""
-        return self.detail(at4)  # type: ignore[no-any-return]
-
-    def encode8(self, at4: Tensor) -> Tensor:
-        """Return conv2d_5, ``(N, 256, H/8, W/8)``."""
-        return self.head2(at4)  # type: ignore[no-any-return]
-
-    def enter16(self, at8: Tensor) -> Tensor:
-        """Return conv2d_6, ``(N, 512, H/16, W/16)``."""
-        return self.head3[0](at8)  # type: ignore[no-any-return]
-
-    def encode16(self, entered: Tensor) -> Tensor:
-        """Return conv2d_11, ``(N, 512, H/16, W/16)``."""
-        return self.head3[1:](entered)  # type: ignore[no-any-return]
-
-    def decoder_input(self, at16: Tensor) -> Tensor:
-        """Return conv2d_13, ``(N, 1024, H/32, W/32)``."""
-        return self.top(at16)  # type: ignore[no-any-return]
+    def steps(self) -> Steps:
+        """Return conv2d_3, its reduction, conv2d_5, conv2d_6, conv2d_11 and conv2d_13."""
+        return Steps(self.head1, self.detail, self.head2, self.head3[0], self.head3[1:], self.top)

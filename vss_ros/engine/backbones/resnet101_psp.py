@@ -53,7 +53,3 @@ class ResNet101PSP(Backbone):
     def high(self, low: Tensor) -> Tensor:
         """Return F_h ``(N, 512, H/8, W/8)``: the rest of conv4, conv5 and the pyramid."""
         return self.fuse(self.pyramid(self.deep(low)))  # type: ignore[no-any-return]
-
-    def head(self, high: Tensor) -> Tensor:
-        """Return logits ``(N, classes, H/8, W/8)``."""
-        return self.classify(high)  # type: ignore[no-any-return]

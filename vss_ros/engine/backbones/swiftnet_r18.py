@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from vss_ros.engine.backbones.base import BACKBONES
-from vss_ros.engine.backbones.interior import InteriorBackbone, Widths
+from vss_ros.engine.backbones.interior import InteriorBackbone, Steps, Widths
 from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
 from vss_ros.engine.layers.pyramid_pooling import PyramidPooling
 from vss_ros.engine.layers.resnet import basic_stage, stem
@@ -71,26 +71,7 @@ class SwiftNetR18(InteriorBackbone):
         self.up4 = UpsampleBlend(DETAIL)
         self.classify = nn.Conv2d(WIDTH, classes, 1)
 
-    def encode4(self, image: Tensor) -> Tensor:
-        """Return conv2_2, ``(N, 64, H/4, W/4)``."""
-        return self.conv2(image)  # type: ignore[no-any-return]
-
-    def lateral4(self, at4: Tensor) -> Tensor:
-        """Return conv2_2 as it is."""
-        return at4
-
-    def encode8(self, at4: Tensor) -> Tensor:
-        """Return conv3_2, ``(N, 128, H/8, W/8)``."""
-        return self.conv3(at4)  # type: ignore[no-any-return]
-
-    def enter16(self, at8: Tensor) -> Tensor:
-        """Return conv4_1, ``(N, 256, H/16, W/16)``."""
-        return self.conv4[0](at8)  # type: ignore[no-any-return]
-
-    def encode16(self, entered: Tensor) -> Tensor:
-        """Return conv4_2, ``(N, 256, H/16, W/16)``."""
-        return self.conv4[1:](entered)  # type: ignore[no-any-return]
-
-    def decoder_input(self, at16: Tensor) -> Tensor:
-        """Return the spatial pyramid on conv5_2, ``(N, 128, H/32, W/32)``."""
-        return self.context(self.pyramid(self.reduce(self.conv5(at16))))  # type: ignore[no-any-return]
+    def steps(self) -> Steps:
+        """Return conv2_2, which is carried as it is, conv3_2, conv4_1, conv4_2 and the pyramid on conv5_2."""
+        deepen = nn.Sequential(self.conv5, self.reduce, self.pyramid, self.context)
+        return Steps(self.conv2, nn.Identity(), self.conv3, self.conv4[0], self.conv4[1:], deepen)
