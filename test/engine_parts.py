@@ -11,7 +11,7 @@ from torch import nn
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.frames import Frame
 from vss_ros.engine.motion import MOTIONS
-from vss_ros.engine.motion.trail import MotionTrail
+from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import IMAGENET, Preprocessor
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation

@@ -10,8 +10,8 @@ import pytest
 import torch
 from engine_parts import backbone, frame, propagation
 
-from vss_ros.engine.layers.flow_layers import centred_cells
 from vss_ros.engine.motion import MOTIONS
+from vss_ros.engine.motion.flow_net_s import centred_cells
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import IMAGENET, Preprocessor, normalise
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval

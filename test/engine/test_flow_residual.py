@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from vss_ros.engine.motion import MOTIONS
+from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.motion.field import MotionField
-from vss_ros.engine.motion.trail import MotionTrail
 from vss_ros.engine.schedulers.flow_residual import STRIDE, FlowResidual
 from vss_ros.engine.view import View
 from vss_ros.recordings.open import open_source

@@ -13,7 +13,7 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.frames import AnsweredBy, Frame
 from vss_ros.engine.labels import argmax_upsampled, resize_labels
 from vss_ros.engine.motion import MOTIONS
-from vss_ros.engine.motion.trail import MotionTrail
+from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.tracks import SimulatedFastSlow

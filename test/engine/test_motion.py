@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from vss_ros.engine.layers.warp import warp
 from vss_ros.engine.motion import MOTIONS, MotionEstimator, MotionField
-from vss_ros.engine.motion.trail import MotionTrail
+from vss_ros.engine.motion.base import MotionTrail
+from vss_ros.engine.motion.field import warp
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.view import View
 

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
-from vss_ros.engine.layers.pyramid_pooling import GlobalContext
-from vss_ros.engine.layers.resnet import basic_stage, stem
+from vss_ros.engine.layers.blocks import GlobalContext, basic_stage, conv_bn_relu, resize_like, stem
 
 WIDTH = 128
 """Channels of either path; the fusion has both."""

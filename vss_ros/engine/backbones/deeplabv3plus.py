@@ -9,8 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, relu
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.layers.blocks import conv_bn, conv_bn_relu, depthwise_bn, resize_like, separable_conv
-from vss_ros.engine.layers.pyramid_pooling import GlobalContext
+from vss_ros.engine.layers.blocks import (
+    GlobalContext,
+    conv_bn,
+    conv_bn_relu,
+    depthwise_bn,
+    resize_like,
+    separable_conv,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.layers.blocks import conv_bn_relu
-from vss_ros.engine.layers.pyramid_pooling import PyramidPooling
-from vss_ros.engine.layers.resnet import bottleneck_stage, stem
+from vss_ros.engine.layers.blocks import PyramidPooling, bottleneck_stage, conv_bn_relu, stem
 
 SPLIT = 3
 """Blocks of conv4 that belong to the low part: conv4_1 to conv4_3."""

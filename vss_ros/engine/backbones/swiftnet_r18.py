@@ -8,9 +8,7 @@ from torch import Tensor, nn
 
 from vss_ros.engine.backbones.base import BACKBONES
 from vss_ros.engine.backbones.interior import InteriorBackbone, Steps, Widths
-from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
-from vss_ros.engine.layers.pyramid_pooling import PyramidPooling
-from vss_ros.engine.layers.resnet import basic_stage, stem
+from vss_ros.engine.layers.blocks import PyramidPooling, basic_stage, conv_bn_relu, resize_like, stem
 
 WIDTH = 128
 """Channels of the decoder."""

@@ -1,23 +1,22 @@
-"""Convolution blocks shared by backbones and propagations."""
+"""What more than one network is built from: convolutions, ResNet's stages, pooled context."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vss_ros.engine.motion.field import MotionField
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Return convolution, batch norm and ReLU: ``(N, in, H, W) -> (N, out, H/stride, W/stride)``."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
+    return nn.Sequential(*conv_bn(in_channels, out_channels, kernel, stride), nn.ReLU(inplace=True))
 
 
 def conv_relu(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
@@ -119,3 +118,124 @@ class InvertedResidual(nn.Module):
         """Map ``(N, in, H, W)`` to ``(N, out, ceil(H/stride), ceil(W/stride))``."""
         y: Tensor = self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
+
+
+class Residual(nn.Module):
+    """A residual block: body and shortcut are added, ReLU follows.
+
+    Args:
+        body: Maps ``(N, in, H, W)`` to ``(N, out, ceil(H/stride), ceil(W/stride))``.
+        in_channels: Channels that come in.
+        out_channels: Channels that the body returns.
+        stride: The body's stride; the shortcut is a 1x1 projection where shapes differ.
+    """
+
+    def __init__(self, body: nn.Sequential, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.body = body
+        same = stride == 1 and in_channels == out_channels
+        projection = [] if same else conv_bn(in_channels, out_channels, 1, stride)
+        self.shortcut = nn.Sequential(*projection)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in, H, W)`` to ``(N, out, ceil(H/stride), ceil(W/stride))``."""
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def stem() -> nn.Sequential:
+    """Return conv1 and its max pool: ``(N, 3, H, W) -> (N, 64, ceil(H/4), ceil(W/4))``."""
+    return nn.Sequential(*conv_bn(3, 64, 7, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1))
+
+
+def basic_stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.Sequential:
+    """Return a stage of two-convolution blocks, as ResNet-18 and -34 have them.
+
+    ``(N, in, H, W) -> (N, out, ceil(H/stride), ceil(W/stride))``; the first block strides.
+    """
+
+    def block(channels: int, step: int) -> Residual:
+        body = nn.Sequential(
+            *conv_bn(channels, out_channels, 3, step),
+            nn.ReLU(inplace=True),
+            *conv_bn(out_channels, out_channels),
+        )
+        return Residual(body, channels, out_channels, step)
+
+    rest = (block(out_channels, 1) for _ in range(blocks - 1))
+    return nn.Sequential(block(in_channels, stride), *rest)
+
+
+def bottleneck_stage(
+    in_channels: int, width: int, blocks: int, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """Return a stage of three-convolution blocks, as ResNet-50 and -101 have them.
+
+    ``(N, in, H, W) -> (N, 4 * width, ceil(H/stride), ceil(W/stride))``. The 3x3 convolution strides, and
+    all of them are dilated, the first block's too, as PSPNet has it.
+    """
+    out_channels = 4 * width
+
+    def block(channels: int, step: int) -> Residual:
+        body = nn.Sequential(
+            *conv_bn(channels, width, 1),
+            nn.ReLU(inplace=True),
+            *conv_bn(width, width, 3, step, dilation),
+            nn.ReLU(inplace=True),
+            *conv_bn(width, out_channels, 1),
+        )
+        return Residual(body, channels, out_channels, step)
+
+    rest = (block(out_channels, 1) for _ in range(blocks - 1))
+    return nn.Sequential(block(in_channels, stride), *rest)
+
+
+def pooled_conv_relu(in_channels: int, out_channels: int, grid: int) -> nn.Sequential:
+    """Return a 1x1 convolution for a map pooled to ``grid`` cells a side.
+
+    A global pool leaves one value to a channel, of which batch norm can't take a variance when a batch
+    has one image; there the convolution has a bias instead.
+    """
+    if grid == 1:
+        return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.ReLU(inplace=True))
+    return conv_bn_relu(in_channels, out_channels, 1)
+
+
+class GlobalContext(nn.Module):
+    """The mean of each channel through a 1x1 convolution: ``(N, in, H, W) -> (N, out, 1, 1)``."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = pooled_conv_relu(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one value per output channel."""
+        return self.conv(x.mean((2, 3), keepdim=True))  # type: ignore[no-any-return]
+
+
+class PyramidPooling(nn.Module):
+    """The input beside its averages over several grids (Zhao et al. 2017, section 3.2).
+
+    Args:
+        in_channels: Channels of the input.
+        level_channels: Channels of each level.
+        grids: Cells a side (in height, where ``square`` is off) of each level.
+        square: Whether a grid has as many columns as rows. SwiftNet's follow the input's aspect ratio.
+    """
+
+    def __init__(
+        self, in_channels: int, level_channels: int, grids: Sequence[int], *, square: bool = True
+    ) -> None:
+        super().__init__()
+        self.grids = tuple(grids)
+        self.square = square
+        self.out_channels = in_channels + len(self.grids) * level_channels
+        self.levels = nn.ModuleList(pooled_conv_relu(in_channels, level_channels, g) for g in self.grids)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in, H, W)`` to ``(N, out_channels, H, W)``."""
+        aspect = 1.0 if self.square else x.shape[-1] / x.shape[-2]
+        parts = [x]
+        for grid, level in zip(self.grids, self.levels, strict=True):
+            columns = max(1, round(aspect * grid)) if grid > 1 else 1
+            parts.append(resize_like(level(adaptive_avg_pool2d(x, (grid, columns))), x))
+        return torch.cat(parts, 1)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from vss_ros.engine.layers.blocks import resize_like
-from vss_ros.engine.layers.flow_layers import centred_cells, conv_leaky, flow_prediction
 from vss_ros.engine.motion.base import MOTIONS, MotionEstimator
 from vss_ros.engine.motion.field import MotionField
+from vss_ros.engine.motion.flow_net_s import centred_cells, conv_leaky, flow_prediction
 
 if TYPE_CHECKING:
     from vss_ros.engine.view import View

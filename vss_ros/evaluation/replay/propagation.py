@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vss_ros.engine.labels import argmax_upsampled, label_size, resize_labels
-from vss_ros.engine.motion.trail import MotionTrail
+from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size, fitted
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.view import View, look
