@@ -119,7 +119,9 @@ def _check(config: SegmenterConfig, card: ModelCard) -> None:
     card.expect('backbone')
     propagations = [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)]
     if config.propagation not in propagations:
-        raise VssError(f'no propagation is called {config.propagation!r}; expected one of: {", ".join(propagations)}')
+        raise VssError(
+            f'no propagation is called {config.propagation!r}; expected one of: {", ".join(propagations)}'
+        )
     if config.track not in TRACKS:
         raise VssError(f'no track is called {config.track!r}; expected one of: {", ".join(TRACKS)}')
     propagation = None if config.propagation == NO_PROPAGATION else PROPAGATIONS.get(config.propagation)

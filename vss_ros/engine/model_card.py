@@ -70,7 +70,9 @@ class ModelCard(Schema):
             VssError: It is one.
         """
         if self.kind != kind:
-            raise VssError(f'card {self.name}: expected a {kind}, got a {self.kind}; name the card of a {kind}')
+            raise VssError(
+                f'card {self.name}: expected a {kind}, got a {self.kind}; name the card of a {kind}'
+            )
 
     def expect_base(self, base: ModelCard) -> None:
         """Refuse a part's card that was trained on other weights than those of a backbone's card.
