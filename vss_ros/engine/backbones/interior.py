@@ -104,7 +104,7 @@ class InteriorBackbone(Backbone):
         steps = self.steps()
         at4 = steps.encode4(image)
         if self.interior == 3:
-            return at4
+            return at4  # type: ignore[no-any-return]
         at8 = steps.encode8(at4)
         detail = steps.lateral4(at4)
         if self.interior == 2:
