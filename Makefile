@@ -1,6 +1,8 @@
 # Every target sets up what is missing first (.venv, colcon build); see tools/bootstrap.py.
 RUN := tools/run
 ARGS ?=
+# A process a core. Tests that talk DDS stay in one of them, see test/conftest.py; ARGS=-n0 runs all in one.
+PYTEST := pytest -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build test test-slow lint demo clean
@@ -19,10 +21,10 @@ lint:  ## ruff and mypy
 	@$(RUN) mypy
 
 test: lint  ## lint, then the tests that are not slow
-	@$(RUN) pytest -m 'not slow' $(ARGS)
+	@$(RUN) $(PYTEST) -m 'not slow' $(ARGS)
 
 test-slow:  ## all tests
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) $(PYTEST) $(ARGS)
 
 demo:  ## segment the embedded clip live over DDS into demo-output/; SOURCE=bag, video or folder
 	@$(RUN) python -m vss_ros.live.demo $(if $(SOURCE),"$(SOURCE)") $(ARGS)
