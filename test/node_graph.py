@@ -113,7 +113,7 @@ class Graph:
 
     def wait_for_rejections(self, number: int) -> None:
         """Wait until exactly that many images were refused."""
-        self.wait(lambda: self.node._statistics.rejections == number, f'rejection {number}')
+        self.wait(lambda: self.node._statistics._rejected.total() == number, f'rejection {number}')
 
     @property
     def diagnostics(self) -> dict[str, str]:

@@ -172,7 +172,10 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
         place, kind, text = found['loc'], found['type'], found['msg']
         got = f', got {reprlib.repr(found["input"])}'
         if kind == 'extra_forbidden':
-            text = _unknown(str(place[-1]), sorted(_names(model, place[:-1])))
+            name, known = str(place[-1]), sorted(_names(model, place[:-1]))
+            near = difflib.get_close_matches(name, known, 1)
+            text = f'expected one of {", ".join(known)}, got {name}'
+            text += f'; did you mean {near[0]}?' if near else ''
         elif kind == 'missing':
             text = 'expected a value, got none'
         elif kind == 'value_error':
@@ -180,12 +183,6 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
         else:
             text = f'expected {EXPECTED.get(kind, text.removeprefix("Input should be "))}{got}'
         yield tuple(part for part in place if part != '[key]'), text
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    """Return what to say of a name that is not known."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f'expected one of {", ".join(known)}, got {name}' + (f'; did you mean {near[0]}?' if near else '')
 
 
 def _names(model: type[BaseModel], place: Place) -> set[str]:

@@ -136,45 +136,28 @@ def refusal(
     """Return why these parts cannot work together, None where they can.
 
     A network without features (one from a user's file) has only its image and its logits to offer: nothing
-    that looks at F_l or moves F_h fits it. Where the whole network runs on every frame, the scheduler is not
-    used, so that any will do.
-
-    Args:
-        backbone: The class or the network itself.
-        propagation: None where the whole network runs on every frame.
-        scheduler: The class.
+    that looks at F_l or moves F_h fits it. Where the whole network runs on every frame (``propagation`` is
+    None), the scheduler is not used, so that any will do.
     """
     if propagation is None or backbone.has_features:
         return None
-    if not _needs_no_features(propagation):
-        fitting = [m.name for m in PROPAGATIONS if _needs_no_features(m.cls)]
-        return (
-            'this network has no features, so only propagation in segmentation space fits: '
-            f'{", ".join(fitting)}; got {_name(PROPAGATIONS, propagation)}'
-        )
+    if propagation.space is not Space.SEGMENTATION or propagation.needs_low:
+        fitting = [m for m in PROPAGATIONS if m.cls.space is Space.SEGMENTATION and not m.cls.needs_low]
+        return _only('propagation in segmentation space fits', fitting, PROPAGATIONS, propagation)
     if scheduler.needs_low:
-        fitting = [m.name for m in SCHEDULERS if not m.cls.needs_low]
-        return (
-            'this network has no features, so only schedulers that look at none fit: '
-            f'{", ".join(fitting)}; got {_name(SCHEDULERS, scheduler)}'
-        )
+        fitting = [m for m in SCHEDULERS if not m.cls.needs_low]
+        return _only('schedulers that look at none fit', fitting, SCHEDULERS, scheduler)
     return None
 
 
-def _needs_no_features(propagation: type[Propagation]) -> bool:
-    return propagation.space is Space.SEGMENTATION and not propagation.needs_low
-
-
-def _name(registry: Registry[Any], cls: type) -> str:
-    return next((member.name for member in registry if member.cls is cls), cls.__name__)
+def _only(what: str, fitting: list[Any], registry: Registry[Any], cls: type) -> str:
+    got = next((member.name for member in registry if member.cls is cls), cls.__name__)
+    names = ', '.join(member.name for member in fitting)
+    return f'this network has no features, so only {what}: {names}; got {got}'
 
 
 def new_backbone(card: ModelCard, interior: int = 0) -> Backbone:
-    """Return a backbone card's network, with random weights.
-
-    Args:
-        card: Names the builder and the classes.
-        interior: Interior layer to cut it at, 0 for the backbone's own.
+    """Return a backbone card's network, with random weights, cut at an interior layer (0: its own).
 
     Raises:
         VssError: Unknown builder, or a layer that the backbone does not offer.
@@ -205,11 +188,10 @@ def build_module(card: ModelCard) -> nn.Module:
         backbone = new_backbone(base, int(layer) if layer.isdecimal() else 0)
         if isinstance(backbone, FromFile):
             load_weights(base, backbone)  # only its file has its strides
-        module = (
-            _new_propagation(card.builder, backbone)
-            if card.kind == 'propagation'
-            else SCHEDULERS.get(card.builder)(backbone.low_channels)
-        )
+        if card.kind == 'propagation':
+            module = _new_propagation(card.builder, backbone)
+        else:
+            module = SCHEDULERS.get(card.builder)(backbone.low_channels)
         card.expect_base(base)
     load_weights(card, module)
     return module
@@ -313,10 +295,7 @@ def _scheduler(
 def motion_name(wanted: str, propagation: Propagation | None, scheduler: Scheduler) -> str | None:
     """Return the name of the motion estimator to use, None where neither part looks at motion.
 
-    Args:
-        wanted: A name, or ``auto`` for the propagation's own.
-        propagation: None where the whole network runs on every frame.
-        scheduler: May look at motion too.
+    The one that is ``wanted`` or, for ``auto``, the propagation's own.
     """
     if propagation is None or not (propagation.motion or scheduler.needs_motion):
         return None

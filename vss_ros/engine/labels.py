@@ -37,20 +37,17 @@ def argmax_upsampled(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]
     Args:
         logits: ``(1, C, h, w)`` float.
         size: Height and width of the result.
-
-    Returns:
-        Class ids, shape ``size``.
     """
     if logits.device.type != 'cpu':
         full = interpolate(logits.float(), size=size, mode='bilinear', align_corners=False)
         return np.asarray(full[0].argmax(0).to(torch.uint8).cpu().numpy())
     planes = logits[0].float().contiguous().numpy()
-    height, width = size
-    best = np.asarray(cv2.resize(planes[0], (width, height), interpolation=cv2.INTER_LINEAR))
+    across = size[::-1]  # as OpenCV has it
+    best = np.asarray(cv2.resize(planes[0], across, interpolation=cv2.INTER_LINEAR))
     labels = np.zeros(size, np.uint8)
     plane, better = np.empty_like(best), np.empty(size, np.uint8)
     for label in range(1, len(planes)):
-        cv2.resize(planes[label], (width, height), dst=plane, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(planes[label], across, dst=plane, interpolation=cv2.INTER_LINEAR)
         cv2.compare(plane, best, cv2.CMP_GT, dst=better)
         labels = np.asarray(cv2.copyTo(np.full(size, label, np.uint8), better, labels))
         cv2.max(plane, best, dst=best)
@@ -60,20 +57,13 @@ def argmax_upsampled(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]
 def confidence_upsampled(logits: Tensor, size: tuple[int, int], factor: float) -> NDArray[np.uint8]:
     """Return the winner's softmax probability times ``factor`` as 0..255, shape ``size``."""
     probability = logits[0].float().softmax(0).amax(0).mul(255.0 * factor).to(torch.uint8).cpu().numpy()
-    height, width = size
-    return np.asarray(cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR))
+    return np.asarray(cv2.resize(probability, size[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def resize_labels(
     labels: NDArray[np.uint8], size: tuple[int, int], out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """Bring labels (or confidence) to the camera's ``(height, width)`` by nearest neighbour.
-
-    Args:
-        labels: ``(h, w)``.
-        size: Height and width wanted.
-        out: Where to write, shape ``size``; a new array where None.
-    """
+    """Bring labels (or confidence) ``(h, w)`` to a height and width by nearest neighbour, into ``out``."""
     if out is None:
         out = np.empty(size, np.uint8)
     if labels.shape == size:

@@ -14,9 +14,5 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     """Return p50, p95, p99 and max in milliseconds, empty without samples."""
     if not seconds:
         return {}
-    values = np.array(seconds) * 1e3
-    p50, p95, p99 = np.percentile(values, (50, 95, 99))
-    return {
-        name: round(float(v), 2)
-        for name, v in zip(('p50', 'p95', 'p99', 'max'), (p50, p95, p99, values.max()), strict=True)
-    }
+    values = np.percentile(np.array(seconds) * 1e3, (50, 95, 99, 100))
+    return {name: round(float(v), 2) for name, v in zip(('p50', 'p95', 'p99', 'max'), values, strict=True)}

@@ -85,27 +85,17 @@ class OnnxNetwork:
 
     It computes with as many threads as PyTorch does when it is opened. They sleep when there is nothing to
     do (ONNX Runtime's own way is to spin), because the other track shares the cores. The image is passed
-    as a view of PyTorch's memory; of the output ONNX Runtime makes one copy.
-
-    Args:
-        file: Its name, for messages.
-        data: The file. Weights in a second file are not looked for: it would lie outside the card's hash.
-        device: ``cuda`` asks for ONNX Runtime's CUDA provider.
-
-    Raises:
-        VssError: See ``open_network``.
+    as a view of PyTorch's memory; of the output ONNX Runtime makes one copy. Weights in a second file are not
+    looked for: it would lie outside the card's hash. Arguments and errors are those of ``open_network``.
     """
 
     parameters = 0
 
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
         ort = onnxruntime()
+        providers = _providers(ort, device)
         try:
-            self._session = ort.InferenceSession(
-                data, session_options(ort), providers=_providers(ort, device)
-            )
-        except VssError:
-            raise
+            self._session = ort.InferenceSession(data, session_options(ort), providers=providers)
         except Exception as error:  # ONNX Runtime's own have no common class
             raise VssError(_unreadable(file, 'an ONNX network', error)) from error
         inputs = self._session.get_inputs()
@@ -123,16 +113,7 @@ class OnnxNetwork:
 
 
 class ExportedNetwork:
-    """A program that ``torch.export.export`` has made; see ``open_network`` for whom to trust.
-
-    Args:
-        file: Its name, for messages.
-        data: The file.
-        device: Where it shall run.
-
-    Raises:
-        VssError: See ``open_network``.
-    """
+    """A program that ``torch.export.export`` has made; see ``open_network``, also for whom to trust."""
 
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
         try:

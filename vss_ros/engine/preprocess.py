@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from vss_ros.engine.options import written_size
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -43,13 +44,7 @@ def normalise(images: Tensor, statistics: Normalisation) -> Tensor:
 
 
 def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """Return the input size for a camera: the card's area, the camera's aspect, rounded to ``multiple``.
-
-    Args:
-        camera: Height and width of the images.
-        card: Height and width the network was trained for.
-        multiple: What the backbone's strides demand.
-    """
+    """Return the input size for a camera: the card's area, the camera's aspect, rounded to ``multiple``."""
     scale = ((card[0] * card[1]) / (camera[0] * camera[1])) ** 0.5
     height, width = (max(round(side * scale / multiple), 1) * multiple for side in camera)
     return height, width
@@ -58,10 +53,7 @@ def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) 
 def fitted(image: NDArray[np.uint8], multiple: int, only: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return an RGB image ``(H, W, 3)`` at the nearest size that a network takes, itself where it is that.
 
-    Args:
-        image: Of any size.
-        multiple: What sides are rounded to.
-        only: The one size that the network takes, where there is but one.
+    The network takes ``only`` one size, or all whose sides are multiples.
     """
     camera = (image.shape[0], image.shape[1])
     size = only or network_size(camera, camera, multiple)
@@ -79,26 +71,21 @@ def scaled(
 def checked_size(
     wanted: tuple[int, int] | None, multiple: int, only: tuple[int, int] | None
 ) -> tuple[int, int] | None:
-    """Return the input size for cameras of any size, None to follow the camera.
-
-    Args:
-        wanted: What the user asked for.
-        multiple: What the backbone's strides demand.
-        only: The one size that the network takes, where there is but one.
+    """Return the input size for cameras of any size, None to follow the camera; arguments as ``fitted``.
 
     Raises:
         VssError: The network does not take the wanted size.
     """
     if only is not None:
         if wanted is not None and wanted != only:
-            right, wrong = 'x'.join(map(str, only)), 'x'.join(map(str, wanted))
+            right, wrong = written_size(only), written_size(wanted)
             raise VssError(
                 f'size: expected {right}, the only one this network takes, got {wrong}; use {right} or auto'
             )
         return only
     if wanted is not None and any(side % multiple for side in wanted):
-        better = 'x'.join(str(max(round(side / multiple), 1) * multiple) for side in wanted)
-        wrong = 'x'.join(str(side) for side in wanted)
+        height, width = (max(round(side / multiple), 1) * multiple for side in wanted)
+        better, wrong = f'{height}x{width}', written_size(wanted)
         raise VssError(
             f'size: expected multiples of {multiple}, which this network takes, got {wrong}; use {better}'
         )

@@ -26,11 +26,7 @@ class Member(Generic[T]):
 
 
 class Registry(Generic[T]):
-    """Classes of one kind by name.
-
-    Args:
-        kind: What the members are, for error messages: 'backbone', 'propagation', 'scheduler'.
-    """
+    """Classes of one kind by name; ``kind`` is what error messages call them, e.g. 'backbone'."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

@@ -46,17 +46,7 @@ class View:
         codec: CodecFrame | None = None,
         camera: tuple[int, int] | None = None,
     ) -> None:
-        """Hold what was computed for the frame.
-
-        Args:
-            pixels: As the attribute.
-            image: As the attribute.
-            low: F_l, None where no part declared ``needs_low``.
-            motion: From this frame to the one features are propagated from, None where no part needs it.
-            since_key: As the attribute.
-            codec: As the attribute.
-            camera: As the attribute.
-        """
+        """Hold what was computed for the frame; ``low`` and ``motion`` are None where no part needs them."""
         self.pixels, self.image, self._low, self._motion = pixels, image, low, motion
         self.since_key, self.codec, self.camera = since_key, codec, camera
 
@@ -92,13 +82,9 @@ class View:
 def look(
     backbone: Backbone, images: NDArray[np.uint8], statistics: Normalisation = IMAGENET, **more: Any
 ) -> View:
-    """Return the view of images ``(N, H, W, 3)`` with their F_l, for training and evaluation.
+    """Return the view of RGB images ``(N, H, W, 3)`` with their F_l, for training and evaluation.
 
-    Args:
-        backbone: Computes F_l; the image goes to the device where it lies.
-        images: RGB at the network's input size.
-        statistics: What the backbone was trained with.
-        **more: Other fields of the view.
+    ``more`` are other fields of the view.
     """
     image = normalise(torch.from_numpy(images).to(device_of(backbone)), statistics)
     return View(images, image, backbone.low(image), **more)

@@ -128,11 +128,10 @@ LATCHED = QoSProfile(
 
 
 def create_label_info(node: Node, names: Sequence[str]) -> Any | None:
-    """Publish ``~/label_info`` once, latched; returns the publisher, None without vision_msgs.
+    """Publish the classes' names, in order of their ids, on ``~/label_info`` once, latched.
 
-    Args:
-        node: Whose topic it is.
-        names: Class names in order of their ids.
+    Returns:
+        The publisher, None without vision_msgs.
     """
     try:
         from vision_msgs.msg import LabelInfo, VisionClass

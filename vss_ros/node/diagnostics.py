@@ -73,12 +73,6 @@ class Statistics:
         with self._lock:
             self._counts['waited_for_i_frame'] += number
 
-    @property
-    def rejections(self) -> int:
-        """Images refused so far."""
-        with self._lock:
-            return self._rejected.total()
-
     def failed(self, error: BaseException) -> None:
         """Count a frame that was lost to an error."""
         with self._lock:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 def assignments(segmenter: SegmenterConfig) -> list[str]:
     """Return the parameters, as ``NAME:=VALUE``, with which the node runs a segmenter.
 
-    Args:
-        segmenter: Its ``slow_delay`` is left out: the node's slow track is the real one.
+    ``slow_delay`` is left out: the node's slow track is the real one.
     """
     return [f'{name}:={value}' for name, value in parameters(segmenter).items()]
 

@@ -31,18 +31,10 @@ class StopRequest:
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Remember the request."""
         self.requested = True
 
     def sleep_until(self, deadline_ns: int) -> bool:
-        """Sleep until a moment of ``time.monotonic_ns``, or until a stop is requested.
-
-        Args:
-            deadline_ns: The moment; one in the past returns at once.
-
-        Returns:
-            Whether to go on.
-        """
+        """Sleep until a moment of ``time.monotonic_ns``, or until a stop; return whether to go on."""
         while not self.requested:
             left = deadline_ns - time.monotonic_ns()
             if left <= 0:
@@ -81,14 +73,7 @@ def run_process(
 
 
 def load_message_type(name: str) -> Any | None:
-    """Import a message class.
-
-    Args:
-        name: Such as ``sensor_msgs/msg/Image``.
-
-    Returns:
-        The class, or None where this environment lacks it.
-    """
+    """Return a message class such as ``sensor_msgs/msg/Image``, None where this environment lacks it."""
     package, _, message = name.partition('/msg/')
     try:
         return getattr(import_module(f'{package}.msg'), message)

@@ -59,8 +59,7 @@ class Backbone(nn.Module, ABC):
         """What an image's height and width are rounded to by default.
 
         A map of an odd number of cells is halved to cells that lie beside those it is upsampled to, which
-        training crops never show: on CamVid `val` the default scores 73.6 at 360x480 and 74.2 at 352x480, on
-        `test` 65.2 and 65.9. (Propagated frames: 73.8 and 73.4 on `val`, 67.8 and 68.7 on the embedded clip.)
+        training crops never show: on CamVid `val` the default scores 73.6 at 360x480 and 74.2 at 352x480.
         """
         return max(self.size_multiple, self.coarsest_stride)
 

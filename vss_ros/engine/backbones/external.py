@@ -55,12 +55,7 @@ class External(Backbone):
         self._bgr = False
 
     def load_file(self, data: bytes, card: ModelCard, device: torch.device) -> None:
-        """Open the card's network and find out its strides.
-
-        Args:
-            data: The file; see ``open_network`` on whom to trust.
-            card: Names the file and says what it expects.
-            device: Where it shall run.
+        """Open the card's network from the bytes of its file and find out its strides.
 
         Raises:
             VssError: The file is not a network, takes no such image, or does not give logits or labels of
@@ -119,11 +114,7 @@ class External(Backbone):
 
 
 def as_logits(output: Tensor, classes: int) -> Tensor:
-    """Return a network's output as logits ``(1, C, h, w)`` float32.
-
-    Args:
-        output: Logits ``(1, C, h, w)``, or labels ``(1, h, w)`` or ``(1, 1, h, w)`` of any number type.
-        classes: C.
+    """Return an output, logits ``(1, C, h, w)`` or labels ``(1, h, w)`` or ``(1, 1, h, w)``, as logits.
 
     Raises:
         VssError: It is neither, or a label is not the id of a class.
@@ -166,8 +157,7 @@ def _fixed_size(shape: Shape, card: ModelCard) -> tuple[int, int] | None:
             )
         return None
     if any(side not in (None, own) for side, own in zip(wanted, card.input_size, strict=True)):
-        sides = 'x'.join('any' if side is None else str(side) for side in wanted)
-        own = 'x'.join(str(side) for side in card.input_size)
+        sides, own = ('x'.join(str(side or 'any') for side in size) for size in (wanted, card.input_size))
         raise VssError(
             f'{card.file}: expected the size {sides}, the only one this network takes, got {own}; use {sides}'
         )

@@ -20,10 +20,9 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
 class ConvActivation(nn.Conv2d):
     """A convolution that applies its activation as it writes, in one oneDNN primitive; CPU inference only.
 
-    On 360x480 and one thread this takes 30 % off the default backbone's low part (15.5 to 11 ms; 14 % where
-    another process fills the memory bus), 10 % off the default propagation's refinement and 3 % off
-    its high part: where channels are few, a separate activation reads and writes more than it computes. By
-    the operator that torch.compile itself emits on CPUs, since compiling takes a minute and a compiler.
+    On 360x480 and one thread this takes 30 % off the default backbone's low part: where channels are few, a
+    separate activation reads and writes more than it computes. By the operator that torch.compile itself
+    emits on CPUs, since compiling takes a minute and a compiler.
 
     Args:
         conv: Shares its weights.
@@ -40,17 +39,9 @@ class ConvActivation(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
         """Map ``(N, in, H, W)`` as the two layers would."""
+        window = (self.padding, self.stride, self.dilation, self.groups)
         return torch.ops.mkldnn._convolution_pointwise(  # type: ignore[no-any-return]
-            input,
-            self.weight,
-            self.bias,
-            self.padding,
-            self.stride,
-            self.dilation,
-            self.groups,
-            self.activation,
-            self.limits,
-            '',
+            input, self.weight, self.bias, *window, self.activation, self.limits, ''
         )
 
 

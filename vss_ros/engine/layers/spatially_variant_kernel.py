@@ -20,28 +20,12 @@ CELLS, CHANNELS = 32, 32
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _kernel(
-    features: Any,
-    kernels: Any,
-    result: Any,
-    channels: Any,
-    height: Any,
-    width: Any,
-    f_batch: Any,
-    f_channel: Any,
-    f_row: Any,
-    f_column: Any,
-    k_batch: Any,
-    k_weight: Any,
-    k_row: Any,
-    k_column: Any,
-    r_batch: Any,
-    r_channel: Any,
-    r_row: Any,
-    r_column: Any,
-    side: tl.constexpr,
-    cells: tl.constexpr,
-    channel_block: tl.constexpr,
-) -> None:
+    features: Any, kernels: Any, result: Any, channels: Any, height: Any, width: Any,
+    f_batch: Any, f_channel: Any, f_row: Any, f_column: Any,
+    k_batch: Any, k_weight: Any, k_row: Any, k_column: Any,
+    r_batch: Any, r_channel: Any, r_row: Any, r_column: Any,
+    side: tl.constexpr, cells: tl.constexpr, channel_block: tl.constexpr,
+) -> None:  # fmt: skip
     tiles = tl.cdiv(width, cells)
     row = tl.program_id(0) // tiles
     column = (tl.program_id(0) % tiles) * cells + tl.arange(0, cells)
@@ -78,18 +62,7 @@ def fused_spatially_variant_convolution(features: Tensor, kernels: Tensor) -> Te
     side = round(kernels.shape[1] ** 0.5)
     result = torch.empty_like(features)
     grid = (height * triton.cdiv(width, CELLS), triton.cdiv(channels, CHANNELS), batch)
-    _kernel[grid](
-        features,
-        kernels,
-        result,
-        channels,
-        height,
-        width,
-        *features.stride(),
-        *kernels.stride(),
-        *result.stride(),
-        side=side,
-        cells=CELLS,
-        channel_block=CHANNELS,
-    )
+    strides = (*features.stride(), *kernels.stride(), *result.stride())
+    sizes = {'side': side, 'cells': CELLS, 'channel_block': CHANNELS}
+    _kernel[grid](features, kernels, result, channels, height, width, *strides, **sizes)
     return result

@@ -45,23 +45,11 @@ class Shapes:
     @classmethod
     def of(cls, backbone: Backbone, space: Space) -> Shapes:
         """Return the shapes a backbone offers to a propagation that works in ``space``."""
+        moved = (backbone.high_channels, backbone.high_stride, backbone.lateral_channels)
         features = backbone.high_channels - backbone.lateral_channels
         if space is Space.SEGMENTATION:
-            return cls(
-                backbone.low_channels,
-                backbone.low_stride,
-                backbone.classes,
-                backbone.logits_stride,
-                feature_channels=features,
-            )
-        return cls(
-            backbone.low_channels,
-            backbone.low_stride,
-            backbone.high_channels,
-            backbone.high_stride,
-            backbone.lateral_channels,
-            features,
-        )
+            moved = (backbone.classes, backbone.logits_stride, 0)
+        return cls(backbone.low_channels, backbone.low_stride, *moved, features)
 
 
 class Switch(NamedTuple):
@@ -80,9 +68,6 @@ class Propagation(nn.Module, ABC):
     with the features that were propagated to it. When the slow track delivers the true features of a key
     frame late, the source is for once that key frame, and the view's motion is the composition of all
     fields since: late features are used as of their age, in one hop, at the price of an ordinary frame.
-
-    Args:
-        shapes: The backbone's channels and strides.
     """
 
     space: ClassVar[Space] = Space.FEATURES
@@ -122,9 +107,6 @@ class Propagation(nn.Module, ABC):
 
         Every propagation is trained towards the labels and the whole network's answer; override this for a
         loss that the method's paper adds.
-
-        Args:
-            hop: Source and current frame, and the true answers.
         """
         answer = self(hop.source, hop.source_high, hop.view)
         return answer, answer.new_zeros(())

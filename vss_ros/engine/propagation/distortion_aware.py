@@ -63,9 +63,8 @@ class DistortionAware(FlowWarp):
     - The source is the key frame, reached in one hop along the composed motion, image and logits alike: M
       says what all motion since got wrong. The text propagates the previous frame's (section III.A) and the
       authors' published code passes f_P and the warped image on, uncorrected, which is the same hop but for
-      interpolating at every frame. Passing the corrected f_C on drifts: 62.7 at distance 5 and 49.1 at
-      distance 9, where the same weights score 67.5 and 63.5 in one hop (default backbone, every eighth
-      frame of CamVid val).
+      interpolating at every frame. Passing the corrected f_C on drifts: 49.1 mIoU at distance 9, where the
+      same weights score 63.5 in one hop (default backbone, CamVid val).
     - DMNet sees the image averaged to the logits' stride. CFNet ends at a quarter of its input's sides,
       and sees an image of four times the logits' sides: the whole one at stride 4, half of it at stride 8.
     - CFNet's widths are the paper's 32 to 512 beside F_h of 256 channels or more (the paper's
@@ -90,14 +89,7 @@ class DistortionAware(FlowWarp):
         return avg_pool2d(view.image, self.stride)
 
     def corrections(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Correction:
-        """Return f_P, f_CC and M, which are trained each by a loss of its own (Eqs. 3, 5, 6).
-
-        Args:
-            source: ``prepare()`` of the source frame.
-            source_high: Its logits.
-            current: ``prepare()`` of the current frame.
-            view: The current frame.
-        """
+        """Return f_P, f_CC and M, each trained by its own loss (Eqs. 3, 5, 6); arguments as ``propagate``."""
         propagated = super().propagate(source, source_high, current, view)
         warped = view.motion.at(self.stride).warp(source)
         height, width = current.shape[-2:]
@@ -140,10 +132,6 @@ class SiameseExtractor(nn.Module):
 
     The last has no ReLU: features without negative values could not be less similar than 0, and cosine
     similarity would use half its range.
-
-    Args:
-        in_channels: Channels of the images.
-        widths: Channels of the convolutions.
     """
 
     def __init__(self, in_channels: int, widths: tuple[int, ...]) -> None:
@@ -156,11 +144,6 @@ class SiameseExtractor(nn.Module):
         both: Tensor = self.layers(torch.cat((first, second)))
         one, other = both.chunk(2)
         return one, other
-
-    def similarity(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the cosine similarity of every cell's features, ``(N, 1, H, W)`` in -1..1."""
-        one, other = self(first, second)
-        return cosine_similarity(one, other, dim=1).unsqueeze(1)
 
 
 class DMNet(nn.Module):
@@ -178,8 +161,8 @@ class DMNet(nn.Module):
 
     def forward(self, warped: Tensor, image: Tensor) -> Tensor:
         """Return M ``(N, 1, H, W)``, 0 as it should be to 1 distorted, of two images ``(N, 3, H, W)``."""
-        # Rounding takes the cosine of equal features just beyond 1.
-        return ((1 - self.extractor.similarity(warped, image)) / 2).clamp(0, 1)
+        similarity = cosine_similarity(*self.extractor(warped, image), dim=1).unsqueeze(1)
+        return ((1 - similarity) / 2).clamp(0, 1)  # rounding takes the cosine of equal features beyond 1
 
 
 class CFNet(nn.Module):
@@ -231,13 +214,7 @@ class CFNet(nn.Module):
 
 
 def correct(propagated: Tensor, cues: Tensor, distortion: Tensor) -> Tensor:
-    """Return ``propagated * (1 - M) + cues * M`` (Eq. 4), exactly the one or the other where M is 0 or 1.
-
-    Args:
-        propagated: f_P ``(N, C, H, W)``.
-        cues: f_CC, the same.
-        distortion: M ``(N, 1, H, W)``.
-    """
+    """Return ``f_P * (1 - M) + f_CC * M`` (Eq. 4), exactly the one or the other where M is 0 or 1."""
     return torch.lerp(propagated, cues, distortion)
 
 
@@ -284,44 +261,22 @@ def frame_losses(parts: Correction, corrected: Tensor, labels: Tensor, void: int
 def dual_deep_supervision(middle: FrameLosses, last: FrameLosses) -> Tensor:
     """Return the loss of a sample F1 -> F2 -> F3 (section III.D, Fig. 9): the mean over F2 and F3.
 
-    The paper states Eq. 7 for one frame and not how frames add up; the mean keeps the loss's scale.
-
-    Args:
-        middle: Of F2, an unlabelled frame between, against ``pseudo_labels``.
-        last: Of F3, the labelled frame, reached as the propagation reaches it: from F1 in one hop, or from
-            F2 where that is what a fast track cached.
+    The paper states Eq. 7 for one frame and not how frames add up; the mean keeps the loss's scale. F2 has
+    no labels but ``pseudo_labels``; F3 is reached from F1 in one hop.
     """
     return (middle.total + last.total) / 2
 
 
 def pseudo_labels(logits: Tensor, reference: Tensor) -> Tensor:
-    """Return the labels ``(N, H, W)`` int64 that the image network gives to a frame without true ones.
-
-    Args:
-        logits: The whole network's logits of that frame, ``(N, C, h, w)``.
-        reference: A tensor ``(…, H, W)``.
-    """
+    """Return the labels ``(N, H, W)`` int64 that the network's logits give a frame without true ones."""
     return resize_like(logits, reference).argmax(1)
 
 
 def distortion_target(propagated: Tensor, true: Tensor) -> Tensor:
-    """Return what M should be: 1 where the two label maps differ (section III.B, "XOR"), else 0.
-
-    Args:
-        propagated: Logits of f_P, ``(N, C, H, W)``.
-        true: The whole network's logits of the same frame.
-
-    Returns:
-        ``(N, 1, H, W)`` float.
-    """
+    """Return what M should be: 1 where the label maps of two logits differ (section III.B, "XOR"), else 0."""
     return (propagated.argmax(1, keepdim=True) != true.argmax(1, keepdim=True)).float()
 
 
 def distortion_loss(distortion: Tensor, target: Tensor) -> Tensor:
-    """Return DMNet's loss, binary cross entropy; the paper says "supervised" and not by what.
-
-    Args:
-        distortion: M ``(N, 1, H, W)`` in 0..1.
-        target: ``distortion_target``, of the same shape.
-    """
+    """Return DMNet's loss, binary cross entropy; the paper says "supervised" and not by what."""
     return binary_cross_entropy(distortion, target)

@@ -80,8 +80,7 @@ class TemporalHolisticAttention(Propagation):
         features = low.addcmul(weights, source_high[:, :moved]).relu_()
         if not self.shapes.lateral_channels:
             return features
-        lateral = view.low[:, -self.shapes.lateral_channels :]
-        return torch.cat((features, lateral), 1)
+        return torch.cat((features, view.low[:, -self.shapes.lateral_channels :]), 1)
 
 
 def pooled_correlations(key: Tensor, current: Tensor, block: int = BLOCK) -> Tensor:

@@ -25,9 +25,8 @@ class AccumulatedDeviation(PredictedDeviation):
     memory of the scores in between; their sum does the same (within 0.1 mIoU).
 
     What differs in the first four frames is another scene rather than an accumulation, so that the threshold
-    rises no further there: of cuts from the embedded clip to its mirrored image, 1 to 4 frames after a key
-    frame, 85 % are key frames at once (28 % without that bound), for under 0.1 mIoU at one rate of key frames
-    (replays of `val`, the clip and eight simulated drives; a threshold that never rises costs 0.3).
+    rises no further there: so 85 % of cuts that soon after a key frame are key frames at once (28 % without
+    that bound), for under 0.1 mIoU at one rate of key frames.
 
     The weights are those of `predicted_deviation`, and the threshold means the same at 5 frames' distance.
     """

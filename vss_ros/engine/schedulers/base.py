@@ -101,14 +101,7 @@ class Scheduler(nn.Module, ABC):
         return 1.0
 
     def decide(self, distance: int, key: Tensor | None, current: Tensor | None, view: View) -> Verdict:
-        """Judge a frame ``distance`` frames after the last key frame.
-
-        Args:
-            distance: 1 for the frame after the key frame.
-            key: ``prepare()`` of the key frame.
-            current: ``prepare()`` of this frame.
-            view: This frame.
-        """
+        """Judge a frame ``distance`` frames (1 or more) after the key frame; other arguments as ``score``."""
         score = self.score(key, current, view)
         threshold = nan if isnan(score) else self.threshold / self.weight(distance)
         if distance < self.min_interval:
@@ -118,11 +111,7 @@ class Scheduler(nn.Module, ABC):
         return Verdict(score > threshold, Reason.DEVIATION, score, threshold)
 
     def training_loss(self, batch: PairBatch) -> Tensor:
-        """Return the loss on a batch, a scalar; to be overridden where ``trainable``.
-
-        Args:
-            batch: Key and current frames, and the whole network's answers on them.
-        """
+        """Return the loss on a batch, a scalar; to be overridden where ``trainable``."""
         raise NotImplementedError(f'{type(self).__name__} needs no training')
 
 

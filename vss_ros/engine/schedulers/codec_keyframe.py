@@ -30,7 +30,7 @@ class CodecKeyFrame(Scheduler):
         return nan
 
     def decide(self, distance: int, key: Tensor | None, current: Tensor | None, view: View) -> Verdict:
-        """Judge a frame ``distance`` frames after the last key frame; see :class:`Scheduler`."""
+        """Judge a frame by its type, where the stream has a codec; see :class:`Scheduler`."""
         verdict = super().decide(distance, key, current, view)
         if view.codec is None or distance < self.min_interval:
             return verdict
