@@ -203,11 +203,7 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
 
 def write_card(card: ModelCard, folder: Path) -> None:
     """Write the YAML file alone, e.g. when a score was measured."""
-    values = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in card
-        if name != 'path' and value not in ('', (), {}, (0, 0))
-    }
+    values = card.model_dump(exclude_defaults=True, exclude={'path'})
     if card.classes.endswith('.yml'):
         values['classes'] = Path(card.classes).name
     write_text(folder / f'{card.name}.yaml', yaml.safe_dump(values, sort_keys=False, width=110))

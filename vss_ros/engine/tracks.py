@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vss_ros.engine.worker import Worker
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -114,13 +116,9 @@ class FastSlow(Track):
 
     def __init__(self, compute: Callable[[Tensor], Tensor]) -> None:
         self._compute = compute
-        self._wake = threading.Condition()
-        self._job: tuple[int, Tensor] | None = None
         self._result: SlowResult | None = None
         self._busy = False
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name='slow_track', daemon=True)
-        self._thread.start()
+        self._worker = Worker(self._run, self._fail, 'slow_track')
 
     @property
     def busy(self) -> bool:
@@ -129,41 +127,28 @@ class FastSlow(Track):
 
     def submit(self, number: int, entry: Tensor) -> None:
         """Hand the key frame to the background thread and return at once."""
-        with self._wake:
-            self._job = (number, entry)
-            self._busy = True
-            self._wake.notify()
+        self._busy = True
+        self._worker.offer((number, entry))
 
     def collect(self) -> SlowResult | None:
         """Return the finished result, if any; never waits for the computation."""
-        with self._wake:
-            result, self._result = self._result, None
-            if result is not None:
-                self._busy = False
-            return result
+        result = self._result  # at most one job is under way, so that no other thread changes it now
+        if result is not None:
+            self._result = None
+            self._busy = False
+        return result
 
     def close(self) -> None:
         """Let the computation under way finish and end the thread."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join()
+        self._worker.stop()
 
-    def _run(self) -> None:
+    def _run(self, job: tuple[int, Tensor]) -> None:
         _be_nice()
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._job is not None or self._closed)
-                if self._closed or self._job is None:
-                    return
-                (number, entry), self._job = self._job, None
-            try:
-                with torch.inference_mode():
-                    result = SlowResult(number, self._compute(entry))
-            except Exception as error:  # noqa: BLE001 (any error is reported by ``collect``)
-                result = SlowResult(number, None, error)
-            with self._wake:
-                self._result = result
+        with torch.inference_mode():
+            self._result = SlowResult(job[0], self._compute(job[1]))
+
+    def _fail(self, job: tuple[int, Tensor], error: BaseException) -> None:
+        self._result = SlowResult(job[0], None, error)
 
 
 def _be_nice() -> None:

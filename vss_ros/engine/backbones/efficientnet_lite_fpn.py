@@ -120,30 +120,9 @@ class EfficientNetLite0FPN(Backbone):
             ) from error
         path = Path(getattr(files, f'EfficientnetLite{self.number}ModelFile').get_model_file_path())
         theirs = torch.load(path, map_location='cpu', weights_only=True)
-        prefixes = _prefixes(self)
-        for name, weight in self.state_dict().items():
-            old = next((new + name[len(p) :] for p, new in prefixes.items() if name.startswith(p)), None)
-            if old is not None:
-                weight.copy_(theirs[old])
-
-
-def _prefixes(model: EfficientNetLite0FPN) -> dict[str, str]:
-    """Return what the names of the package's weights begin with, by how ours begin."""
-    prefixes = {'stem.0.': '_conv_stem.', 'stem.1.': '_bn0.'}
-    number = 0
-    for i, stage in enumerate(model.stages):
-        for j in range(len(stage)):  # type: ignore[arg-type]
-            ours, old = f'stages.{i}.{j}.', f'_blocks.{number}.'
-            prefixes |= {
-                f'{ours}expand.0.': f'{old}_expand_conv.',
-                f'{ours}expand.1.': f'{old}_bn0.',
-                f'{ours}depthwise.0.': f'{old}_depthwise_conv.',
-                f'{ours}depthwise.1.': f'{old}_bn1.',
-                f'{ours}project.0.': f'{old}_project_conv.',
-                f'{ours}project.1.': f'{old}_bn2.',
-            }
-            number += 1
-    return prefixes
+        # Both encoders are built in one order, so that their weights stand in it; then comes the classifier.
+        ours = [name for name in self.state_dict() if name.startswith(('stem.', 'stages.'))]
+        self.load_state_dict(dict(zip(ours, theirs.values(), strict=False)), strict=False)
 
 
 def _scaled(stage: Stage) -> Stage:

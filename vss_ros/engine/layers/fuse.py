@@ -47,13 +47,10 @@ class ConvActivation(nn.Conv2d):
 
 def fuse_conv_bn(module: nn.Module) -> None:
     """Fold batch norms that follow a convolution in a ``Sequential``, in place; evaluation mode only."""
-    for child in module.children():
-        fuse_conv_bn(child)
-    if not isinstance(module, nn.Sequential):
-        return
-    for i, (first, second) in enumerate(pairwise(list(module))):
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-            module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    for part in _sequences(module):
+        for i, (first, second) in enumerate(pairwise(list(part))):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                part[i], part[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
 
 
 def fuse_activations(module: nn.Module) -> None:
@@ -61,16 +58,11 @@ def fuse_activations(module: nn.Module) -> None:
 
     For inference on a CPU, after `fuse_conv_bn`; nothing happens where this PyTorch has no such operator.
     """
-    if not has_fused_convolution():
-        return
-    for child in module.children():
-        fuse_activations(child)
-    if not isinstance(module, nn.Sequential):
-        return
-    layers = [(i, layer) for i, layer in enumerate(module) if not isinstance(layer, nn.Identity)]
-    for (i, conv), (j, activation) in pairwise(layers):
-        if type(conv) is nn.Conv2d and type(activation) in ACTIVATIONS and _plain(conv):
-            module[i], module[j] = ConvActivation(conv, activation), nn.Identity()
+    for part in _sequences(module) if has_fused_convolution() else []:
+        layers = [(i, layer) for i, layer in enumerate(part) if not isinstance(layer, nn.Identity)]
+        for (i, conv), (j, activation) in pairwise(layers):
+            if type(conv) is nn.Conv2d and type(activation) in ACTIVATIONS and _plain(conv):
+                part[i], part[j] = ConvActivation(conv, activation), nn.Identity()
 
 
 def fuse_for_inference(module: nn.Module, device: torch.device) -> None:
@@ -91,6 +83,10 @@ def has_fused_convolution() -> bool:
             return bool(torch.allclose(answer, relu6(conv(image)), atol=1e-4))
     except (AttributeError, RuntimeError, TypeError):  # another PyTorch, or one built without oneDNN
         return False
+
+
+def _sequences(module: nn.Module) -> list[nn.Sequential]:
+    return [part for part in module.modules() if isinstance(part, nn.Sequential)]
 
 
 def _plain(conv: nn.Conv2d) -> bool:

@@ -48,10 +48,9 @@ class CodecMotion(MotionEstimator):
             return self._search.estimate(previous, current, view).at(self.stride)
         height, width = view.image.shape[-2:]
         flow, holes = densify(view.codec.vectors, view.camera, (height, width), self.stride)
-        fields = (
-            torch.from_numpy(values).to(view.image.device) for values in (flow[None], holes[None, None])
-        )
-        return MotionField(next(fields), self.stride, next(fields))
+        device = view.image.device
+        unknown = torch.from_numpy(holes)[None, None].to(device)
+        return MotionField(torch.from_numpy(flow)[None].to(device), self.stride, unknown)
 
 
 def densify(

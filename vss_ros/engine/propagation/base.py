@@ -84,8 +84,11 @@ class Propagation(nn.Module, ABC):
         self.shapes = shapes
 
     def prepare(self, view: View) -> Tensor:
-        """Return what later frames need of a frame, in a tensor of its own; computed once a frame."""
-        return view.low
+        """Return what later frames need of a frame, in a tensor of its own; computed once a frame.
+
+        F_l or, where that is not looked at, nothing.
+        """
+        return view.low if self.needs_low else view.image.new_empty(0)
 
     @abstractmethod
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:

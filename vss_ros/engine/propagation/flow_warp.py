@@ -33,10 +33,6 @@ class FlowWarp(Propagation):
         super().__init__(shapes)
         self.stride = max(shapes.high_stride, FINEST)
 
-    def prepare(self, view: View) -> Tensor:
-        """Return nothing worth keeping: a frame leaves only its logits."""
-        return view.image.new_empty(0)
-
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:  # noqa: ARG002
         """Return the warped logits ``(N, C, H/stride, W/stride)``."""
         field = view.motion.at(self.stride)

@@ -19,10 +19,6 @@ class Reuse(Propagation):
     space = Space.SEGMENTATION
     needs_low = False
 
-    def prepare(self, view: View) -> Tensor:
-        """Return nothing: no frame is compared with another."""
-        return view.image.new_empty(0)
-
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:  # noqa: ARG002
         """Return the key frame's logits."""
         return source_high

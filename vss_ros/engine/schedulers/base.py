@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import TYPE_CHECKING, ClassVar
@@ -28,7 +27,7 @@ class Verdict:
     threshold: float = nan
 
 
-class Scheduler(nn.Module, ABC):
+class Scheduler(nn.Module):
     """Decides which frames are key frames.
 
     Args:
@@ -86,8 +85,7 @@ class Scheduler(nn.Module, ABC):
         """Return what later frames need of a frame, in a tensor of its own; cached with a key frame."""
         return None
 
-    @abstractmethod
-    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
         """Return how much the current frame differs from the key frame, NaN where that is not looked at.
 
         Args:
@@ -95,6 +93,7 @@ class Scheduler(nn.Module, ABC):
             current: ``prepare()`` of the current frame.
             view: The current frame.
         """
+        return nan
 
     def weight(self, distance: int) -> float:  # noqa: ARG002 (to most all frames are alike)
         """Return how much a score counts ``distance`` frames after the key frame."""

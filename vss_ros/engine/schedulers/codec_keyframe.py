@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import nan
 from typing import TYPE_CHECKING
 
 from vss_ros.engine.frames import Reason
@@ -24,10 +23,6 @@ class CodecKeyFrame(Scheduler):
     """
 
     default_max_interval = 12
-
-    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
-        """Return NaN: nothing is compared."""
-        return nan
 
     def decide(self, distance: int, key: Tensor | None, current: Tensor | None, view: View) -> Verdict:
         """Judge a frame by its type, where the stream has a codec; see :class:`Scheduler`."""
