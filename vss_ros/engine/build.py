@@ -142,18 +142,17 @@ def refusal(
     if propagation is None or backbone.has_features:
         return None
     if propagation.space is not Space.SEGMENTATION or propagation.needs_low:
-        fitting = [m for m in PROPAGATIONS if m.cls.space is Space.SEGMENTATION and not m.cls.needs_low]
+        fitting = [m.name for m in PROPAGATIONS if m.cls.space is Space.SEGMENTATION and not m.cls.needs_low]
         return _only('propagation in segmentation space fits', fitting, PROPAGATIONS, propagation)
     if scheduler.needs_low:
-        fitting = [m for m in SCHEDULERS if not m.cls.needs_low]
+        fitting = [m.name for m in SCHEDULERS if not m.cls.needs_low]
         return _only('schedulers that look at none fit', fitting, SCHEDULERS, scheduler)
     return None
 
 
-def _only(what: str, fitting: list[Any], registry: Registry[Any], cls: type) -> str:
+def _only(what: str, fitting: list[str], registry: Registry[Any], cls: type) -> str:
     got = next((member.name for member in registry if member.cls is cls), cls.__name__)
-    names = ', '.join(member.name for member in fitting)
-    return f'this network has no features, so only {what}: {names}; got {got}'
+    return f'this network has no features, so only {what}: {", ".join(fitting)}; got {got}'
 
 
 def new_backbone(card: ModelCard, interior: int = 0) -> Backbone:

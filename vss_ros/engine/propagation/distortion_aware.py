@@ -161,7 +161,8 @@ class DMNet(nn.Module):
 
     def forward(self, warped: Tensor, image: Tensor) -> Tensor:
         """Return M ``(N, 1, H, W)``, 0 as it should be to 1 distorted, of two images ``(N, 3, H, W)``."""
-        similarity = cosine_similarity(*self.extractor(warped, image), dim=1).unsqueeze(1)
+        one, other = self.extractor(warped, image)
+        similarity = cosine_similarity(one, other, dim=1).unsqueeze(1)
         return ((1 - similarity) / 2).clamp(0, 1)  # rounding takes the cosine of equal features beyond 1
 
 
