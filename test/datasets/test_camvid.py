@@ -65,7 +65,9 @@ def test_all_32_classes_as_published(published: Path) -> None:
 
 
 def test_the_same_merged_to_11(published: Path) -> None:
-    data = load_data(published, DataOptions('camvid', 'val'), load_classes('camvid11'), moving=True)
+    data = load_data(
+        published, DataOptions(layout='camvid', split='val'), load_classes('camvid11'), moving=True
+    )
     table = load_classes('camvid11')
     found = [[*table.names, 'void'][int(labels[0, 0])] for labels in data.labels][:32]
     assert found[:4] == ['pedestrian', 'building', 'bicyclist', 'building']
@@ -118,7 +120,7 @@ def test_segnets_folders(tmp_path: Path) -> None:
 
 
 def test_segnets_lists(tmp_path: Path) -> None:
-    data = load_data(segnet(tmp_path), DataOptions('lists', 'train'), load_classes('camvid11'))
+    data = load_data(segnet(tmp_path), DataOptions(layout='lists', split='train'), load_classes('camvid11'))
     assert data.names == ['0001TP_000', '0001TP_001']
     assert np.array_equal(data.images[1], picture(1))
 
@@ -126,10 +128,10 @@ def test_segnets_lists(tmp_path: Path) -> None:
 def test_lists_that_say_something_else(tmp_path: Path) -> None:
     segnet(tmp_path)
     with pytest.raises(VssError, match=r"expected a list all.txt, got .*'test', 'train', 'val'"):
-        load_data(tmp_path, DataOptions('lists', 'all'), load_classes('camvid11'))
+        load_data(tmp_path, DataOptions(layout='lists', split='all'), load_classes('camvid11'))
     (tmp_path / 'train.txt').write_text('train/0001TP_000.png\n')
     with pytest.raises(VssError, match='line 1 has 1 words'):
-        load_data(tmp_path, DataOptions('lists', 'train'), load_classes('camvid11'))
+        load_data(tmp_path, DataOptions(layout='lists', split='train'), load_classes('camvid11'))
     (tmp_path / 'train.txt').write_text('train/9.png trainannot/9.png\n')
     with pytest.raises(VssError, match=r'2 faults: train/9.png is missing; trainannot/9.png is missing'):
-        load_data(tmp_path, DataOptions('lists', 'train'), load_classes('camvid11'))
+        load_data(tmp_path, DataOptions(layout='lists', split='train'), load_classes('camvid11'))

@@ -21,7 +21,7 @@ STILLS = {
     'train': [('aachen', 0, 19), ('aachen', 1, 19), ('hamburg', 0, 629)],
     'val': [('frankfurt', 0, 294)],
 }
-TRAIN, SNIPPETS = DataOptions(split='train'), DataOptions('cityscapes_sequence', 'train')
+TRAIN, SNIPPETS = DataOptions(split='train'), DataOptions(layout='cityscapes_sequence', split='train')
 TABLE = load_classes('cityscapes19')
 
 
@@ -64,7 +64,7 @@ def test_frames_are_scaled_and_labels_too_but_for_scores(
     if not held:
         monkeypatch.setattr('vss_ros.datasets.listing.MEMORY_SHARE', 0.0)
     cityscapes_tree(tmp_path, STILLS, sequence=True)
-    options = DataOptions('cityscapes_sequence', 'train', size=(32, 48), every=2)
+    options = DataOptions(layout='cityscapes_sequence', split='train', size=(32, 48), every=2)
     data = load_data(tmp_path, options, TABLE)
     assert isinstance(data, LabelledVideo)
     assert isinstance(data.images, list) is held
@@ -124,11 +124,23 @@ def test_ids_that_do_not_exist_name_the_pixel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
-        (DataOptions('cityscapes', 'test'), r"labelled split of Cityscapes \(train, val\), got 'test'"),
-        (DataOptions('cityscapes', 'val'), r'expected gtFine/val/CITY/\*_gtFine_labelIds.png .*got none in'),
-        (DataOptions('cityscapes_sequence', 'train'), 'folder leftImg8bit_sequence/train/aachen is missing'),
-        (DataOptions('camvid', 'train'), 'folder 701_StillsRaw_full is missing'),
-        (DataOptions('fully', 'train'), "layout is 'fully', expected one of: folders, drives, lists"),
+        (
+            DataOptions(layout='cityscapes', split='test'),
+            r"labelled split of Cityscapes \(train, val\), got 'test'",
+        ),
+        (
+            DataOptions(layout='cityscapes', split='val'),
+            r'expected gtFine/val/CITY/\*_gtFine_labelIds.png .*got none in',
+        ),
+        (
+            DataOptions(layout='cityscapes_sequence', split='train'),
+            'folder leftImg8bit_sequence/train/aachen is missing',
+        ),
+        (DataOptions(layout='camvid', split='train'), 'folder 701_StillsRaw_full is missing'),
+        (
+            DataOptions(layout='fully', split='train'),
+            "layout is 'fully', expected one of: folders, drives, lists",
+        ),
     ],
 )
 def test_wrong_folders(options: DataOptions, said: str, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def two_drives(root: Path) -> Path:
 
 
 def test_drives_are_grouped_by_name(tmp_path: Path) -> None:
-    data = load_data(two_drives(tmp_path), DataOptions('drives'), TABLE)
+    data = load_data(two_drives(tmp_path), DataOptions(layout='drives'), TABLE)
     assert isinstance(data, LabelledVideo)
     assert (data.places, data.earlier) == ([0, 1, 2, 3, 4], [0, 1, 2, 0, 1])
     assert [len(clip.images) for clip in data.clips()] == [3, 2]
@@ -72,7 +72,7 @@ def test_images_without_labels_are_one_error(tmp_path: Path) -> None:
     with pytest.raises(
         VssError, match=r'2 faults: labels/100_0001.png is missing; labels/101_0000.png is missing;'
     ):
-        load_data(tmp_path, DataOptions('folders'), TABLE)
+        load_data(tmp_path, DataOptions(layout='folders'), TABLE)
 
 
 def test_masks_in_the_tables_colours(tmp_path: Path) -> None:
@@ -93,12 +93,12 @@ def test_no_images_at_all(tmp_path: Path) -> None:
 def test_a_folder_is_a_recording_if_one_says_so(tmp_path: Path) -> None:
     two_drives(tmp_path)
     (tmp_path / 'labels/100_0001.png').unlink()  # frames between may lack their mask
-    data = load_data(tmp_path, DataOptions('recording', size=(32, 48), every=2), TABLE)
+    data = load_data(tmp_path, DataOptions(layout='recording', size=(32, 48), every=2), TABLE)
     assert isinstance(data, LabelledVideo)
     assert (data.places, data.earlier, len(data.frames)) == ([0, 3], [0, 3], 4)
     assert np.array_equal(data.labels[1], blocks_of(IDS)[::2, ::2])
     assert (data.images[1].shape, data.labels[1].shape) == ((32, 48, 3), (32, 48))
-    scored = load_data(tmp_path, DataOptions('recording', size=(32, 48)), TABLE, scale_labels=False)
+    scored = load_data(tmp_path, DataOptions(layout='recording', size=(32, 48)), TABLE, scale_labels=False)
     assert scored.labels[0].shape == SIZE
 
 
@@ -117,13 +117,13 @@ def test_a_bag_is_a_recording(tmp_path: Path) -> None:
 def test_recordings_that_teach_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cv2.imwrite(str(tmp_path / '0.png'), picture(0))
     with pytest.raises(VssError, match='expected frames with masks, got 1 frames and no mask'):
-        load_data(tmp_path, DataOptions('recording'), TABLE)
+        load_data(tmp_path, DataOptions(layout='recording'), TABLE)
     two_drives(tmp_path / 'a')
     write_png(tmp_path / 'a/labels/100_0002.png', np.full(SIZE, 12, np.uint8))
     with pytest.raises(
         VssError, match=r'a frame 2: pixel \(x=0, y=0\) has value 12, expected ids of camvid11'
     ):
-        load_data(tmp_path / 'a', DataOptions('recording'), TABLE)
+        load_data(tmp_path / 'a', DataOptions(layout='recording'), TABLE)
     monkeypatch.setattr('vss_ros.datasets.listing.MEMORY_SHARE', 0.0)
     with pytest.raises(VssError, match='a quarter of the free memory'):
-        load_data(tmp_path / 'a', DataOptions('recording'), TABLE)
+        load_data(tmp_path / 'a', DataOptions(layout='recording'), TABLE)

@@ -48,7 +48,7 @@ def test_labels_are_colours(tree: Path) -> None:
     assert not isinstance(data, LabelledVideo)  # 100 frames apart
     assert [labels[0, 0] for labels in data.labels[::10]] == [7, 6, 6]  # seq1, seq2, seq10
     assert data.labels[0][::8, ::8].ravel().tolist() == [7, 0, 1, 2, 3, 4]
-    assert len(load_data(tree, DataOptions('uavid', 'val'), TABLE)) == 10
+    assert len(load_data(tree, DataOptions(layout='uavid', split='val'), TABLE)) == 10
 
 
 def test_frames_between_come_along_where_they_are_there(tree: Path) -> None:
@@ -80,7 +80,7 @@ def test_all_that_is_missing_is_one_error(tree: Path) -> None:
 def test_wrong_splits(split: str, said: str, tree: Path) -> None:
     (tree / 'uavid_val').rename(tree / 'elsewhere')
     with pytest.raises(VssError, match=said):
-        load_data(tree, DataOptions('uavid', split), TABLE)
+        load_data(tree, DataOptions(layout='uavid', split=split), TABLE)
 
 
 def test_names_that_are_no_frame_numbers(tree: Path) -> None:

@@ -14,11 +14,10 @@ from motion_parts import smooth
 from vss_ros.datasets.labelled import FileSequence, LabelledImages
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.images.classes import load_classes
-from vss_ros.training.backbone_stage import train_backbone
+from vss_ros.training.backbone_stage import still_batch, train_backbone
 from vss_ros.training.computing import Computing
 from vss_ros.training.losses import class_weights
 from vss_ros.training.recipe import Recipe, TrainedOn
-from vss_ros.training.still_batches import Choice, StillViews
 from vss_ros.training.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -86,9 +85,10 @@ def test_forward_passes_are_in_bfloat16_where_asked_for() -> None:
 def test_stills_in_memory_stand_beside_those_on_disk() -> None:
     main, other = stills(), stills(9)
     on_disk = LabelledImages(files(other.images), files(other.labels), other.names)
-    chosen = [Choice('main', 1), Choice('other', 2), Choice('main', 0), Choice('other', 0)]
+    chosen = [('main', 1), ('other', 2), ('main', 0), ('other', 0)]
+    recipe = Recipe(stage='backbone', model='x', crop=(32, 64))
     there, here = (
-        StillViews({'main': main, 'other': kept}, (32, 64), 11, CPU).batch(chosen, np.random.default_rng(0))
+        still_batch(recipe, {'main': main, 'other': kept}, chosen, 11, CPU, np.random.default_rng(0))
         for kept in (on_disk, other)
     )
     images, ids = there

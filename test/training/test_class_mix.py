@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from vss_ros.training.still_batches import class_mix
+from vss_ros.training.backbone_stage import class_mix
 
 VOID = 11
 

@@ -11,7 +11,7 @@ from engine_parts import backbone, propagation
 
 from vss_ros.datasets.pairs import Triple
 from vss_ros.engine.motion import MOTIONS
-from vss_ros.training.pair_stage import pair_batch, propagation_loss
+from vss_ros.training.pair_stages import pair_batch, propagation_loss
 
 if TYPE_CHECKING:
     from vss_ros.engine.pair_batch import PairBatch

@@ -102,6 +102,16 @@ def test_networks_without_a_stage_in_common_are_told() -> None:
         Hints(network('lernet'), network(TEACHER))
 
 
+def test_stages_that_one_network_alone_has_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pupil, teacher = network(PUPIL), network(TEACHER).eval().requires_grad_(False)
+    monkeypatch.setattr(type(teacher), 'encoder_stages', {8: 'stages.2', 32: 'stages.6'})
+    hints = Hints(pupil, teacher)
+    assert hints.strides == [8, 32]
+    images = torch.rand(2, 3, 64, 96)
+    pupil(images), teacher(images)
+    assert bool(torch.isfinite(hints()))
+
+
 def test_hints_change_what_is_learned_and_resume(tmp_path: Path) -> None:
     plain = train(tmp_path / 'plain', 2).state_dict()
     whole = train(tmp_path / 'whole', 2, hints=2.0).state_dict()

@@ -9,8 +9,7 @@ from torch.nn.functional import cross_entropy, kl_div
 
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.errors import VssError
-from vss_ros.training.start import take_back
-from vss_ros.training.teacher import Teacher
+from vss_ros.training.teacher import Teacher, take_back
 
 WEIGHTS = torch.linspace(0.5, 3.0, 11)
 pytestmark = pytest.mark.usefixtures('one_thread')

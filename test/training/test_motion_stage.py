@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from motion_parts import smooth
+from torch import nn
 
 from vss_ros.datasets.labelled import LabelledImages
 from vss_ros.datasets.pairs import StillPairs
 from vss_ros.engine.motion import MOTIONS, MotionField
 from vss_ros.images.classes import load_classes
-from vss_ros.training.motion_stage import Estimators, _view, exact_where_known, train_motion
+from vss_ros.training.pair_stages import _view, exact_where_known, train_motion
 from vss_ros.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def test_the_error_against_exact_flow_falls(tmp_path: Path) -> None:
     stills = LabelledImages([smooth(i) for i in range(2)], [ids, ids], ['a', 'b'])
     pairs = StillPairs(stills, load_classes('camvid11'), with_flow=True)
     torch.manual_seed(0)
-    estimators = Estimators({'light_flow': MOTIONS.get('light_flow')()})
+    estimators = nn.ModuleDict({'light_flow': MOTIONS.get('light_flow')()})
     recipe = Recipe(
         stage='motion',
         model='x',
@@ -61,9 +62,9 @@ def test_the_error_against_exact_flow_falls(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def endpoint_error(estimators: Estimators, pairs: StillPairs) -> float:
+def endpoint_error(estimators: nn.ModuleDict, pairs: StillPairs) -> float:
     """Return the mean distance from the exact flow, pixels."""
-    ((_, estimator),) = estimators.eval().named()
+    ((_, estimator),) = estimators.eval().items()
     errors = []
     for seed in range(12):
         triple = pairs.draw(seed % 2, (3, 3), (64, 96), np.random.default_rng(seed))

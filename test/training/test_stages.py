@@ -18,8 +18,7 @@ from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import Shapes, Switch
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
-from vss_ros.training.motion_stage import Estimators, train_motion
-from vss_ros.training.pair_stage import PairParts, train_pairs
+from vss_ros.training.pair_stages import PairParts, train_motion, train_pairs
 from vss_ros.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def test_two_runs_agree_to_the_bit_also_when_one_is_resumed(tmp_path: Path) -> N
 @pytest.mark.parametrize('name', ['light_flow', 'flow_net_s'])
 def test_motion_estimators_learn(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    estimators = Estimators({name: MOTIONS.get(name)()})
+    estimators = nn.ModuleDict({name: MOTIONS.get(name)()})
     before = {key: value.detach().clone() for key, value in estimators.named_parameters()}
     trained = train_motion(recipe(2), estimators, {'drive': drive()}, lambda _: {}, tmp_path, resume=False)
     assert len(changed(before, trained)) > 0.5 * len(before)

@@ -16,7 +16,7 @@ from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_c
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.training.recipe import Recipe, read_recipe
-from vss_ros.training.start import start_card, start_with
+from vss_ros.training.teacher import start_card, start_with
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -75,7 +75,6 @@ def random_view(
 
     Returns:
         Image ``(*crop, 3)`` and labels ``crop``, both uint8.
-
     """
     framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, view_range)
     view, seen = framed(image, labels, framing, crop, void)
@@ -92,7 +91,6 @@ def draw_framing(
         crop: Height and width of the view.
         rng: Source of randomness.
         view_range: How far the view may stray from the still.
-
     """
     height, width = size
     scale = np.exp(rng.uniform(*np.log(view_range.scales)))
@@ -135,7 +133,6 @@ def framed(
 
     Returns:
         RGB ``(3, *crop)`` float32 in 0..1, the image mirrored beyond its border, and ids ``crop`` uint8.
-
     """
     height, width = labels.shape
     x, y = _places(framing.matrix, crop, image.device)

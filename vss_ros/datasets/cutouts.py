@@ -63,7 +63,6 @@ class Mover:
             image: The view ``(H, W, 3)``.
             alpha: Of this object at that time.
             seconds: Before the current view.
-
         """
         rows, columns = (np.flatnonzero(alpha.any(axis)) for axis in (1, 0))
         if not len(rows):
@@ -88,7 +87,6 @@ def cut_objects(
         classes: Ids of what moves.
         smallest: Least area in pixels.
         largest: Greatest area in pixels.
-
     """
     found = []
     for image, labels in zip(data.images, data.labels, strict=True):

@@ -65,7 +65,6 @@ def random_drive(rng: np.random.Generator, lens: float = 0.0) -> Drive:
     Args:
         rng: Source of randomness.
         lens: Spread of the lens distortion.
-
     """
     speed = 0.0 if rng.random() < 0.12 else float(rng.gamma(2.0, 2.2))
     turning = rng.random() < 0.3
@@ -89,11 +88,9 @@ class EgoMotion:
     Args:
         drive: The motion.
         size: Height and width of the views.
-
     """
 
     def __init__(self, drive: Drive, size: tuple[int, int]) -> None:
-        """Compute the ray of every pixel, which is the same in all views."""
         height, width = size
         self._drive, self._focal = drive, np.float32(FOCAL * width)
         self._middle = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)[:, None, None]
@@ -110,7 +107,6 @@ class EgoMotion:
         Args:
             seconds: From the earlier to the current view.
             sky: As if all were infinitely far.
-
         """
         rays = self._rays
         if not sky:
@@ -123,7 +119,6 @@ class EgoMotion:
         Args:
             seconds: From the earlier to the current view.
             sky: As if all were infinitely far.
-
         """
         rays = _turned(self._rays, self._drive.turn(seconds).T)
         if not sky:

@@ -25,16 +25,13 @@ class FileSequence(Sequence[Pixels]):
     Args:
         paths: The files.
         read: From a file to its pixels.
-
     """
 
     def __init__(self, paths: Sequence[Path], read: Callable[[Path], Pixels]) -> None:
-        """Read nothing yet."""
         self.paths = paths
         self._read = read
 
     def __len__(self) -> int:
-        """Return the number of files."""
         return len(self.paths)
 
     @overload
@@ -85,7 +82,6 @@ class LabelledImages:
         images: RGB, ``(H, W, 3)`` uint8 each.
         labels: Training ids, ``(H, W)`` uint8 each, same order: class ids, void is their number.
         names: File stems, same order.
-
     """
 
     images: Sequence[Pixels]
@@ -93,7 +89,6 @@ class LabelledImages:
     names: list[str]
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.images)
 
     def clips(self) -> Iterator[Clip]:
@@ -109,7 +104,6 @@ class LabelledVideo(LabelledImages):
         frames: All frames, RGB ``(H, W, 3)`` each, those of a clip in order.
         places: Where among ``frames`` each labelled image lies, ascending.
         earlier: How many frames directly before that belong to the same clip.
-
     """
 
     frames: Sequence[Pixels]

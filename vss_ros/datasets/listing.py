@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import cv2
 import numpy as np
 import simplejpeg
+from pydantic import Field
 
 from vss_ros.datasets.labelled import FileSequence, LabelledImages, LabelledVideo, read_together
 from vss_ros.errors import VssError
@@ -17,6 +18,7 @@ from vss_ros.images.image_checks import PNG_MAGIC, ImageError
 from vss_ros.images.image_decoding import decode_compressed
 from vss_ros.images.label_code import id_code
 from vss_ros.recordings.open import open_source
+from vss_ros.schema import FROM_LIST, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,9 @@ FURTHEST = 30
 """Most frames before a labelled one that belong to its clip; nothing is propagated further."""
 MEMORY_SHARE = 0.25
 """Of the memory that is free: data sets that need less are held, others stay on disk."""
+LARGEST_SIDE = 4096
+"""Pixels; larger images do not fit into any memory with their activations."""
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 
 
 class Film(NamedTuple):
@@ -45,17 +50,16 @@ class Film(NamedTuple):
     """How many frames directly before each of these belong to its clip."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataOptions:
+class DataOptions(Schema):
     """How a data set is read; the fields are keys of a recipe's ``data`` and ``evaluate``."""
 
     layout: str = ''
     """One of ``LAYOUTS``; empty to find out."""
     split: str = ''
     """Such as ``train``; some layouts have one alone."""
-    size: tuple[int, int] | None = None
+    size: Annotated[tuple[Side, Side], FROM_LIST] | None = None
     """Height and width that images are scaled to; None for their own."""
-    every: int = 1
+    every: Annotated[int, Field(ge=1)] = 1
     """Take every so many-th labelled image."""
     image_topic: str = ''
     """Layout ``recording``: the topic to read from a bag with several."""

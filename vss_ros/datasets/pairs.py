@@ -73,7 +73,6 @@ class StillPairs:
         classes: Their table, which says what is sky and what moves.
         variety: How much varies between the frames.
         with_flow: Whether triples carry the exact flow, which takes a while to compute.
-
     """
 
     def __init__(
@@ -84,7 +83,6 @@ class StillPairs:
         *,
         with_flow: bool = False,
     ) -> None:
-        """Cut the movable objects out of the stills."""
         self._stills, self._variety, self._with_flow = stills, variety or Variety(), with_flow
         names = [name.casefold() for name in classes.names]
         self._sky = names.index('sky') if 'sky' in names else None
@@ -92,7 +90,6 @@ class StillPairs:
         self._cutouts: list[Cutout] = cut_objects(stills, movable)
 
     def __len__(self) -> int:
-        """Return the number of stills."""
         return len(self._stills)
 
     def draw(
@@ -163,11 +160,9 @@ class VideoPairs:
 
     Args:
         video: Frames and labels; what lies on disk is read when it is drawn.
-
     """
 
     def __init__(self, video: LabelledVideo) -> None:
-        """Remember how far back each labelled frame reaches."""
         self._video = video
         self._reach = np.asarray(video.earlier)
 
@@ -177,7 +172,6 @@ class VideoPairs:
         return int(self._reach.max())
 
     def __len__(self) -> int:
-        """Return the number of labelled frames."""
         return len(self._video)
 
     def draw(

@@ -76,7 +76,6 @@ class MovingStill:
         drive: How the camera came here.
         movers: What moves in front, the later in front of the earlier.
         sky: Id of what is infinitely far, None where there is no such class.
-
     """
 
     def __init__(
@@ -139,7 +138,6 @@ class MovingStill:
         Returns:
             ``(H, W, 2)`` float32, x and y in pixels: what is at ``(i, j)`` was at ``(i + y, j + x)``. NaN
             where it was hidden or outside, and where a pixel of either view mixes things that move apart.
-
         """
         flow = np.full(self._ego.grid.shape, np.nan, np.float32)
         for layer in range(len(self._movers) + 1):
@@ -179,7 +177,6 @@ def random_motion(
         variety: How much varies.
         rng: Source of randomness.
         sky: Id of the sky.
-
     """
     drive = random_drive(rng, variety.lens)
     count = int(rng.integers(0, variety.objects + 1)) if cutouts else 0
@@ -201,7 +198,6 @@ def photographed(
         moments: When.
         variety: How much varies.
         rng: Source of randomness.
-
     """
     exposure = rng.uniform(0.1, 0.6) * FRAME_SECONDS if rng.random() < variety.blur else 0.0
     views = [scene.exposed(moment, exposure) for moment in moments]

@@ -1,29 +1,26 @@
-"""Stage 1: the whole network on labelled stills."""
+"""Stage 1: the whole network on labelled stills, seen in random views."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import kl_div
 
-from vss_ros.datasets.augment import ViewRange
+from vss_ros.datasets.augment import ViewRange, random_view
+from vss_ros.datasets.labelled import read_together
 from vss_ros.engine.backbones import BACKBONES, Backbone
-from vss_ros.engine.layers.blocks import resize_like
+from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.evaluation.card_scores import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.loop import CLIP, run_epochs
-from vss_ros.training.losses import class_weights, every_second, segmentation_loss
-from vss_ros.training.start import start_with, take_back
-from vss_ros.training.still_batches import Choice, StillViews, choices
-from vss_ros.training.teacher import Hints
+from vss_ros.training.losses import class_weights, distillation, every_second, segmentation_loss
+from vss_ros.training.teacher import Hints, start_with, take_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -34,8 +31,8 @@ if TYPE_CHECKING:
     from vss_ros.training.recipe import Recipe
     from vss_ros.training.teacher import Teacher
 
-DISTILLATION = 1.0
-"""Weight of the teacher's soft labels beside the true ones."""
+Choice = tuple[str, int]
+"""One training image: name of its data set, and its place there."""
 COUNTED = 500
 """Images that are enough to weigh the classes by."""
 
@@ -66,92 +63,66 @@ def train_backbone(
         start: Whose weights training begins with, or None.
         compiled: Fuse the network's operations first: a minute at the start, a tenth to a fifth less after.
         computing: On which device, and how there.
-
     """
     device = computing.device
     weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
-    answer = _Answer(_untrained(recipe, len(table), device), weights, recipe.logit_adjustment)
+    shipped = _untrained(recipe, len(table), device).eval()
+    take_back(shipped, weights, recipe.logit_adjustment)  # refuses at once what it would refuse at the end
+    answer = partial(_answer, shipped, weights, recipe.logit_adjustment)
     model = _new_network(recipe, table, device, start, weights)
     hints = Hints(model, teacher.network) if teacher is not None and recipe.hints else None
-    pupil = _Pupil(model, hints).to(device)
+    # The hints' convolutions are trained beside the network and thrown away.
+    pupil = nn.ModuleDict({'network': model} | ({'hints': hints} if hints is not None else {})).to(device)
     network = torch.compile(model) if compiled else model
-    objective = _Objective(network, teacher, weights, len(table), computing, pupil.hints, recipe.hints)
-    view_range = ViewRange(recipe.scales, recipe.light)
-    views = StillViews(data, recipe.crop, len(table), device, view_range, recipe.mixed)
+    losses = partial(_losses, network, teacher, hints, recipe.hints, weights, computing)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
         """Compute the gradients of one batch; return its losses."""
-        losses = objective.losses(*views.batch(chosen, rng))
-        losses['loss'].backward()
+        found = losses(*still_batch(recipe, data, chosen, len(table), device, rng))
+        found['loss'].backward()
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
-        return {name: loss.item() for name, loss in losses.items()}
+        return {name: loss.item() for name, loss in found.items()}
 
-    batches = partial(_batches, recipe, data)
-    watch = None if watched is None else partial(answer.figures, watched)
-    average = run_epochs(recipe, pupil, _groups(pupil, recipe), batches, step, watch, folder, resume=resume)
-    return answer.of(average)
-
-
-class _Pupil(nn.Module):
-    """The network with what is trained beside it and thrown away."""
-
-    def __init__(self, network: Backbone, hints: Hints | None) -> None:
-        super().__init__()
-        self.network = network
-        self.hints = hints
-
-
-class _Answer:
-    """What is shipped of an average: a network of its own, which no hooks are in, as it is to answer."""
-
-    def __init__(self, network: Backbone, weights: Tensor, share: float) -> None:
-        take_back(network, weights, share)  # tells an hour before it is needed if it cannot
-        self._network, self._weights, self._share = network.eval(), weights, share
-
-    def of(self, average: _Pupil) -> Backbone:
-        """Return the network with an average's weights, the class weights taken back."""
-        self._network.load_state_dict(average.network.state_dict())
-        take_back(self._network, self._weights, self._share)
-        return self._network
-
-    def figures(self, watched: LabelledImages, average: _Pupil) -> dict[str, Any]:
+    def watch(average: nn.ModuleDict) -> dict[str, Any]:
         """Return what the curve file says of an average."""
-        return {'miou': per_frame_confusion(self.of(average), watched).miou}
+        return {} if watched is None else {'miou': per_frame_confusion(answer(average), watched).miou}
+
+    batches = partial(choices, recipe, data)
+    average = run_epochs(recipe, pupil, _groups(pupil, recipe), batches, step, watch, folder, resume=resume)
+    return answer(average)
 
 
-@dataclass(frozen=True, slots=True)
-class _Objective:
-    """What the network is to learn."""
+def _answer(shipped: Backbone, weights: Tensor, share: float, average: nn.ModuleDict) -> Backbone:
+    """Return the network that is shipped, without hooks, with an average's weights adjusted."""
+    shipped.load_state_dict(average['network'].state_dict())
+    take_back(shipped, weights, share)
+    return shipped
 
-    network: Callable[[Tensor], Tensor]
-    teacher: Teacher | None
-    weights: Tensor
-    """Of the classes, ``(C,)``."""
-    void: int
-    computing: Computing
-    hints: Hints | None
-    hinted: float
-    """Weight of the hints."""
 
-    def losses(self, image: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return the losses on images ``(N, 3, H, W)`` with ids ``(N, H, W)``.
+def _losses(
+    network: Callable[[Tensor], Tensor],
+    teacher: Teacher | None,
+    hints: Hints | None,
+    hinted: float,
+    weights: Tensor,
+    computing: Computing,
+    image: Tensor,
+    labels: Tensor,
+) -> dict[str, Tensor]:
+    """Return the losses on images ``(N, 3, H, W)`` with ids ``(N, H, W)``.
 
-        ``loss`` is the sum of all, ``hints`` the part of the teacher's features where these are learned.
-        """
-        with self.computing.forward():
-            answer = self.network(image)
-        logits = answer.float()
-        loss = segmentation_loss(*every_second(logits, labels), self.weights, self.void)
-        if self.teacher is None:
-            return {'loss': loss}
-        soft = self.teacher.soft_labels(image, self.weights)
-        # At the teacher's resolution.
-        likeness = kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()
-        loss = loss + DISTILLATION * likeness
-        if self.hints is None:
-            return {'loss': loss}
-        hints = self.hinted * self.hints()
-        return {'loss': loss + hints, 'hints': hints}
+    ``loss`` is the sum of all, ``hints`` the part of the teacher's features where these are learned.
+    """
+    with computing.forward():
+        answer = network(image)
+    logits = answer.float()
+    loss = segmentation_loss(*every_second(logits, labels), weights, len(weights))
+    if teacher is not None:
+        loss = loss + distillation(logits, teacher.soft_labels(image, weights))
+    if hints is None:
+        return {'loss': loss}
+    distance = hinted * hints()
+    return {'loss': loss + distance, 'hints': distance}
 
 
 def _new_network(
@@ -172,14 +143,7 @@ def _untrained(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def _batches(
-    recipe: Recipe, data: dict[str, LabelledImages], epoch: int, rng: np.random.Generator
-) -> list[list[Choice]]:
-    """Choose what an epoch shows."""
-    return list(choices(recipe, data, epoch, rng))
-
-
-def _groups(pupil: _Pupil, recipe: Recipe) -> list[dict[str, Any]]:
+def _groups(pupil: nn.ModuleDict, recipe: Recipe) -> list[dict[str, Any]]:
     """Split parameters into the pretrained encoder and the rest."""
     pretrained = ('network.stem', 'network.stages')
     encoder = [p for n, p in pupil.named_parameters() if n.startswith(pretrained)]
@@ -192,3 +156,95 @@ def _counts(images: LabelledImages, classes: int) -> Tensor:
     spread = range(0, len(images), -(-len(images) // COUNTED))
     counts = sum(np.bincount(images.labels[i].ravel(), minlength=256)[:classes] for i in spread)
     return torch.from_numpy(np.asarray(counts))
+
+
+def choices(
+    recipe: Recipe, data: Mapping[str, LabelledImages], epoch: int, rng: np.random.Generator
+) -> list[list[Choice]]:
+    """Return an epoch's batches; data sets but the first have a share and a first epoch.
+
+    Args:
+        recipe: Batch size, images per epoch, and the options of its data sets.
+        data: Images by the recipe's names; the first is the main one.
+        epoch: Counted from 0.
+        rng: Of the epoch.
+    """
+    main, *others = data
+    shares = {
+        name: recipe.data[name].share if epoch >= recipe.data[name].from_epoch else 0.0 for name in others
+    }
+    per_epoch = recipe.images_per_epoch or len(data[main])
+    chosen: list[Choice] = []
+    for name in data:
+        wanted = per_epoch if name == main else round(shares[name] / (1 - sum(shares.values())) * per_epoch)
+        while wanted > 0:
+            order = rng.permutation(len(data[name]))[:wanted]
+            chosen += [(name, int(i)) for i in order]
+            wanted -= len(order)
+    rng.shuffle(chosen)
+    batches = (chosen[first : first + recipe.batch] for first in range(0, len(chosen), recipe.batch))
+    return [batch for batch in batches if len(batch) == recipe.batch]
+
+
+def still_batch(
+    recipe: Recipe,
+    data: Mapping[str, LabelledImages],
+    chosen: list[Choice],
+    void: int,
+    device: torch.device,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Return a batch of random views, made on the device that computes.
+
+    Args:
+        recipe: Crop, scales, light, and the share of the views that are mixed.
+        data: Images by name.
+        chosen: Which of them.
+        void: Id of pixels outside the image.
+        device: Where the views are made.
+        rng: Source of randomness.
+
+    Returns:
+        Normalised images ``(N, 3, *crop)`` float32 and ids ``(N, *crop)`` int64.
+    """
+    view_range = ViewRange(recipe.scales, recipe.light)
+    sources = [(data[name], i) for name, i in chosen]
+    read = read_together([(d.images, i) for d, i in sources] + [(d.labels, i) for d, i in sources])
+    stills = [torch.from_numpy(pixels).to(device) for pixels in read]
+    views = [
+        random_view(image, labels, recipe.crop, rng, void, view_range)
+        for image, labels in zip(stills[: len(chosen)], stills[len(chosen) :], strict=True)
+    ]
+    images, labels = (torch.stack(parts) for parts in zip(*views, strict=True))
+    return class_mix(normalise(images, IMAGENET), labels.long(), recipe.mixed, rng, void)
+
+
+def class_mix(
+    images: Tensor, labels: Tensor, share: float, rng: np.random.Generator, void: int
+) -> tuple[Tensor, Tensor]:
+    """Paste half of the classes of one view onto another (ClassMix, Olsson et al. 2021, section 3.1).
+
+    Args:
+        images: ``(N, 3, H, W)``.
+        labels: Ids ``(N, H, W)``.
+        share: Of the views onto which something is pasted, 0 to 1.
+        rng: Source of randomness.
+        void: Id of pixels outside the image, which are never pasted.
+
+    Returns:
+        Images and labels of the same shapes; the given ones are left as they are.
+    """
+    if not share:
+        return images, labels
+    count = len(labels)
+    pasted = torch.zeros_like(labels, dtype=torch.bool)
+    # From the next view of the batch: batches are shuffled.
+    other_images, other_labels = images.roll(-1, 0), labels.roll(-1, 0)
+    for view in range(count):
+        present = [i for i in torch.unique(other_labels[view]).cpu().tolist() if i != void]
+        if count > 1 and rng.random() < share and present:
+            chosen = rng.choice(present, len(present) // 2 or 1, replace=False)
+            wanted = torch.from_numpy(chosen).to(labels)
+            pasted[view] = torch.isin(other_labels[view], wanted)
+    mixed = torch.where(pasted[:, None], other_images, images)
+    return mixed, torch.where(pasted, other_labels, labels)

@@ -71,7 +71,6 @@ def rounded_scores(module: nn.Module, score: Callable[[], dict[str, Any]] | None
         Scores of the module as it is afterwards. With them, of classes only their mean, those before as
         ``full_precision`` or, where rounding costs too much, those it would have as ``half_precision``.
         Nothing without ``score``.
-
     """
     whole = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     before = {} if score is None else score()

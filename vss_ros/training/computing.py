@@ -6,15 +6,11 @@ import ctypes
 import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from vss_ros.engine.device import CPU
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 """Of glibc's malloc.h."""
@@ -29,7 +25,6 @@ def keep_freed_memory() -> bool:
 
     Returns:
         Whether this C library (glibc) can.
-
     """
     if platform.libc_ver()[0] != 'glibc':
         return False
@@ -54,7 +49,7 @@ class Computing:
 
     def forward(self) -> AbstractContextManager[object]:
         """Return the context that forward passes run in."""
-        return _bfloat16(self.device, wanted=self.amp)
+        return torch.autocast(self.device.type, torch.bfloat16) if self.amp else nullcontext()
 
 
 ON_CPU = Computing()
@@ -67,19 +62,11 @@ def answering(device: torch.device) -> AbstractContextManager[object]:
     two threads), and 0.2 % of the default's labels on CamVid differ. Elsewhere it would be emulated, and
     slower than float32.
     """
-    return _bfloat16(device, wanted=has_bfloat16(device))
+    return Computing(device, amp=has_bfloat16(device)).forward()
 
 
 def has_bfloat16(device: torch.device) -> bool:
     """Tell whether a device computes in bfloat16 itself."""
-    return device.type == 'cuda' or (device.type == 'cpu' and bool(_capabilities().get('avx512_bf16')))
-
-
-def _bfloat16(device: torch.device, *, wanted: bool) -> AbstractContextManager[object]:
-    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
-
-
-def _capabilities() -> dict[str, Any]:
-    """Return what the CPU can do; PyTorch tells since 2.6."""
-    tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, 'get_capabilities', dict)
-    return tell()
+    # PyTorch says what a CPU can do since 2.6.
+    capabilities: dict[str, Any] = getattr(torch.cpu, 'get_capabilities', dict)()
+    return device.type == 'cuda' or (device.type == 'cpu' and bool(capabilities.get('avx512_bf16')))

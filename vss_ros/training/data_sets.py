@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from vss_ros.datasets.folders import has_folders
@@ -14,7 +14,7 @@ from vss_ros.images.classes import ClassTable, load_classes
 from vss_ros.training.pseudo_labels import pseudo_labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -36,36 +36,23 @@ class Drawable(Protocol):
         """Return a random triple for a frame."""
 
 
-class TripleBatches:
-    """The batches of one epoch; each is drawn, which takes its time, when the loop comes to it.
+def draw_triples(recipe: Recipe, data: Mapping[str, Drawable], rng: np.random.Generator) -> list[Triple]:
+    """Return a batch of random triples.
 
     Args:
-        recipe: Batch size, images per epoch, distances, crop and the sources' shares.
-        data: Sources by the recipe's names; the first is the main one.
-        rng: Of the epoch.
-
+        recipe: Batch size, distances, crop and the sources' shares.
+        data: Sources by the recipe's names; the first is the main one, which fills what the others leave.
+        rng: Source of randomness.
     """
-
-    def __init__(self, recipe: Recipe, data: dict[str, Drawable], rng: np.random.Generator) -> None:
-        """Compute the shares."""
-        self._recipe, self._rng = recipe, rng
-        self._sources = list(data.values())
-        shares = [recipe.data[name].share for name in list(data)[1:]]
-        self._shares = [1 - sum(shares), *shares]
-
-    def __len__(self) -> int:
-        """Return the number of batches."""
-        return self._recipe.images_per_epoch // self._recipe.batch
-
-    def __iter__(self) -> Iterator[list[Triple]]:
-        """Draw the batches."""
-        for _ in range(len(self)):
-            yield [self._draw() for _ in range(self._recipe.batch)]
-
-    def _draw(self) -> Triple:
-        source = self._sources[self._rng.choice(len(self._sources), p=self._shares)]
-        index = int(self._rng.integers(len(source)))
-        return source.draw(index, self._recipe.distances, self._recipe.crop, self._rng)
+    sources = list(data.values())
+    others = [recipe.data[name].share for name in list(data)[1:]]
+    shares = [1 - sum(others), *others]
+    triples = []
+    for _ in range(recipe.batch):
+        source = sources[rng.choice(len(sources), p=shares)]
+        index = int(rng.integers(len(source)))
+        triples.append(source.draw(index, recipe.distances, recipe.crop, rng))
+    return triples
 
 
 def triple_sources(
@@ -95,7 +82,6 @@ def triple_sources(
 
     Raises:
         VssError: Nonsense options, or recordings that cannot be used.
-
     """
     table = load_classes(recipe.classes)
     sources: dict[str, Drawable] = {}
@@ -149,7 +135,6 @@ def check_named(recipe: Recipe, folders: Mapping[str, Path]) -> None:
 
     Raises:
         VssError: Some do not; names them.
-
     """
     absent = sorted({name for name in (*recipe.data, *recipe.evaluate) if name not in folders})
     if absent:
@@ -172,7 +157,7 @@ def open_data(recipe: Recipe, folders: Mapping[str, Path]) -> DataSets:
     table = load_classes(recipe.classes)
     moving = recipe.stage != 'backbone'
     trained = {
-        name: load_data(folders[name], recipe.reads(name), table, moving=moving)
+        name: load_data(folders[name], options, table, moving=moving)
         for name, options in recipe.data.items()
         if not options.pseudo_labels
     }
@@ -195,7 +180,7 @@ def _watched(
     moving = recipe.stage != 'backbone'
     if moving and not options.layout and has_folders(folders[name], options.split):
         # There is nothing else a curve over distances could be measured on in such folders.
-        options = replace(options, layout='drives')
+        options = options.model_copy(update={'layout': 'drives'})
     found = load_data(folders[name], options, table, moving=moving, scale_labels=False)
     if moving and not isinstance(found, LabelledVideo):
         raise VssError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, interpolate, one_hot
+from torch.nn.functional import cross_entropy, interpolate, kl_div, one_hot
+
+from vss_ros.engine.layers.blocks import resize_like
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int) -> Tensor:
@@ -17,7 +19,6 @@ def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int
         labels: ``(N, H, W)`` int64 ids; ``void`` is ignored.
         weights: ``(C,)`` class weights.
         void: The ignored id.
-
     """
     entropy = cross_entropy(logits, labels, weights, ignore_index=void)
     valid = (labels != void).unsqueeze(1)
@@ -43,7 +44,6 @@ def every_second(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``(N, C, H / 2, W / 2)`` and ``(N, H / 2, W / 2)``.
-
     """
     full = interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
     return full[..., ::2, ::2], labels[:, ::2, ::2]
@@ -53,3 +53,13 @@ def class_weights(counts: Tensor, power: float = 0.5, bounds: tuple[float, float
     """Return ``(median / count) ** power``, bounded: rare classes count more, but not without limit."""
     frequency = counts.double() / counts.sum()
     return ((frequency.median() / frequency.clamp_min(1e-9)) ** power).clamp(*bounds).float()
+
+
+def distillation(logits: Tensor, soft: Tensor) -> Tensor:
+    """Return the divergence of a network's answer from soft labels, at the resolution of these.
+
+    Args:
+        logits: ``(N, C, h, w)`` of any size.
+        soft: Shares of one, ``(N, C, h', w')``.
+    """
+    return kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()

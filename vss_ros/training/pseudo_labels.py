@@ -63,7 +63,6 @@ def pseudo_labelled(
 
     Raises:
         VssError: Nothing readable, or a recording holds a withheld image.
-
     """
     known = np.array([_thumbnail(image) for image in withheld])
     images, labels, names, earlier = [], [], [], []

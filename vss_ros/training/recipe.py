@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from vss_ros.datasets.layouts import LAYOUTS
-from vss_ros.datasets.listing import FURTHEST, DataOptions
+from vss_ros.datasets.listing import FURTHEST, LARGEST_SIDE, DataOptions
 from vss_ros.datasets.synthetic_motion import Variety
 from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.motion import MOTIONS
+from vss_ros.engine.options import SETTINGS
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.errors import VssError
@@ -19,15 +20,13 @@ from vss_ros.schema import FROM_LIST, Schema, read_yaml
 from vss_ros.training.pseudo_labels import CONFIDENCE, FRAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from vss_ros.engine.registry import Registry
     from vss_ros.schema import Fault
 
 Stage = Literal['backbone', 'pairs', 'motion']
-LARGEST_SIDE = 4096
-"""Pixels; larger crops do not fit into any memory with their activations."""
 STRIDE = 32
 """The largest stride of a backbone: other crops would be padded, and learned with the padding."""
 IN_CARDS = ('teacher', 'hints', 'logit_adjustment', 'scales', 'light', 'mixed', 'interior')
@@ -42,14 +41,14 @@ class Only(NamedTuple):
     stages: tuple[Stage, ...]
 
 
-StillsOnly, PairsOnly = Only(('backbone',)), Only(('pairs',))
-V = TypeVar('V')
+StillsOnly, PairsOnly, MovingOnly = Only(('backbone',)), Only(('pairs',)), Only(('pairs', 'motion'))
+TRAINABLE = [member.name for member in SCHEDULERS if member.cls.trainable]
 
 
-def _valid(check: Callable[[V], object]) -> AfterValidator:
+def _valid(check: Callable[[Any], object]) -> AfterValidator:
     """Return a validator that keeps a value; the check's VssError becomes a fault."""
 
-    def validate(value: V) -> V:
+    def validate(value: Any) -> Any:
         try:
             check(value)
         except VssError as error:
@@ -61,30 +60,28 @@ def _valid(check: Callable[[V], object]) -> AfterValidator:
 
 def _member(registry: Registry[Any]) -> AfterValidator:
     """Return a validator of a registered name; an empty one stands for none."""
+    return _valid(lambda name: registry.get(name) if name else None)
+
+
+def _one_of(known: Iterable[str], why: str = '') -> AfterValidator:
+    """Return a validator of a name; an empty one stands for none."""
 
     def check(name: str) -> None:
-        if name:
-            registry.get(name)
+        if name and name not in known:
+            raise VssError(f'expected one of: {", ".join(known)}, got {name!r}{why}')
 
     return _valid(check)
+
+
+def _within(option: str) -> Any:
+    """Return the bounds of one of the engine's options."""
+    lowest, highest = SETTINGS[option].bounds or (None, None)
+    return Field(ge=lowest, le=highest)
 
 
 def _trained_here(name: str) -> None:
     if name == 'external':
         raise VssError('external networks are trained where they come from; see: vss models add --help')
-
-
-def _trainable(name: str) -> None:
-    _one_of([member.name for member in SCHEDULERS if member.cls.trainable], name, ': others need no training')
-
-
-def _layout(name: str) -> None:
-    _one_of(list(LAYOUTS), name)
-
-
-def _one_of(known: list[str], name: str, why: str = '') -> None:
-    if name and name not in known:
-        raise VssError(f'expected one of: {", ".join(known)}, got {name!r}{why}')
 
 
 def _options(stated: object) -> object:
@@ -108,26 +105,15 @@ Names = Annotated[tuple[Annotated[str, _member(PROPAGATIONS)], ...], FROM_LIST, 
 MotionNames = Annotated[tuple[Annotated[str, _member(MOTIONS)], ...], FROM_LIST, _valid(_once)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
-Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 CropSide = Annotated[int, Field(ge=STRIDE, le=LARGEST_SIDE, multiple_of=STRIDE)]
 Zoom = Annotated[float, Field(ge=0.1, le=10)]
 Distance = Annotated[int, Field(ge=1, le=FURTHEST)]
 
 
-class ScoredOn(Schema):
-    """An entry of ``evaluate``: how a data set is read (:class:`~vss_ros.datasets.listing.DataOptions`)."""
+class ScoredOn(DataOptions):
+    """An entry of ``evaluate``: how a data set is read."""
 
-    layout: Annotated[str, _valid(_layout)] = ''
-    split: str = ''
-    size: Annotated[tuple[Side, Side], FROM_LIST] | None = None
-    every: Annotated[int, Field(ge=1)] = 1
-    image_topic: str = ''
-    mask_topic: str = ''
-    masks: str = ''
-
-    def reading(self) -> dict[str, Any]:
-        """Return what is stated of how the data set is read, by the names of ``DataOptions``."""
-        return {name: getattr(self, name) for name in ScoredOn.model_fields if name in self.model_fields_set}
+    layout: Annotated[str, _one_of(LAYOUTS)] = ''
 
 
 class TrainedOn(ScoredOn):
@@ -176,27 +162,24 @@ class Recipe(Schema):
     weights (:mod:`vss_ros.training.teacher`); 0 for none."""
     logit_adjustment: Annotated[Share, StillsOnly] = 0.0
     """Share of the loss's class weights that is taken back from the trained network's answers
-    (:mod:`vss_ros.training.start`)."""
+    (``take_back`` of :mod:`vss_ros.training.teacher`)."""
     scales: Annotated[tuple[Zoom, Zoom], FROM_LIST, _valid(_rising), StillsOnly] = (0.7, 1.7)
     """Bounds of the views' random zoom."""
     light: Annotated[float, Field(ge=0, le=5), StillsOnly] = 1.0
     """Factor on how much the views' light varies."""
     mixed: Annotated[Share, StillsOnly] = 0.0
-    """Share of the views onto which parts of another are pasted (:mod:`vss_ros.training.still_batches`)."""
+    """Share of the views onto which parts of another are pasted (``class_mix`` of stage 1)."""
     propagations: Annotated[Names, PairsOnly] = ()
     """Trained side by side on the same frames; they share nothing else."""
-    scheduler: Annotated[str, _valid(_trainable), PairsOnly] = ''
+    scheduler: Annotated[str, _one_of(TRAINABLE, ': others need no training'), PairsOnly] = ''
     """A trainable scheduler or empty."""
-    interior: Annotated[int, Field(ge=0, le=3), PairsOnly] = 0
+    interior: Annotated[int, _within('interior'), PairsOnly] = 0
     """TWNet's interior layer at which the backbone is cut, 0 for its own."""
     motion: Annotated[str, _member(MOTIONS), PairsOnly] = 'dis'
     """Estimates the motion that propagations use."""
     motions: Annotated[MotionNames, Only(('motion',))] = ()
     """Motion estimators trained side by side."""
-    distances: Annotated[tuple[Distance, Distance], FROM_LIST, _valid(_rising), Only(('pairs', 'motion'))] = (
-        2,
-        10,
-    )
+    distances: Annotated[tuple[Distance, Distance], FROM_LIST, _valid(_rising), MovingOnly] = (2, 10)
     """Least and most frames between the first and the last of three."""
     images_per_epoch: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     """0, in stage ``backbone`` alone, for as many as the first data set has."""
@@ -216,15 +199,13 @@ class Recipe(Schema):
             if value != Recipe.model_fields[name].default
         }
 
-    def reads(self, name: str) -> DataOptions:
-        """Return how a data set of ``data`` is read."""
-        return DataOptions(**self.data[name].reading())
-
     def watches(self) -> tuple[str, DataOptions] | None:
         """Return name and reading of the data set that is evaluated on, None without one."""
         for name, stated in self.evaluate.items():
-            inherited = self.data[name].reading() if name in self.data else {}
-            return name, DataOptions(**inherited | {'every': 1} | stated.reading())
+            reading: dict[str, Any] = {}
+            if name in self.data:
+                reading = self.data[name].model_dump(include={*DataOptions.model_fields}, exclude_unset=True)
+            return name, DataOptions(**reading | {'every': 1} | stated.model_dump(exclude_unset=True))
         return None
 
 
@@ -234,7 +215,6 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         VssError: Unknown or missing keys, wrong types, names that do not exist, values out of bounds or at
             odds with one another, all in one message.
-
     """
     document = read_yaml(path, 'recipe')
     values = document.values
@@ -264,7 +244,7 @@ def _faults(values: dict[str, Any]) -> Iterator[Fault]:
         yield ('evaluate',), f'expected one data set at most, got {", ".join(recipe.evaluate)}'
     for name, options in recipe.evaluate.items():
         trained = recipe.data.get(name)
-        if trained and options.reading().get('split', trained.split) == trained.split:
+        if trained and ('split' not in options.model_fields_set or options.split == trained.split):
             yield ('evaluate', name), 'expected another split than the one that is trained on'
 
 

@@ -8,6 +8,7 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from vss_ros.engine.build import build_motion, new_backbone, part_card_name
 from vss_ros.engine.device import choose_device, device_of
@@ -31,17 +32,19 @@ from vss_ros.training.cards import origins, provenance, rounded_scores, score_co
 from vss_ros.training.computing import Computing
 from vss_ros.training.data_sets import DataSets, open_data, triple_sources, typical_drive
 from vss_ros.training.loop import trained_minutes
-from vss_ros.training.motion_stage import Estimators, train_motion
-from vss_ros.training.pair_stage import TYPICAL_INTERVAL, PairParts, recommended_threshold, train_pairs
+from vss_ros.training.pair_stages import (
+    TYPICAL_INTERVAL,
+    PairParts,
+    recommended_threshold,
+    train_motion,
+    train_pairs,
+)
 from vss_ros.training.recipe import Recipe, read_recipe
-from vss_ros.training.start import start_card
-from vss_ros.training.teacher import Teacher, teacher_card
+from vss_ros.training.teacher import Teacher, start_card, teacher_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from torch import nn
 
     from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
@@ -90,7 +93,6 @@ def run_recipe(
 
     Raises:
         VssError: A bad recipe, missing data, no such device, or no card to build on.
-
     """
     where = choose_device(device)
     recipe = read_recipe(path)
@@ -100,7 +102,6 @@ def run_recipe(
     sets = open_data(recipe, folders)
     folder = runs / path.stem
     folder.mkdir(parents=True, exist_ok=True)
-    stages = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}
     named = (name for name in folders if name in recipe.data or name in recipe.evaluate)
     options = ' '.join(f'--data {name}=DIR' for name in named)
     options += ' --compile' if compiled else ''
@@ -108,7 +109,7 @@ def run_recipe(
     command = f'vss train config/experiments/{path.name} {options}'
     said = provenance(recipe, sets, where, command) | origins(teacher, start)
     job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, said)
-    cards = stages[recipe.stage](job)
+    cards = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}[recipe.stage](job)
     said['wall_minutes'] = trained_minutes(folder)
     scored = next(iter(recipe.evaluate), '')
     return [
@@ -118,7 +119,7 @@ def run_recipe(
 
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
-    recipe = job.recipe
+    recipe, table = job.recipe, job.sets.classes
     teacher = None
     if job.teacher is not None:
         taken_back = float(job.teacher.recipe.get('logit_adjustment', 0.0))
@@ -128,7 +129,7 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         job.provenance['precision'] = 'bfloat16 autocast'
     model = train_backbone(
         recipe,
-        job.sets.classes,
+        table,
         job.sets.trained,
         job.sets.watched,
         job.folder,
@@ -138,13 +139,10 @@ def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:
         compiled=job.compiled,
         computing=computing,
     )
-    table = job.sets.classes
-    card = ModelCard(
-        name=recipe.model,
-        kind='backbone',
-        builder=recipe.backbone,
-        sha256='',
-        parameters=0,
+    card = _card(
+        'backbone',
+        recipe.backbone,
+        recipe.model,
         input_size=job.sets.size,
         mean=IMAGENET.mean,
         std=IMAGENET.std,
@@ -172,77 +170,66 @@ def _trained_backbone(card: ModelCard, device: torch.device, interior: int = 0) 
 
 
 def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
-    recipe = job.recipe
-    base = _base_card(job)
-    backbone = _trained_backbone(base, job.device, recipe.interior)
-    torch.manual_seed(recipe.seed)
-    propagations = {}
-    for name in recipe.propagations:
-        cls = PROPAGATIONS.get(name)
-        propagations[name] = cls(Shapes.of(backbone, cls.space))
+    recipe, watched = job.recipe, job.sets.watched
+    base, backbone = _built_on(job)
+    classes = {name: PROPAGATIONS.get(name) for name in recipe.propagations}
+    propagations = {name: cls(Shapes.of(backbone, cls.space)) for name, cls in classes.items()}
     scheduler = SCHEDULERS.get(recipe.scheduler)(backbone.low_channels) if recipe.scheduler else None
     moving = any(moves.motion for moves in propagations.values())
-    device = device_of(backbone)
-    motion = build_motion(recipe.motion, device) if moving else None
-    backbone.eval()
-    sources = triple_sources(
-        recipe, job.sets.trained, job.folders, backbone, base.input_size, job.sets.watched
-    )
-    parts = PairParts(propagations, scheduler).to(device)
+    motion = build_motion(recipe.motion, device_of(backbone)) if moving else None
+    sources = triple_sources(recipe, job.sets.trained, job.folders, backbone, base.input_size, watched)
+    parts = PairParts(propagations, scheduler).to(device_of(backbone))
     parts = train_pairs(
-        recipe, backbone, parts, sources, job.sets.watched, job.folder, resume=job.resume, motion=motion
+        recipe, backbone, parts, sources, watched, job.folder, resume=job.resume, motion=motion
     )
+
+    def card(kind: Kind, builder: str, **more: Any) -> ModelCard:
+        """Return the card of a part that belongs to the backbone."""
+        name = part_card_name(base.model_copy(update={'path': ''}), builder, backbone)
+        return _card(kind, builder, name, base=base.name, base_sha256=base.sha256, **more)
+
     cards: list[tuple[ModelCard, nn.Module]] = []
     for name, moves in parts.named_propagations():
         scores = _scored(job, moves, partial(propagation_scores, backbone, moves, motion=motion))
-        cards.append((_part_card(base, backbone, 'propagation', name, scores), moves))
+        cards.append((card('propagation', name, scores=scores), moves))
     if parts.scheduler is not None:
         scores = _scored(job, parts.scheduler, partial(scheduler_scores, backbone, parts.scheduler))
         drive = typical_drive(sources, TYPICAL_INTERVAL)
         threshold = recommended_threshold(backbone, parts.scheduler, drive, recipe)
         settings = {'threshold': round(threshold, 4)}
-        card = _part_card(base, backbone, 'scheduler', recipe.scheduler, scores, settings)
-        cards.append((card, parts.scheduler))
+        said = card('scheduler', recipe.scheduler, scores=scores, settings=settings)
+        cards.append((said, parts.scheduler))
     return cards
 
 
 def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
-    recipe = job.recipe
-    base = _base_card(job)
-    backbone = _trained_backbone(base, job.device)
-    backbone.eval().requires_grad_(False)
-    torch.manual_seed(recipe.seed)
-    estimators = Estimators({name: MOTIONS.get(name)() for name in recipe.motions})
+    recipe, watched = job.recipe, job.sets.watched
+    base, backbone = _built_on(job)
+    estimators = nn.ModuleDict({name: MOTIONS.get(name)() for name in recipe.motions})
     estimators.to(device_of(backbone))
-    watched = job.sets.watched
 
-    def scores(average: Estimators) -> dict[str, Scores]:
+    def watch(average: nn.ModuleDict) -> dict[str, Any]:
         """Return coarse PDA curves of plain warping along each estimator's motion."""
-        if watched is None:
-            return {}
-        return {
-            name: motion_scores(
-                backbone, estimator, watched, job.sets.watched_name, distances=(1, 3, 5), stride=4
-            )
-            for name, estimator in average.named()
-        }
+        named: dict[str, Any] = {} if watched is None else dict(average.items())
+        coarse = partial(motion_scores, video=watched, distances=(1, 3, 5), stride=4)
+        prefix = job.sets.watched_name
+        return {'pda': {name: coarse(backbone, it, prefix=prefix) for name, it in named.items()}}
 
-    estimators = train_motion(
-        recipe,
-        estimators,
-        triple_sources(
-            recipe, job.sets.trained, job.folders, backbone, base.input_size, watched, with_flow=True
-        ),
-        lambda average: {'pda': scores(average)},
-        job.folder,
-        resume=job.resume,
+    sources = triple_sources(
+        recipe, job.sets.trained, job.folders, backbone, base.input_size, watched, with_flow=True
     )
+    estimators = train_motion(recipe, estimators, sources, watch, job.folder, resume=job.resume)
     cards: list[tuple[ModelCard, nn.Module]] = []
-    for name, estimator in estimators.named():
+    estimator: Any
+    for name, estimator in estimators.items():
         measured = _scored(job, estimator, partial(motion_scores, backbone, estimator))
-        card = ModelCard(name=name, kind='motion', builder=name, sha256='', parameters=0, scores=measured)
-        cards.append((card, estimator))
+        cards.append((_card('motion', name, name, scores=measured), estimator))
     return cards
+
+
+def _card(kind: Kind, builder: str, name: str, **more: Any) -> ModelCard:
+    """Return a card; the weights' hash and number are added when they are written."""
+    return ModelCard(name=name, kind=kind, builder=builder, sha256='', parameters=0, **more)
 
 
 def _scored(job: Job, module: nn.Module, score: Callable[[LabelledImages, str], Scores]) -> Scores:
@@ -253,35 +240,18 @@ def _scored(job: Job, module: nn.Module, score: Callable[[LabelledImages, str], 
     return rounded_scores(module, lambda: score(watched, job.sets.watched_name))
 
 
-def _base_card(job: Job) -> ModelCard:
-    """Return the backbone's card, whose classes have to be the recipe's."""
-    card = read_card(job.output / f'{job.recipe.model}.yaml')
-    table = job.sets.classes
+def _built_on(job: Job) -> tuple[ModelCard, Backbone]:
+    """Return card and network of the backbone that parts are trained for; the parts are built by the seed.
+
+    Raises:
+        VssError: Its classes are not the recipe's.
+    """
+    card, table = read_card(job.output / f'{job.recipe.model}.yaml'), job.sets.classes
     if card.class_names != table.names:
-        msg = (
+        raise VssError(
             f'expected a backbone trained for {table.name} ({len(table)} classes), got card {card.name} for '
             f'{card.classes} ({len(card.class_names)}); name that as classes, or another model'
         )
-        raise VssError(msg)
-    return card
-
-
-def _part_card(
-    base: ModelCard,
-    backbone: Backbone,
-    kind: Kind,
-    member: str,
-    scores: dict[str, Any],
-    settings: dict[str, float] | None = None,
-) -> ModelCard:
-    return ModelCard(
-        name=part_card_name(base.model_copy(update={'path': ''}), member, backbone),
-        kind=kind,
-        builder=member,
-        sha256='',
-        parameters=0,
-        base=base.name,
-        base_sha256=base.sha256,
-        settings=settings or {},
-        scores=scores,
-    )
+    backbone = _trained_backbone(card, job.device, job.recipe.interior)
+    torch.manual_seed(job.recipe.seed)
+    return card, backbone.eval().requires_grad_(False)
