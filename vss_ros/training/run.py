@@ -210,7 +210,9 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
 
     def watch(average: nn.ModuleDict) -> dict[str, Any]:
         """Return coarse PDA curves of plain warping along each estimator's motion."""
-        named: dict[str, Any] = {} if watched is None else dict(average.items())
+        if watched is None:
+            return {'pda': {}}
+        named: dict[str, Any] = dict(average.items())
         coarse = partial(motion_scores, video=watched, distances=(1, 3, 5), stride=4)
         prefix = job.sets.watched_name
         return {'pda': {name: coarse(backbone, it, prefix=prefix) for name, it in named.items()}}
