@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from vss_ros.cli.common import add_input_arguments, add_json_argument
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import write_json
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
@@ -30,6 +30,7 @@ from vss_ros.recordings.salvage import open_checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -46,33 +47,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make = actions.add_parser(
         'make', help='bag from a video, image folder or bag', description=__doc__, formatter_class=layout
     )
-    make.add_argument('input', type=Path, metavar='INPUT', help='video, folder of PNG/JPEG images, or bag')
-    make.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='bag folder to make')
+    add(make, 'input INPUT', 'video, folder of PNG/JPEG images, or bag')
+    add(make, '-o --output DIR', 'bag folder to make', required=True)
     add_input_arguments(make, topics=False)
-    make.add_argument('--topic', default='/camera/image_raw', help='image topic (default: %(default)s)')
-    make.add_argument('--frame-id', default='camera', help='frame of the headers (default: %(default)s)')
-    make.add_argument(
-        '--format',
-        choices=('jpeg', 'png', 'raw', *VIDEO_FORMATS),
-        default='jpeg',
-        help=f'{" and ".join(VIDEO_FORMATS)}: packets of a video (default: %(default)s)',
-    )
-    make.add_argument('--quality', type=int, default=90, help='but of PNG, 1 to 100 (default: %(default)s)')
-    make.add_argument(
-        '--gop',
-        type=int,
-        default=12,
-        metavar='N',
-        help='frames per I-frame of a video (default: %(default)s)',
-    )
-    make.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: %(default)s')
-    make.add_argument('--fov', type=float, default=60.0, help='horizontal, in degrees (default: %(default)s)')
-    make.add_argument('--overwrite', action='store_true', help='replace a bag that exists')
+    add(make, '--topic', 'image topic', '/camera/image_raw')
+    add(make, '--frame-id', 'frame of the headers', 'camera')
+    formats = ('jpeg', 'png', 'raw', *VIDEO_FORMATS)
+    add(make, '--format', f'{" and ".join(VIDEO_FORMATS)}: packets of a video', 'jpeg', choices=formats)
+    add(make, '--quality', 'but of PNG, 1 to 100', 90)
+    add(make, '--gop N', 'frames per I-frame of a video', 12)
+    add(make, '--storage', 'default: %(default)s', 'mcap', choices=('mcap', 'sqlite3'))
+    add(make, '--fov', 'horizontal, in degrees', 60.0)
+    add(make, '--overwrite', 'replace a bag that exists')
     add_json_argument(make)
     info = actions.add_parser(
         'info', help='topics, counts, duration, size', description=__doc__, formatter_class=layout
     )
-    info.add_argument('bag', type=Path, metavar='BAG', help='bag folder, or a bare .mcap or .db3 file')
+    add(info, 'bag BAG', 'bag folder, or a bare .mcap or .db3 file')
     add_json_argument(info)
 
 

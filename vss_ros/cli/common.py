@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.command_line import add
 from vss_ros.engine.options import OFFLINE, SETTINGS, SegmenterConfig
 from vss_ros.errors import VssError
 
@@ -12,24 +12,21 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, **changes: Any) -> None:
+def add_option(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, text: str = '', **changes: Any
+) -> None:
     """Declare an option of the segmenter.
 
     Args:
         parser: Or a group of its arguments.
         name: A field of ``SegmenterConfig``.
+        text: What it is for here; empty for what the option says.
         **changes: Arguments of ``add_argument`` that differ from what the option says.
     """
     entry, default = SETTINGS[name], getattr(OFFLINE, name)
-    shown = entry.unset or ('auto' if default is None else default)
-    arguments: dict[str, Any] = {
-        'type': entry.parse or type(default),
-        'default': default,
-        'choices': entry.choices or None,
-        'metavar': entry.placeholder,
-        'help': f'{entry.text} (default: {shown})',
-    }
-    parser.add_argument(f'--{name.replace("_", "-")}', **(arguments | changes))
+    text = text or f'{entry.text} (default: {entry.unset or ("auto" if default is None else default)})'
+    arguments = {'type': entry.parse or type(default), 'default': default, 'choices': entry.choices or None}
+    add(parser, f'--{name.replace("_", "-")} {entry.placeholder}', text, **(arguments | changes))
 
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +45,9 @@ def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
 
     """
     if args.slow_delay < 1:
-        msg = f'--slow-delay {args.slow_delay}: expected 1 or more frames; to wait use --track blocking'
-        raise VssError(msg)
+        raise VssError(
+            f'--slow-delay {args.slow_delay}: expected 1 or more frames; to wait use --track blocking'
+        )
     return SegmenterConfig(**{name: getattr(args, name) for name, entry in SETTINGS.items() if entry.offline})
 
 
@@ -61,21 +59,12 @@ def add_input_arguments(parser: argparse.ArgumentParser, *, masks: str = '', top
         masks: What more there is to say of ``--masks``.
         topics: Whether a bag's image topic can be chosen.
     """
-    parser.add_argument(
-        '--masks',
-        type=Path,
-        metavar='DIR',
-        help=f'true masks, grey PNG of class ids, of videos and images{masks}',
-    )
-    parser.add_argument('--fps', type=float, default=15.0, help='rate of image folders (default: 15)')
+    add(parser, '--masks DIR', f'true masks, grey PNG of class ids, of videos and images{masks}')
+    add(parser, '--fps', 'rate of image folders', 15.0)
     if topics:
-        parser.add_argument(
-            '--image-topic', default='', metavar='TOPIC', help='where a bag has several image topics'
-        )
+        add(parser, '--image-topic TOPIC', 'where a bag has several image topics', '')
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``--json FILE``, the same for every verb."""
-    parser.add_argument(
-        '--json', type=Path, metavar='FILE', help='also write the result as JSON ("-": to stdout)'
-    )
+    add(parser, '--json FILE', 'also write the result as JSON ("-": to stdout)')

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from vss_ros.cli import models_add
 from vss_ros.cli.common import add_json_argument, add_option
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import write_json
 
@@ -27,45 +28,26 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        'action', nargs='?', choices=('list', 'show', 'verify', 'add'), default='list', help='default: list'
-    )
-    parser.add_argument(
-        'name', nargs='?', help='a card, for show; verify takes all without one; for add a .onnx or .pt2 file'
-    )
-    add_option(
-        parser,
-        'model',
-        help='show: the backbone a propagation, scheduler or motion estimator is measured with '
-        '(default: %(default)s)',
-    )
-    parser.add_argument(
-        '--size',
-        metavar='HxW',
-        help="network input (default: for show 352x480, the default's for 360x480 images; for add its own)",
-    )
+    actions = ('list', 'show', 'verify', 'add')
+    add(parser, 'action', 'default: list', 'list', nargs='?', choices=actions)
+    text = 'a card, for show; verify takes all without one; for add a .onnx or .pt2 file'
+    add(parser, 'name', text, nargs='?')
+    text = 'show: the backbone a propagation, scheduler or motion estimator is measured with'
+    add_option(parser, 'model', f'{text} (default: %(default)s)')
+    text = "network input (default: for show 352x480, the default's for 360x480 images; for add its own)"
+    add(parser, '--size HxW', text)
     add_option(parser, 'device')
-    add_option(parser, 'threads', default=1, help='show: CPU threads (default: 1)')
-    parser.add_argument(
-        '--data',
-        action='append',
-        default=[],
-        metavar='NAME=DIR',
-        help='verify: measure again the scores that cards state on this data set',
-    )
+    add_option(parser, 'threads', 'show: CPU threads (default: 1)', default=1)
+    text = 'verify: measure again the scores that cards state on this data set'
+    add(parser, '--data NAME=DIR', text, [], action='append')
     add_json_argument(parser)
     models_add.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do as asked; returns 1 where a model does not verify."""
-    if args.action == 'show':
-        return _show(args)
-    if args.action == 'verify':
-        return _verify(args)
-    if args.action == 'add':
-        return models_add.run(args)
-    return _list(args)
+    actions = {'list': _list, 'show': _show, 'verify': _verify, 'add': models_add.run}
+    return actions[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -94,13 +76,11 @@ def _show(args: argparse.Namespace) -> int:
     from vss_ros.engine.options import parse_size
 
     if args.name is None:
-        msg = 'expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn'
-        raise VssError(msg)
+        raise VssError('expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn')
     found = describe(args.name)
     size, device = parse_size(args.size or '352x480'), choose_device(args.device)
     if size is None:
-        msg = '--size auto: expected HEIGHTxWIDTH, for there is no camera to follow'
-        raise VssError(msg)
+        raise VssError('--size auto: expected HEIGHTxWIDTH, for there is no camera to follow')
     torch.set_num_threads(args.threads)
     print(yaml.safe_dump(found, sort_keys=False, width=110), end='')
     if is_from_file(args.name):
@@ -109,12 +89,8 @@ def _show(args: argparse.Namespace) -> int:
         rows = costs(args.name, args.model, size, device)
         print(f'\nat {size[0]}x{size[1]} on {device}, {args.threads} CPU threads, {CLASSES} classes:')
         print(cost_table(rows))
-        found['costs'] = {
-            'size': list(size),
-            'device': str(device),
-            'threads': args.threads,
-            'parts': [asdict(row) for row in rows],
-        }
+        found['costs'] = {'size': list(size), 'device': str(device), 'threads': args.threads}
+        found['costs']['parts'] = [asdict(row) for row in rows]
     write_json(args.json, found)
     return 0
 

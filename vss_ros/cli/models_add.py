@@ -7,8 +7,9 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import write_json
 
@@ -24,29 +25,15 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what only ``add`` looks at; FILE and ``--size`` are shared with the other actions."""
     group = parser.add_argument_group('add: a network of your own, image in, logits or labels out')
-    group.add_argument(
-        '--name', dest='card_name', metavar='NAME', help="name of the card (default: the file's)"
-    )
-    group.add_argument(
-        '--classes', metavar='TABLE', help='camvid11, cityscapes19, uavid8 or a YAML file laid out like those'
-    )
-    numbers: dict[str, Any] = {'nargs': 3, 'type': float, 'metavar': 'X'}
+    add(group, '--name NAME', "name of the card (default: the file's)", dest='card_name')
+    add(group, '--classes TABLE', 'camvid11, cityscapes19, uavid8 or a YAML file laid out like those')
     text = "of the channels, in the network's order and in the unit of --range (default: ImageNet's)"
-    group.add_argument('--mean', default=IMAGENET_MEAN, **numbers, help=text)
-    group.add_argument('--std', default=IMAGENET_STD, **numbers, help='likewise')
-    group.add_argument(
-        '--range', type=int, choices=(1, 255), default=1, help='values of white: 1 (default) or 255'
-    )
-    group.add_argument('--channels', choices=('rgb', 'bgr'), default='rgb', help='default: rgb')
-    group.add_argument(
-        '-o',
-        '--output',
-        type=Path,
-        default=Path(),
-        metavar='DIR',
-        help='folder for card and copy (default: here)',
-    )
-    group.add_argument('--overwrite', action='store_true', help='replace a card of this name')
+    add(group, '--mean X', text, IMAGENET_MEAN, nargs=3, type=float)
+    add(group, '--std X', 'likewise', IMAGENET_STD, nargs=3, type=float)
+    add(group, '--range', 'values of white: 1 (default) or 255', 1, choices=(1, 255))
+    add(group, '--channels', 'default: rgb', 'rgb', choices=('rgb', 'bgr'))
+    add(group, '-o --output DIR', 'folder for card and copy (default: here)', Path())
+    add(group, '--overwrite', 'replace a card of this name')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,16 +47,14 @@ def run(args: argparse.Namespace) -> int:
     from vss_ros.images.classes import load_classes
 
     if args.name is None or args.classes is None:
-        msg = 'expected a file and its classes, e.g.: vss models add mine.onnx --classes camvid11'
-        raise VssError(msg)
+        raise VssError('expected a file and its classes, e.g.: vss models add mine.onnx --classes camvid11')
     source = Path(args.name)
     table = load_classes(args.classes)
     data = _read(source)
     card = _card(args, source, data, table.names)
     target = args.output / f'{card.name}.yaml'
     if target.exists() and not args.overwrite:
-        msg = f'{target} exists already; choose another --name or add --overwrite'
-        raise VssError(msg)
+        raise VssError(f'{target} exists already; choose another --name or add --overwrite')
     card, network = _checked(card, data)
     _write(card, data, Path(args.classes) if card.classes != args.classes else None, args.output)
     _tell(card, network, target)
@@ -83,13 +68,10 @@ def _read(source: Path) -> bytes:
     from vss_ros.engine.network_files import joined
 
     if not source.is_file():
-        msg = f'{source}: expected a network in a file (.onnx or .pt2), found none; give its path'
-        raise VssError(msg)
+        raise VssError(f'{source}: expected a network in a file (.onnx or .pt2), found none; give its path')
     if source.suffix == '.pt2':
-        print(
-            'note: a .pt2 is a program and is run as one; add only files from those you trust',
-            file=sys.stderr,
-        )
+        warning = 'a .pt2 is a program and is run as one; add only files from those you trust'
+        print(f'note: {warning}', file=sys.stderr)
     return joined(source)
 
 
@@ -100,11 +82,9 @@ def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str,
 
     name = args.card_name or source.stem
     if not name or Path(name).name != name or name.startswith('.'):
-        msg = f'--name {name!r}: expected a plain file name without a folder'
-        raise VssError(msg)
+        raise VssError(f'--name {name!r}: expected a plain file name without a folder')
     if any(not value > 0 for value in args.std):
-        msg = f'--std {args.std}: expected three positive numbers'
-        raise VssError(msg)
+        raise VssError(f'--std {args.std}: expected three positive numbers')
     mean, std = ([value / args.range for value in values] for values in (args.mean, args.std))
     if args.channels == 'bgr':  # the card has them of RGB
         mean, std = mean[::-1], std[::-1]

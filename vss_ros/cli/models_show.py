@@ -108,8 +108,7 @@ def describe(name: str) -> dict[str, Any]:
             key: list(value) if isinstance(value, tuple) else value for key, value in read_card(name)
         }
     if not found:
-        msg = f'{name!r} is neither a part nor a model card; list them with: vss models'
-        raise VssError(msg)
+        raise VssError(f'{name!r} is neither a part nor a model card; list them with: vss models')
     return found
 
 
@@ -137,8 +136,7 @@ def costs(name: str, model: str, size: tuple[int, int], device: torch.device) ->
     parts = _parts(name, model, device)
     multiple = parts.backbone.size_multiple
     if any(side % multiple for side in size):
-        msg = f'size {size[0]}x{size[1]}: expected multiples of {multiple}, as the backbone demands'
-        raise VssError(msg)
+        raise VssError(f'size {size[0]}x{size[1]}: expected multiples of {multiple}, as the backbone demands')
     measured = part_costs(parts, size, device)
     return [*measured, *frame_costs(measured, parts).values()]
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vss_ros.cli.common import add_json_argument
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import write_json, write_text
 
@@ -31,18 +32,12 @@ COMPARE = 'compare'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        'folders', nargs='+', metavar='DIR', help='results of `vss evaluate -o DIR`; or: compare A B'
-    )
-    parser.add_argument(
-        '--look-at', action='append', default=[], metavar='NAME',
-        help='a configuration to look at closely, any number (default: those that the verdict takes)',
-    )  # fmt: skip
-    parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='of compare: also as a page')
-    parser.add_argument(
-        '--fail-below', type=float, metavar='POINTS',
-        help='of compare: exit 1 where mIoU (in %%) fell by more than this',
-    )  # fmt: skip
+    add(parser, 'folders DIR', 'results of `vss evaluate -o DIR`; or: compare A B', nargs='+', type=str)
+    text = 'a configuration to look at closely, any number (default: those that the verdict takes)'
+    add(parser, '--look-at NAME', text, [], action='append')
+    add(parser, '-o --output FILE', 'of compare: also as a page')
+    text = 'of compare: exit 1 where mIoU (in %%) fell by more than this'
+    add(parser, '--fail-below POINTS', text, type=float)
     add_json_argument(parser)
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from contextlib import ExitStack
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -30,11 +29,13 @@ from vss_ros.cli.common import (
     add_segmenter_arguments,
     segmenter_config,
 )
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import whole_folder, write_json
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -49,11 +50,11 @@ LAYOUTS = ('camvid', 'cityscapes', 'coco', 'uavid')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('input', type=Path, metavar='INPUT', help='video, image folder or bag')
-    parser.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='folder to make')
-    parser.add_argument('--overwrite', action='store_true', help='replace a folder that exists')
-    parser.add_argument('--export', choices=LAYOUTS, help='write the masks in this layout too')
-    parser.add_argument('--no-video', action='store_true', help='leave overlay.mp4 out')
+    add(parser, 'input INPUT', 'video, image folder or bag')
+    add(parser, '-o --output DIR', 'folder to make', required=True)
+    add(parser, '--overwrite', 'replace a folder that exists')
+    add(parser, '--export', 'write the masks in this layout too', choices=LAYOUTS)
+    add(parser, '--no-video', 'leave overlay.mp4 out')
     add_input_arguments(parser)
     add_segmenter_arguments(parser)
     add_json_argument(parser)

@@ -11,10 +11,12 @@ Examples:
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vss_ros.cli.common import add_json_argument, add_option
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import write_json
 
@@ -24,38 +26,17 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        'recipes',
-        type=Path,
-        nargs='+',
-        metavar='RECIPE',
-        help='a YAML file of config/experiments; of several, each may build on what those before it wrote',
-    )
-    parser.add_argument(
-        '--data',
-        action='append',
-        default=[],
-        metavar='NAME=DIR',
-        help="where a recipe's data set lies; a bag or video may be a file",
-    )
-    parser.add_argument(
-        '--runs',
-        type=Path,
-        default=Path('runs'),
-        help='checkpoints and curves go to RUNS/<recipe> (default: runs)',
-    )
-    parser.add_argument(
-        '-o', '--output', type=Path, default=Path('models'), help='cards and weights (default: models)'
-    )
+    text = 'a YAML file of config/experiments; of several, each may build on what those before it wrote'
+    add(parser, 'recipes RECIPE', text, nargs='+')
+    text = "where a recipe's data set lies; a bag or video may be a file"
+    add(parser, '--data NAME=DIR', text, [], action='append')
+    add(parser, '--runs', 'checkpoints and curves go to RUNS/<recipe>', Path('runs'))
+    add(parser, '-o --output', 'cards and weights', Path('models'))
     add_option(parser, 'device')
-    add_option(parser, 'threads', help='CPU threads, 0 for all (default: 0)')
-    parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint')
-    parser.add_argument(
-        '--compile',
-        action='store_true',
-        help='fuse the backbone with torch.compile (needs a C++ compiler): a minute first, then up to a '
-        'fifth less time',
-    )
+    add_option(parser, 'threads', 'CPU threads, 0 for all (default: 0)')
+    add(parser, '--resume', 'continue from the last checkpoint')
+    text = 'fuse the backbone with torch.compile (needs a C++ compiler)'
+    add(parser, '--compile', f'{text}: a minute first, then up to a fifth less time')
     add_json_argument(parser)
 
 
@@ -74,19 +55,9 @@ def run(args: argparse.Namespace) -> int:
     folders = dict(named_data(text) for text in args.data)
     for path in args.recipes:  # an hour before the last one's turn
         check_named(read_recipe(path), folders)
-    cards = [
-        card
-        for path in args.recipes
-        for card in run_recipe(
-            path,
-            folders,
-            args.runs,
-            args.output,
-            resume=args.resume,
-            compiled=args.compile,
-            device=args.device,
-        )
-    ]
+    options = {'resume': args.resume, 'compiled': args.compile, 'device': args.device}
+    runs = (run_recipe(path, folders, args.runs, args.output, **options) for path in args.recipes)
+    cards = chain.from_iterable(runs)
     write_json(args.json, {card.name: card.scores for card in cards})
     return 0
 
@@ -99,6 +70,5 @@ def named_data(text: str) -> tuple[str, Path]:
     """
     name, equals, folder = text.partition('=')
     if not equals or not Path(folder).exists():
-        msg = f'--data {text}: expected NAME=DIR with an existing folder or file'
-        raise VssError(msg)
+        raise VssError(f'--data {text}: expected NAME=DIR with an existing folder or file')
     return name, Path(folder)

@@ -10,7 +10,6 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from contextlib import ExitStack
@@ -22,6 +21,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from vss_ros.command_line import add, new_parser
 from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
 from vss_ros.engine.options import SegmenterConfig
@@ -40,6 +40,7 @@ from vss_ros.recordings.source import is_mask_topic
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -251,19 +252,11 @@ def _model(parameters: Sequence[str]) -> str:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        'demo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        'source', nargs='?', type=Path, help='bag, video or image folder (default: the embedded clip)'
-    )
-    parser.add_argument('-o', '--output', type=Path, default=Path('demo-output'), help='default: demo-output')
-    parser.add_argument(
-        '--rate', type=float, default=1.0, help="speed, 1 being the source's own (default: 1)"
-    )
-    parser.add_argument(
-        '--param', action='append', default=[], metavar='NAME:=VALUE', help='a node parameter, repeatable'
-    )
+    parser = new_parser('demo', __doc__)
+    add(parser, 'source SOURCE', 'bag, video or image folder (default: the embedded clip)', nargs='?')
+    add(parser, '-o --output', 'default: demo-output', Path('demo-output'))
+    add(parser, '--rate', "speed, 1 being the source's own (default: 1)", 1.0)
+    add(parser, '--param NAME:=VALUE', 'a node parameter, repeatable', [], action='append')
     return parser.parse_args(arguments)
 
 

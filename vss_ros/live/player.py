@@ -11,10 +11,8 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rclpy.duration import Duration
@@ -23,6 +21,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
+from vss_ros.command_line import add, new_parser
 from vss_ros.errors import VssError
 from vss_ros.live.stamps import Restamper, has_header
 from vss_ros.node.process import load_message_type, run_process
@@ -30,6 +29,7 @@ from vss_ros.recordings.bags import CAMERA_TYPES, IMAGE
 from vss_ros.recordings.playback import open_playback
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from vss_ros.node.process import StopRequest
@@ -192,30 +192,18 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        'bag_player', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('source', type=Path, metavar='SOURCE', help='rosbag2 bag, video, or image folder')
-    parser.add_argument('--rate', type=float, default=1.0, help='speed (default: %(default)s)')
-    parser.add_argument('--loop', action='store_true', help='start again at the end')
-    parser.add_argument(
-        '--clock', action='store_true', help="publish the recording's time on /clock at 100 Hz"
-    )
-    parser.add_argument('--restamp', action='store_true', help='replace header stamps by the present')
-    parser.add_argument(
-        '--delay', type=float, default=0.0, metavar='S', help='seconds before the first message'
-    )
-    parser.add_argument(
-        '--wait-subscribers', type=int, default=0, metavar='N', help='wait for N subscriptions to the images'
-    )
-    parser.add_argument('--topics', nargs='+', default=[], help='play only these topics')
-    parser.add_argument(
-        '--fps', type=float, default=15.0, help='rate of an image folder (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--salvage', action='store_true', help='read a bag first, and of a damaged one play what can be had'
-    )
-    parser.add_argument('--progress', action='store_true', help='show a progress bar')
+    parser = new_parser('bag_player', __doc__)
+    add(parser, 'source SOURCE', 'rosbag2 bag, video, or image folder')
+    add(parser, '--rate', 'speed', 1.0)
+    add(parser, '--loop', 'start again at the end')
+    add(parser, '--clock', "publish the recording's time on /clock at 100 Hz")
+    add(parser, '--restamp', 'replace header stamps by the present')
+    add(parser, '--delay S', 'seconds before the first message', 0.0)
+    add(parser, '--wait-subscribers N', 'wait for N subscriptions to the images', 0)
+    add(parser, '--topics', 'play only these topics', [], nargs='+')
+    add(parser, '--fps', 'rate of an image folder', 15.0)
+    add(parser, '--salvage', 'read a bag first, and of a damaged one play what can be had')
+    add(parser, '--progress', 'show a progress bar')
     options = parser.parse_args(arguments)
     if not options.rate > 0 or not options.delay >= 0:
         parser.error(f'expected --rate above 0 and --delay from 0 on, got {options.rate} and {options.delay}')

@@ -7,23 +7,23 @@ Examples:
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from vss_ros.command_line import add, new_parser
 from vss_ros.errors import VssError
 from vss_ros.live.stamps import header_bytes
 from vss_ros.node.process import load_message_type, run_process
 from vss_ros.recordings.bags import COMPRESSED_IMAGE, HEADER, HEADER_TOPIC, IMAGE, BagWriter, qos
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Collection, Sequence
 
     from rclpy.executors import Executor
@@ -173,19 +173,12 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        'recorder', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('topics', nargs='+', metavar='TOPIC[:TYPE]', help='topics to record')
-    parser.add_argument('-o', '--output', type=Path, metavar='DIR', required=True, help='bag folder to make')
-    parser.add_argument('--overwrite', action='store_true', help='replace a bag that exists')
-    parser.add_argument(
-        '--until-topic-idle',
-        type=float,
-        default=0.0,
-        metavar='S',
-        help='stop by itself after S seconds without a message (after the first one)',
-    )
+    parser = new_parser('recorder', __doc__)
+    add(parser, 'topics TOPIC[:TYPE]', 'topics to record', nargs='+')
+    add(parser, '-o --output DIR', 'bag folder to make', required=True)
+    add(parser, '--overwrite', 'replace a bag that exists')
+    text = 'stop by itself after S seconds without a message (after the first one)'
+    add(parser, '--until-topic-idle S', text, 0.0)
     return parser.parse_args(arguments)
 
 

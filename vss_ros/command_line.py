@@ -1,0 +1,47 @@
+"""Declares the arguments of a command line, one a line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+PATHS = frozenset({'DIR', 'FILE', 'BAG', 'INPUT', 'RECIPE', 'SOURCE'})
+"""Placeholders of values that are paths."""
+
+
+def new_parser(name: str, text: str | None) -> argparse.ArgumentParser:
+    """Return a parser whose help shows ``text``, a module's docstring, line by line."""
+    layout = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(name, description=text, formatter_class=layout)
+
+
+def add(parser: Any, names: str, text: str, default: Any = None, **more: Any) -> None:
+    """Declare an argument.
+
+    Args:
+        parser: It, or a group of its arguments.
+        names: With what stands for the value, in capitals: ``input INPUT``, ``-o --output DIR``. An option
+            without that, default or anything else is a flag.
+        text: What it is for; a default that says something is appended where the text does not speak of it.
+        default: Its type is that of the value; without one the value is a path if its placeholder is among
+            ``PATHS``, else a string.
+        **more: Further arguments of ``add_argument``.
+    """
+    words = names.split()
+    metavar = words.pop() if len(words) > 1 and not words[-1].startswith('-') else None
+    if words[0].startswith('-') and metavar is None and default is None and not more:
+        parser.add_argument(*words, action='store_true', help=text)
+        return
+    kind: Any = (
+        Path if metavar in PATHS else str if default is None or isinstance(default, list) else type(default)
+    )
+    if default and isinstance(default, (str, int, float, Path)) and 'default' not in text:
+        text += f' (default: {default:g})' if kind is float else f' (default: {default})'
+    arguments = {
+        'type': Path if metavar in PATHS else kind,
+        'metavar': metavar,
+        'default': default,
+        'help': text,
+    }
+    parser.add_argument(*words, **(arguments | more))
