@@ -33,15 +33,9 @@ def add(parser: Any, names: str, text: str, default: Any = None, **more: Any) ->
     if words[0].startswith('-') and metavar is None and default is None and not more:
         parser.add_argument(*words, action='store_true', help=text)
         return
-    kind: Any = (
-        Path if metavar in PATHS else str if default is None or isinstance(default, list) else type(default)
-    )
-    if default and isinstance(default, (str, int, float, Path)) and 'default' not in text:
+    plain = isinstance(default, (str, int, float, Path))
+    kind: Any = Path if metavar in PATHS else type(default) if plain else str
+    if default and plain and 'default' not in text:
         text += f' (default: {default:g})' if kind is float else f' (default: {default})'
-    arguments = {
-        'type': Path if metavar in PATHS else kind,
-        'metavar': metavar,
-        'default': default,
-        'help': text,
-    }
+    arguments = {'type': kind, 'metavar': metavar, 'default': default, 'help': text}
     parser.add_argument(*words, **(arguments | more))
