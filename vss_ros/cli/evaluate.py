@@ -25,7 +25,6 @@ import os
 import sys
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vss_ros.cli.common import (
@@ -43,6 +42,7 @@ from vss_ros.cli.evaluate_options import (
     live_node,
     live_sweep,
 )
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import write_json
 
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     import argparse
 
     from vss_ros.evaluation.replay.result import Evaluated
-    from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.evaluation.sweep.outputs import Evaluation
     from vss_ros.evaluation.sweep.pool import Job
     from vss_ros.evaluation.sweep.sweep import Sweep
@@ -61,36 +60,25 @@ SWEEP_REPEATS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('inputs', type=Path, nargs='+', metavar='INPUT', help='bag, video or image folder')
-    parser.add_argument(
-        '-o', '--output', type=Path, metavar='DIR', help='folder of results; what it holds is not done again'
+    add(parser, 'inputs INPUT', 'bag, video or image folder', nargs='+')
+    add(parser, '-o --output DIR', 'folder of results; what it holds is not done again')
+    add(parser, '--fresh', 'do again what the folder holds, and time it anew')
+    add(parser, '--sweep FILE', 'evaluate the configurations of this YAML file')
+    called = (
+        'of several inputs in folders called like them, of bags and videos called by stamp or frame number'
     )
-    parser.add_argument(
-        '--fresh', action='store_true', help='do again what the folder holds, and time it anew'
+    add_input_arguments(parser, masks=f'; {called}')
+    add(parser, '--agreement', 'compare with the per-frame network even where masks are')
+    add(parser, '--pda', 'also accuracy over propagation distance')
+    text = (
+        "replays of each input, of which a frame's time is the median, so that a busy moment of the machine "
+        f'is in none; scores stay as they are (default: {SWEEP_REPEATS} with --sweep, whose verdict hangs on '
+        'the worst latency, else 1)'
     )
-    parser.add_argument(
-        '--sweep', type=Path, metavar='FILE', help='evaluate the configurations of this YAML file'
-    )
-    more = (
-        '; of several inputs in folders called like them, of bags and videos called by stamp or frame number'
-    )
-    add_input_arguments(parser, masks=more)
-    parser.add_argument(
-        '--agreement', action='store_true', help='compare with the per-frame network even where masks are'
-    )
-    parser.add_argument('--pda', action='store_true', help='also accuracy over propagation distance')
-    parser.add_argument(
-        '--repeats', type=int, metavar='N',
-        help="replays of each input, of which a frame's time is the median, so that a busy moment of the "
-        f'machine is in none; scores stay as they are (default: {SWEEP_REPEATS} with --sweep, whose verdict '
-        'hangs on the worst latency, else 1)',
-    )  # fmt: skip
-    parser.add_argument('--mask-topic', default='', metavar='TOPIC', help='where a bag has several')
-    parser.add_argument(
-        '--workers', type=int, default=1, metavar='N',
-        help="processes of --threads each; more than one are sooner done but disturb one another's times "
-        '(default: 1)',
-    )  # fmt: skip
+    add(parser, '--repeats N', text, type=int)
+    add(parser, '--mask-topic TOPIC', 'where a bag has several', '')
+    text = "processes of --threads each; more than one are sooner done but disturb one another's times"
+    add(parser, '--workers N', text, 1)
     add_live_arguments(parser)
     add_cluster_arguments(parser)
     add_segmenter_arguments(parser)
@@ -102,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from vss_ros.evaluation.replay.input_frames import expand
     from vss_ros.evaluation.report.figures import text_of
     from vss_ros.evaluation.sweep.outputs import Evaluation, check_folder, write_evaluation
+    from vss_ros.evaluation.sweep.pool import Job
 
     if args.workers < 1:
         raise VssError(f'expected --workers of 1 or more, got {args.workers}')
@@ -113,13 +102,15 @@ def run(args: argparse.Namespace) -> int:
         check_folder(args.output)
     sweep = live_sweep(_sweep(args), args)
     inputs = expand(args.inputs)
+    jobs = [Job(str(path), config) for path in inputs for config in sweep.configurations]
     try:
-        found = _evaluate(inputs, sweep, args)
+        found = _evaluate(jobs, sweep, args)
     except KeyboardInterrupt:
         if args.output is not None:
             print('vss: the same command goes on from here', file=sys.stderr)
         raise
-    evaluation = Evaluation.of(found, sweep.refused)
+    by_configuration = [(c, [found[Job(str(path), c)] for path in inputs]) for c in sweep.configurations]
+    evaluation = Evaluation.of(by_configuration, sweep.refused)
     if args.output is not None:
         write_evaluation(evaluation, args.output)
     write_json(args.json, _for_machines(evaluation, sweep=args.sweep is not None))
@@ -159,15 +150,13 @@ def _sweep(args: argparse.Namespace) -> Sweep:
     return sweep
 
 
-def _evaluate(
-    inputs: list[Path], sweep: Sweep, args: argparse.Namespace
-) -> list[tuple[EvaluationConfig, list[Evaluated]]]:
+def _evaluate(jobs: list[Job], sweep: Sweep, args: argparse.Namespace) -> dict[Job, Evaluated]:
     """Run every configuration over every input, under a progress bar."""
     from tqdm import tqdm
 
     from vss_ros.evaluation.replay.input_frames import Inputs
     from vss_ros.evaluation.sweep.outputs import STORE
-    from vss_ros.evaluation.sweep.pool import Job, expected_frames, run_jobs
+    from vss_ros.evaluation.sweep.pool import expected_frames, run_jobs
 
     run = partial(run_jobs, workers=args.workers)
     if args.live:
@@ -178,9 +167,8 @@ def _evaluate(
         for file in store.glob('*.json'):
             file.unlink()
     _warn_of_too_many(args.workers, sweep)
-    jobs = [Job(str(path), config) for path in inputs for config in sweep.configurations]
     if args.engine == 'ray':
-        return _by_configuration(evaluate_on_cluster(jobs, store, args.address), inputs, sweep)
+        return evaluate_on_cluster(jobs, store, args.address)
     counted: Counter[Job] = Counter()
     found: dict[Job, Evaluated] = {}
     with Inputs() as opened, tqdm(unit='frame', desc='evaluating', disable=None) as bar:
@@ -197,15 +185,7 @@ def _evaluate(
             # What was stored, or broke off, takes no time any more.
             bar.total -= expected[job] - counted[job]
             bar.set_postfix_str(job.config.name, refresh=True)
-    return _by_configuration(found, inputs, sweep)
-
-
-def _by_configuration(
-    found: dict[Job, Evaluated], inputs: list[Path], sweep: Sweep
-) -> list[tuple[EvaluationConfig, list[Evaluated]]]:
-    """Return what was found of each configuration, in the order of the inputs."""
-    by_name = {(job.path, job.config): evaluated for job, evaluated in found.items()}
-    return [(config, [by_name[str(path), config] for path in inputs]) for config in sweep.configurations]
+    return found
 
 
 def _warn_of_too_many(workers: int, sweep: Sweep) -> None:
@@ -214,11 +194,8 @@ def _warn_of_too_many(workers: int, sweep: Sweep) -> None:
     threads = max(config.segmenter.threads for config in sweep.configurations)
     # Not done here: the number of threads changes sums in their last bits, the number of workers must not.
     if workers > 1 and workers * threads > cores:
-        better = max(cores // workers, 1)
-        print(
-            f'vss: {workers} workers of {threads} threads share {cores} cores; add --threads {better}',
-            file=sys.stderr,
-        )
+        busy = f'{workers} workers of {threads} threads share {cores} cores'
+        print(f'vss: {busy}; add --threads {max(cores // workers, 1)}', file=sys.stderr)
 
 
 def _for_machines(evaluation: Evaluation, *, sweep: bool) -> dict[str, Any]:
@@ -226,11 +203,8 @@ def _for_machines(evaluation: Evaluation, *, sweep: bool) -> dict[str, Any]:
     configurations = evaluation.merged()
     if not sweep:
         return configurations[0]
-    return {
-        'verdict': evaluation.measured['verdict'],
-        'configurations': configurations,
-        'refused': evaluation.refused,
-    }
+    verdict = evaluation.measured['verdict']
+    return {'verdict': verdict, 'configurations': configurations, 'refused': evaluation.refused}
 
 
 def _status(evaluation: Evaluation) -> int:

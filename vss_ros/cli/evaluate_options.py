@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.command_line import add
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -26,19 +27,11 @@ if TYPE_CHECKING:
 def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of live evaluation."""
     group = parser.add_argument_group('live evaluation (needs ROS 2)')
-    group.add_argument(
-        '--live', action='store_true',
-        help='play to the real node over DDS and score what a subscriber receives; --slow-delay says nothing '
-        'then, the slow track is the real one',
-    )  # fmt: skip
-    group.add_argument(
-        '--rate', type=float, default=1.0, help="speed, 1 being the input's own (default: %(default)s)"
-    )
-    group.add_argument(
-        '--attach', default='', metavar='NODE',
-        help='full name of a node that runs already, such as /segmentation, which the images reach by its '
-        'remappings; its own parameters count',
-    )  # fmt: skip
+    text = 'play to the real node over DDS and score what a subscriber receives'
+    add(group, '--live', f'{text}; --slow-delay says nothing then, the slow track is the real one')
+    add(group, '--rate', "speed, 1 being the input's own", 1.0)
+    text = 'full name of a node that runs already, such as /segmentation, which the images reach by its'
+    add(group, '--attach NODE', f'{text} remappings; its own parameters count', '')
 
 
 def check_live(args: argparse.Namespace) -> None:
@@ -102,14 +95,10 @@ def live_node() -> Any:
 def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of evaluation on several machines."""
     group = parser.add_argument_group('evaluation on a cluster (needs Ray: pip install "vss_ros[ray]")')
-    group.add_argument(
-        '--engine', default='local', choices=('local', 'ray'),
-        help='processes of this machine, or Ray tasks, one an input (default: %(default)s)',
-    )  # fmt: skip
-    group.add_argument(
-        '--address', default='auto', metavar='HOST:PORT',
-        help="the cluster's head node (default: the cluster that this machine has joined)",
-    )  # fmt: skip
+    text = 'processes of this machine, or Ray tasks, one an input'
+    add(group, '--engine', text, 'local', choices=('local', 'ray'))
+    text = "the cluster's head node (default: the cluster that this machine has joined)"
+    add(group, '--address HOST:PORT', text, 'auto')
 
 
 def check_cluster(args: argparse.Namespace) -> None:
