@@ -69,3 +69,13 @@ def test_malformed_table_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(VssError, match='expected'):
         load_classes(file)
+
+
+def test_blend_scales_labels_to_the_image() -> None:
+    table = load_classes('camvid11')
+    image = np.full((40, 60, 3), 100, np.uint8)
+    labels = np.array([[0, 3]], np.uint8)
+    drawn = table.blend(image, labels)
+    assert drawn.shape == image.shape
+    assert drawn[0, 0].tolist() == [114, 114, 114]
+    assert drawn[0, 59].tolist() == [114, 82, 114]

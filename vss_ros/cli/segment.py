@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from contextlib import ExitStack
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -88,7 +87,6 @@ def _segment(
     source: Source, built: Built, folder: Path, *, video: bool, layout: str | None
 ) -> dict[str, Any]:
     """Run every frame through ``step`` and write what came out; returns the summary."""
-    import cv2
     import numpy as np
     from tqdm import tqdm
 
@@ -97,16 +95,15 @@ def _segment(
     from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
     from vss_ros.evaluation.rows import DecisionRow
     from vss_ros.images.classes import load_classes
-    from vss_ros.images.overlay import OverlayWriter, blend
+    from vss_ros.images.video_encoding import VideoWriter
 
     table = load_classes(built.card.classes)
     matrix = ConfusionMatrix(len(table), table.void_id)
-    rows, writer, truths = [], None, 0
-    size: tuple[int, int] | None = None
+    rows, truths = [], 0
     parts: defaultdict[str, list[float]] = defaultdict(list)
     exporter = None if layout is None else EXPORTERS[layout](folder / layout, table)
     (folder / 'masks').mkdir(parents=True)
-    with ExitStack() as stack:
+    with VideoWriter(folder / 'overlay.mp4', source.fps or 15.0) as writer:
         for frame, truth in tqdm(source, total=source.frame_count, unit='frame', desc='segmenting'):
             # Answer, and note how long it took.
             start = perf_counter()
@@ -123,12 +120,7 @@ def _segment(
                 matrix.add(truth, mask)
                 truths += 1
             if video:
-                size = size or result.size
-                writer = writer or stack.enter_context(
-                    OverlayWriter(folder / 'overlay.mp4', size, source.fps or 15.0)
-                )
-                # An input that changes its size in mid-stream goes on in the first size's video.
-                writer.write(np.asarray(cv2.resize(blend(frame.image, mask, table), size[::-1]), np.uint8))
+                writer.write(table.blend(frame.image, mask))
     _write_decisions(rows, folder, source)
     summary = _summary(rows, matrix if truths else None, table.names, source, built)
     # Medians over the frames on which a part ran.
@@ -153,21 +145,15 @@ def _write_decisions(rows: Any, folder: Path, source: Source) -> None:
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
-    from vss_ros.engine.latency import percentiles
-    from vss_ros.evaluation.replay.decisions import mean_interval
+    from vss_ros.evaluation.replay.decisions import figures_of
 
-    keys = [row for row in rows if row.is_key_frame]
     summary: dict[str, Any] = {
         'input': str(source.path),
         'model': built.card.name,
         'frames': len(rows),
         'rejected': source.rejected,
         'partial': source.partial,
-        'key_frames': len(keys),
-        'mean_interval': round(mean_interval(rows), 3),
-        'latency_ms': percentiles([row.latency for row in rows]),
-        'latency_key_ms': percentiles([row.latency for row in keys]),
-        'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
+        **figures_of(rows),
     }
     if matrix is not None:
         ious = zip(names, matrix.per_class_iou, strict=True)

@@ -52,6 +52,21 @@ class ClassTable:
         palette[: len(self), 0] = self.colours
         return np.asarray(cv2.applyColorMap(labels, palette), np.uint8)
 
+    def blend(self, image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Draw labels over an image, half transparent.
+
+        Args:
+            image: RGB, shape ``(H, W, 3)``.
+            labels: Class ids of any size; scaled to the image by nearest neighbour. Void darkens the image.
+
+        Returns:
+            RGB, shape ``(H, W, 3)``.
+        """
+        colours, size = self.colourise(labels), image.shape[1::-1]
+        if labels.shape[::-1] != size:
+            colours = np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        return np.asarray(cv2.addWeighted(image, 0.5, colours, 0.5, 0), np.uint8)
+
     def ids_of(self, source: ClassTable) -> NDArray[np.uint8]:
         """Return which of these classes each class of a data set's own table belongs to.
 

@@ -1,16 +1,21 @@
-"""Pictures → packets of a video topic, one packet a picture, without B-frames."""
+"""Pictures → packets of a video topic, one a picture, without B-frames; images → a video file."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import av
+import cv2
+import numpy as np
 
 from vss_ros.errors import VssError
+from vss_ros.files import whole_file
 
 if TYPE_CHECKING:
-    import numpy as np
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 ENCODERS: Final = {'mpeg4': 'mpeg4', 'h264': 'libx264'}
@@ -35,11 +40,8 @@ class VideoEncoder:
     """
 
     def __init__(self, format_name: str, size: tuple[int, int], *, gop: int = 12, quality: int = 90) -> None:
-        """Open the encoder."""
         if size[0] % 2 or size[1] % 2:
-            raise VssError(
-                f'expected an even height and width for {format_name}, got {size}; use jpeg or png'
-            )
+            raise VssError(f'expected an even height and width for {format_name}, got {size}; use jpeg')
         if format_name not in ENCODERS:
             raise VssError(f'expected a format among {", ".join(ENCODERS)}, got {format_name!r}')
         try:
@@ -69,3 +71,71 @@ class VideoEncoder:
         self._number += 1
         (packet,) = self._context.encode(frame)
         return bytes(packet)
+
+
+class VideoWriter:
+    """Writes an MP4 (H.264, MPEG-4 where FFmpeg lacks it) that appears under its name once it is whole.
+
+    Use as a context manager; leaving by an exception removes what was written. Without an image there is no
+    file.
+
+    Args:
+        path: The video to make; an existing one is replaced at the end.
+        fps: Frames per second.
+
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._opened = ExitStack()
+        self._container: Any = None
+        self._size = (0, 0)
+        self.frames = 0
+        """Images written so far."""
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Append an image.
+
+        Args:
+            image: RGB, shape ``(H, W, 3)``. The first one's size is the video's, but for an odd last row or
+                column, which is cut off, as the codec wants; later ones are scaled to it.
+
+        Raises:
+            VssError: The rate is impossible, the first image too small, or no encoder is at hand.
+        """
+        if self._container is None:
+            self._open(image.shape[1::-1])
+        if image.shape[1::-1] != self._size:
+            image = np.asarray(cv2.resize(image, self._size), np.uint8)
+        stream = self._container.streams.video[0]
+        even = np.ascontiguousarray(image[: stream.height, : stream.width])
+        self._container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format='rgb24')))
+        self.frames += 1
+
+    def _open(self, size: tuple[int, ...]) -> None:
+        codecs = {'libx264': {'preset': 'veryfast', 'crf': '23'}, 'mpeg4': {'qscale': '4'}}
+        codec = next((codec for codec in codecs if codec in av.codecs_available), None)
+        if codec is None:
+            raise VssError('expected FFmpeg with libx264 or mpeg4, got neither; install the av wheel')
+        if not 0 < self._fps <= 1000 or min(size) < 2:
+            raise VssError(
+                f'expected a rate of 0 to 1000 fps and at least 2x2 pixels, got {self._fps} and {size}'
+            )
+        partial = self._opened.enter_context(whole_file(self._path))
+        container: Any = av.open(str(partial), 'w', format='mp4', options={'movflags': 'faststart'})
+        self._container = self._opened.enter_context(container)
+        rate = Fraction(self._fps).limit_denominator(1001)
+        stream: Any = container.add_stream(codec, rate=rate, options=codecs[codec])
+        self._size = (size[0], size[1])
+        stream.width, stream.height = (side // 2 * 2 for side in size)
+        stream.pix_fmt = 'yuv420p'
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
+        with self._opened:
+            if kind is not None:
+                self._opened.__exit__(kind, *more)
+            elif self._container is not None:
+                self._container.mux(self._container.streams.video[0].encode(None))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +26,10 @@ from vss_ros.engine.model_card import read_card
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
-from vss_ros.evaluation.replay.decisions import mean_interval, plot_timeline, write_csv
+from vss_ros.evaluation.replay.decisions import figures_of, plot_timeline, write_csv
 from vss_ros.files import write_json
 from vss_ros.images.classes import load_classes
-from vss_ros.images.overlay import OverlayWriter, blend
+from vss_ros.images.video_encoding import VideoWriter
 from vss_ros.live.received import ReceivedIndex
 from vss_ros.live.run import NODE, LiveRun, play, stay_apart
 from vss_ros.recordings.bags import is_bag
@@ -101,18 +100,15 @@ def _draw(
 ) -> tuple[list[NDArray[np.uint8]], int]:
     """Score all masks and draw the video; returns a few of its pictures and how many masks were scored."""
     few: list[NDArray[np.uint8]] = []
-    scored, size = 0, (0, 0)
-    writer: OverlayWriter | None = None
-    with ExitStack() as stack:
+    scored, size = 0, ()
+    with VideoWriter(target, fps) as writer:
         for answer in tqdm(answers, desc='drawing', unit='frame'):
             scored += _score(answer, matrix)
             if answer.image is None or answer.mask is None:
                 continue
-            if writer is None:
-                size = (answer.mask.shape[0], answer.mask.shape[1])
-                writer = stack.enter_context(OverlayWriter(target, size, fps))
-            picture = blend(answer.image, answer.mask, table)
-            picture = _captioned(np.asarray(cv2.resize(picture, size[::-1]), np.uint8), answer.decision)
+            size = size or answer.mask.shape[1::-1]
+            picture = table.blend(answer.image, answer.mask)
+            picture = _captioned(np.asarray(cv2.resize(picture, size), np.uint8), answer.decision)
             writer.write(picture)
             if writer.frames % PICTURE_EVERY == PICTURE_EVERY // 2 and len(few) < PICTURES:
                 few.append(picture)
@@ -161,7 +157,6 @@ def _summary(
     rows: Sequence[DecisionRow], index: ReceivedIndex, counters: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return the figures of ``summary.json`` but for accuracy."""
-    keys = [row for row in rows if row.is_key_frame]
     frames_in = sum(map(len, index.images.values()))
     decisions = {stamp: len(of_stamp) for stamp, of_stamp in index.decisions.items()}
     stamps = index.masks.keys() | decisions.keys()
@@ -169,13 +164,9 @@ def _summary(
         'frames_in': frames_in,
         'masks': index.masks.total(),
         'decisions': len(rows),
-        'key_frames': len(keys),
-        'mean_interval': round(mean_interval(rows), 3),
-        'latency_ms': percentiles([row.latency for row in rows]),
-        'latency_key_ms': percentiles([row.latency for row in keys]),
-        'latency_key_fast_ms': percentiles([row.latency for row in keys if row.track == 'fast']),
-        'latency_key_full_ms': percentiles([row.latency for row in keys if row.track == 'full']),
-        'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
+        **figures_of(rows),
+        'latency_key_fast_ms': percentiles([r.latency for r in rows if r.is_key_frame and r.track == 'fast']),
+        'latency_key_full_ms': percentiles([r.latency for r in rows if r.is_key_frame and r.track == 'full']),
         'masks_out_of_order': sum(later <= earlier for earlier, later in pairwise(index.masks)),
         'masks_without_decision': sum(abs(index.masks[s] - decisions.get(s, 0)) for s in stamps),
         'dropped': {cause: counters.get(cause, 0) for cause in ('overwritten', 'rejected', 'errors')}

@@ -29,7 +29,6 @@ from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError
-from vss_ros.images.overlay import blend
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import create_label_info, header_of, stamp_to_ns, to_decision, to_image
 from vss_ros.node.diagnostics import Statistics, to_array
@@ -171,7 +170,7 @@ class SegmentationNode(LifecycleNode):
             self._publish_overlay(frame, result, header)
 
     def _publish_overlay(self, frame: Frame, result: FrameResult, header: Header) -> None:
-        blended = blend(frame.image, resize_labels(result.labels, result.size), self._table)
+        blended = self._table.blend(frame.image, resize_labels(result.labels, result.size))
         self._overlay.publish(to_image(blended, header, 'rgb8'))
 
     def _full_size(self, labels: np.ndarray[Any, np.dtype[np.uint8]], result: FrameResult) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +12,7 @@ mpl.use('Agg')
 import matplotlib.pyplot as plt
 
 from vss_ros import files
+from vss_ros.engine.latency import percentiles
 from vss_ros.evaluation.rows import DecisionRow
 
 if TYPE_CHECKING:
@@ -24,9 +25,16 @@ def write_csv(rows: Sequence[DecisionRow], path: Path) -> None:
     files.write_csv(path, [entry.name for entry in fields(DecisionRow)], map(asdict, rows))
 
 
-def mean_interval(rows: Sequence[DecisionRow]) -> float:
-    """Return frames per key frame."""
-    return len(rows) / max(sum(row.is_key_frame for row in rows), 1)
+def figures_of(rows: Sequence[DecisionRow]) -> dict[str, Any]:
+    """Return what a summary says of a sequence: key frames, frames per key frame, latencies in ms."""
+    keys = [row for row in rows if row.is_key_frame]
+    return {
+        'key_frames': len(keys),
+        'mean_interval': round(len(rows) / max(len(keys), 1), 3),
+        'latency_ms': percentiles([row.latency for row in rows]),
+        'latency_key_ms': percentiles([row.latency for row in keys]),
+        'latency_nonkey_ms': percentiles([row.latency for row in rows if not row.is_key_frame]),
+    }
 
 
 def plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
