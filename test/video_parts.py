@@ -39,8 +39,7 @@ def panned(frames: int, step: tuple[int, int] = (3, 2)) -> list[NDArray[np.uint8
 
 def packets(images: list[NDArray[np.uint8]], name: str = 'mpeg4', **options: int) -> list[VideoPacket]:
     """Return the packets of a video."""
-    height, width, _ = images[0].shape
-    encoder = VideoEncoder(name, (height, width), **options)
+    encoder = VideoEncoder(name, **options)
     return [VideoPacket(encoder.encode(image), name) for image in images]
 
 

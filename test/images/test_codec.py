@@ -165,6 +165,6 @@ def test_what_is_no_live_video_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_encoded_is_said() -> None:
     with pytest.raises(VssError, match='even'):
-        VideoEncoder('mpeg4', (45, 64))
+        VideoEncoder('mpeg4').encode(np.zeros((45, 64, 3), np.uint8))
     with pytest.raises(VssError, match='mpeg4, h264'):
-        VideoEncoder('mjpeg', (48, 64))
+        VideoEncoder('mjpeg')

@@ -1,4 +1,4 @@
-"""The recorder as a process of its own, over real DDS."""
+"""The recorder as a process of its own, over real DDS; headers against rosbags' own serialisation."""
 
 from __future__ import annotations
 
@@ -9,18 +9,32 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from vss_ros.recordings.bags import deserialise, open_bag, read_messages
+from vss_ros.recordings.bags import (
+    COMPRESSED_VIDEO,
+    HEADER,
+    IMAGE,
+    deserialise,
+    message_types,
+    open_bag,
+    read_messages,
+)
+from vss_ros.recordings.messages import header, raw_image
 from vss_ros.recordings.open import open_source
 
-rclpy = pytest.importorskip(
-    'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'
-)
+pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
+
+import rclpy
+
+from vss_ros.live.recorder import header_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+STAMP = 12 * 10**9 + 345
 
 
 @contextmanager
@@ -129,3 +143,25 @@ def test_existing_target_is_refused(tmp_path: Path, ros_domain: dict[str, str]) 
     assert process.returncode == 2
     assert 'exists' in errors
     assert 'Traceback' not in errors
+
+
+@pytest.mark.parametrize('frame_id', ['', 'a', 'cam', 'front', 'camera_optical_frame', 'Kamera vorn ä'])
+def test_header_of_an_image(frame_id: str) -> None:
+    message = raw_image(np.ones((3, 5, 3), np.uint8), STAMP, frame_id)
+    data = bytes(message_types().serialize_cdr(message, IMAGE))
+    assert header_bytes(data) == bytes(message_types().serialize_cdr(header(STAMP, frame_id), HEADER))
+
+
+def test_big_endian() -> None:
+    message = raw_image(np.ones((3, 5, 3), np.uint8), STAMP, 'camera')
+    data = bytes(message_types().serialize_cdr(message, IMAGE, little_endian=False))
+    cut = deserialise(header_bytes(data), HEADER)
+    assert (cut.stamp.sec, cut.stamp.nanosec, cut.frame_id) == (12, 345, 'camera')
+
+
+def test_messages_that_spell_the_header_out() -> None:
+    types = message_types()
+    stamp = types.types['builtin_interfaces/msg/Time'](sec=12, nanosec=345)
+    message = types.types[COMPRESSED_VIDEO](stamp, 'camera', np.arange(9, dtype=np.uint8), 'h264')
+    data = bytes(types.serialize_cdr(message, COMPRESSED_VIDEO))
+    assert header_bytes(data) == bytes(types.serialize_cdr(header(STAMP, 'camera'), HEADER))

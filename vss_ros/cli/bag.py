@@ -29,12 +29,12 @@ from vss_ros.recordings.playback import START_NS
 from vss_ros.recordings.salvage import open_checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from vss_ros.images.video_encoding import VideoEncoder
     from vss_ros.recordings.source import Source
 
 VIDEO_FORMATS = ('mpeg4', 'h264')
@@ -108,48 +108,37 @@ def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:
     if source.has_masks:
         topics[f'{namespace}/mask{suffix}'] = image_type
     start = 0 if is_bag(args.input) else START_NS
-    encode = _packets(args) if video else None
+    encoder = None
+    if video:
+        from vss_ros.images.video_encoding import VideoEncoder
+
+        encoder = VideoEncoder(args.format, gop=args.gop, quality=args.quality)
     for frame, mask in tqdm(source, total=source.frame_count, unit='frame', disable=None):
         if not bag.counts:
             for topic, msgtype in topics.items():
                 bag.add_topic(topic, msgtype)
         stamp = frame.stamp_ns + start
-        mask_format = 'raw' if raw else 'png'
         messages = [
-            encode(frame.image, stamp) if encode else _image_message(frame.image, stamp, args.format, args),
+            _message(frame.image, stamp, args.format, args, encoder),
             camera_info(frame.image.shape[:2], stamp, args.frame_id, fov=args.fov),
-            None if mask is None else _image_message(mask, stamp, mask_format, args),
+            None if mask is None else _message(mask, stamp, 'raw' if raw else 'png', args, None),
         ]
         for topic, message in zip(topics, messages, strict=False):
             if message is not None:
                 bag.write(topic, stamp, message)
 
 
-def _image_message(pixels: NDArray[np.uint8], stamp: int, codec: str, args: argparse.Namespace) -> Any:
+def _message(
+    pixels: NDArray[np.uint8], stamp: int, codec: str, args: argparse.Namespace, encoder: VideoEncoder | None
+) -> Any:
     """Make the message of the wanted format."""
     if codec == 'raw':
         return raw_image(pixels, stamp, args.frame_id)
+    if encoder is not None and codec != 'png':
+        return video_packet(encoder.encode(pixels), codec, stamp, args.frame_id)
     return compressed_image(
         pixels, stamp, args.frame_id, codec='png' if codec == 'png' else 'jpeg', quality=args.quality
     )
-
-
-def _packets(args: argparse.Namespace) -> Callable[[NDArray[np.uint8], int], Any]:
-    """Return what makes the message of each image of a video in turn."""
-    from vss_ros.images.video_encoding import VideoEncoder
-
-    encoders: dict[tuple[int, ...], VideoEncoder] = {}
-
-    def encode(image: NDArray[np.uint8], stamp: int) -> Any:
-        if image.shape not in encoders:
-            encoders.clear()  # of another size: a new stream begins, with an I-frame
-            height, width, _ = image.shape
-            encoders[image.shape] = VideoEncoder(
-                args.format, (height, width), gop=args.gop, quality=args.quality
-            )
-        return video_packet(encoders[image.shape].encode(image), args.format, stamp, args.frame_id)
-
-    return encode
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -30,8 +30,9 @@ from vss_ros.evaluation.replay.decisions import figures_of, plot_timeline, write
 from vss_ros.files import write_json
 from vss_ros.images.classes import load_classes
 from vss_ros.images.video_encoding import VideoWriter
+from vss_ros.live.observer import NODE, LiveRun
 from vss_ros.live.received import ReceivedIndex
-from vss_ros.live.run import NODE, LiveRun, play, stay_apart
+from vss_ros.live.run import play, stay_apart
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import find_camera, open_playback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -21,8 +21,8 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.evaluate_bag import failure
 from vss_ros.evaluation.replay.input_frames import Inputs
 from vss_ros.evaluation.sweep.store import evaluate_stored
-from vss_ros.live.observer import ask, graph
-from vss_ros.live.run import LiveRun, play, stay_apart
+from vss_ros.live.observer import LiveRun, ask, graph
+from vss_ros.live.run import play, stay_apart
 from vss_ros.live.scoring import score_live
 from vss_ros.node.parameters import assignments
 from vss_ros.recordings.playback import find_camera
@@ -99,7 +99,10 @@ def evaluate_live(
         The result; where the input or the run is at fault, one that says so (``failed`` and ``reason``).
     """
     try:
-        with _kept(folder) as place, nullcontext(inputs) if inputs is not None else Inputs() as opened:
+        with (
+            nullcontext(folder) if folder is not None else TemporaryDirectory(prefix='vss-live-') as place,
+            nullcontext(inputs) if inputs is not None else Inputs() as opened,
+        ):
             frames = opened.open(path, config)
             salvage = frames.damaged
             camera = find_camera(Path(path), config.image_topic, but=config.mask_topic, salvage=salvage)
@@ -114,7 +117,7 @@ def evaluate_live(
                 attach=node,
                 salvage=salvage,
             )
-            return score_live(frames, config, play(run, place, on_image))
+            return score_live(frames, config, play(run, Path(place), on_image))
     except Exception as error:  # noqa: BLE001 -- one bad input of many must not end the run over the others
         return failure(path, error)
 
@@ -132,8 +135,7 @@ def settings_of(node: str) -> SegmenterConfig:
     with graph() as (context, executor):
         asker = Node('vss_evaluate', context=context, start_parameter_services=False)
         executor.add_node(asker)
-        request = GetParameters.Request(names=names)
-        values = ask(asker, executor, GetParameters, f'{node}/get_parameters', request).values
+        values = ask(asker, GetParameters, f'{node}/get_parameters', names=names).values
         executor.remove_node(asker)
         asker.destroy_node()
     known = dict(zip(names, map(parameter_value_to_python, values), strict=False))
@@ -141,16 +143,6 @@ def settings_of(node: str) -> SegmenterConfig:
     if missing:
         raise VssError(f'expected a segmentation_node, got {node} without parameters {", ".join(missing)}')
     return replace(node_config(known).segmenter, slow_delay=1)
-
-
-@contextmanager
-def _kept(folder: Path | None) -> Iterator[Path]:
-    """Give a folder that stays, or one that goes."""
-    if folder is not None:
-        yield folder
-        return
-    with TemporaryDirectory(prefix='vss-live-') as temporary:
-        yield Path(temporary)
 
 
 def _name(job: Job) -> str:

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import rclpy
@@ -19,6 +20,7 @@ from vss_ros.resources import large_image_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from rclpy.context import Context
     from rclpy.node import Node
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from vss_ros.recordings.bags import BagWriter
     from vss_ros.recordings.playback import CameraTopic
 
+NODE = '/segmentation'
+"""The node's name where a run starts it."""
 DIAGNOSTICS = '/diagnostics'
 PATIENCE = 60.0
 """Seconds without any progress after which waiting is given up; slow progress is no failure."""
@@ -33,6 +37,41 @@ READY = 300.0
 """Seconds for a node to become active, on a busy machine."""
 DEALT_WITH = ('answered', 'overwritten', 'rejected', 'errors', 'waited_for_i_frame')
 """What can become of a received image, as the node's diagnostics count it."""
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """What is played, and to which node."""
+
+    source: Path
+    """A bag, video or folder of images."""
+    camera: CameraTopic
+    rate: float = 1.0
+    """Speed, 1 being the recording's own."""
+    fps: float = 15.0
+    """Rate of an image folder."""
+    namespace: str = ''
+    """Of everything that is started here, such as ``/live_1``, to stay clear of other topics."""
+    parameters: Sequence[str] = ()
+    """``NAME:=VALUE`` for the node that is started."""
+    attach: str = ''
+    """Full name of a node that runs already; empty to start one."""
+    only_camera: bool = True
+    """Play the camera alone and record only its headers; else play and record everything."""
+    salvage: bool = False
+    """Play every complete message of a damaged bag."""
+    more: Sequence[str] = ()
+    """Further topics to record."""
+
+    @property
+    def node(self) -> str:
+        """Full name of the node."""
+        return self.attach or self.namespace + NODE
+
+    @property
+    def topic(self) -> str:
+        """The camera's topic as it is played, namespace included."""
+        return self.namespace + self.camera.name
 
 
 @contextmanager
@@ -54,39 +93,36 @@ def graph() -> Iterator[tuple[Context, SingleThreadedExecutor]]:
 
 
 class Observer:
-    """Records a run of one node and knows whether the node has finished with every image.
+    """Records a run and knows whether the node has finished with every image.
+
+    It subscribes to the images at once, to everything else as it appears.
 
     Args:
+        run: Its node and topics.
+        bag: Where everything goes.
         context: From ``graph``.
         executor: From ``graph``.
-        bag: Where everything goes.
-        node: Full name of the node that is watched.
-        camera: Its camera.
-        headers_only: Record only the images' headers.
-        more: Further topics to record.
+        check: Called while waiting; raises where that is of no use any more.
         on_image: Called for each image that arrives.
 
     """
 
     def __init__(
         self,
+        run: LiveRun,
+        bag: BagWriter,
         context: Context,
         executor: SingleThreadedExecutor,
-        bag: BagWriter,
         *,
-        node: str,
-        camera: CameraTopic,
-        headers_only: bool = True,
-        more: Sequence[str] = (),
+        check: Callable[[], object],
         on_image: Callable[[], object] | None = None,
     ) -> None:
-        """Subscribe to the images at once, to everything else as it appears."""
-        self._name, self._camera, self._on_image = node, camera.name, on_image
-        self._needed = {f'{node}/mask', f'{node}/key_frame', DIAGNOSTICS}
+        self._name, self._camera, self._check, self._on_image = run.node, run.topic, check, on_image
+        self._needed = {f'{run.node}/mask', f'{run.node}/key_frame', DIAGNOSTICS}
         self.recorder = Recorder(
-            [f'{camera.name}:{camera.msgtype}', *sorted(self._needed), *more],
+            [f'{run.topic}:{run.camera.msgtype}', *sorted(self._needed), *run.more],
             bag,
-            headers_of=[camera.name] if headers_only else (),
+            headers_of=[run.topic] if run.only_camera else (),
             on_message=self._note,
             context=context,
         )
@@ -98,48 +134,42 @@ class Observer:
         self._outputs: Counter[str] = Counter()
 
     def close(self) -> None:
-        """Leave the graph; what has arrived by now is written before."""
+        """Write what still waits and leave the graph."""
         self.recorder.take_what_has_arrived(self._executor)
         self._executor.remove_node(self.recorder)
         self.recorder.destroy_node()
 
     def spin(self, seconds: float) -> None:
-        """Take what arrives within some seconds."""
+        """Take what arrives within some seconds, and check."""
+        self._check()
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
     def _note(self, topic: str, data: bytes) -> None:
+        """Count a message; topic and CDR bytes come from the recorder."""
         if topic == self._camera:
             if self._on_image is not None:
                 self._on_image()
-        elif topic == DIAGNOSTICS:
-            self._read(deserialise(data, 'diagnostic_msgs/msg/DiagnosticArray'))
-        else:
+        elif topic != DIAGNOSTICS:
             self._outputs[topic] += 1
+        else:
+            for status in deserialise(data, 'diagnostic_msgs/msg/DiagnosticArray').status:
+                if status.name == f'{self._name.lstrip("/")}: segmentation':
+                    pairs = status.values
+                    self.counters = {pair.key: int(pair.value) for pair in pairs if pair.value.isdecimal()}
+                    self._statuses += 1
 
-    def _read(self, message: Any) -> None:
-        for status in message.status:
-            if status.name == f'{self._name.lstrip("/")}: segmentation':
-                self.counters = {
-                    pair.key: int(pair.value) for pair in status.values if pair.value.isdecimal()
-                }
-                self._statuses += 1
-
-    def wait_until_ready(self, check: Callable[[], None]) -> None:
+    def wait_until_ready(self) -> None:
         """Wait until the node subscribes to the camera, and what it publishes arrives here.
-
-        Args:
-            check: Called while waiting; raises where that is of no use any more.
 
         Raises:
             VssError: It does not, or another process publishes the camera or has the node's name.
         """
         deadline = time.monotonic() + READY
-        while self._needed & set(self.recorder.missing) or not (self._is_heard and self.counters):
-            check()
+        while fault := self._fault():
             if time.monotonic() > deadline:
-                raise VssError(self._what_is_missing())
+                raise VssError(fault)
             self.spin(0.1)
         where = _domain()
         if self.recorder.count_publishers(self._camera):
@@ -149,37 +179,31 @@ class Observer:
         if self.recorder.count_publishers(f'{self._name}/mask') > 1:
             raise VssError(f'expected one node {self._name} {where}, got several; set ROS_DOMAIN_ID')
 
-    @property
-    def _is_heard(self) -> bool:
-        """Whether the node subscribes to the camera."""
+    def _fault(self) -> str:
+        """Return what is missing for the run to begin, with the remedy; empty where nothing is."""
+        within = f' within {READY:.0f} s'
+        if missing := ', '.join(sorted(self._needed & set(self.recorder.missing))):
+            return f'expected {missing}, got none{within}; is {self._name} active?'
         listeners = self.recorder.get_subscriptions_info_by_topic(self._camera)
-        return self._name in {f'{i.node_namespace.rstrip("/")}/{i.node_name}' for i in listeners}
-
-    def _what_is_missing(self) -> str:
-        missing = sorted(self._needed & set(self.recorder.missing))
-        if missing:
-            return f'expected {", ".join(missing)}, got none within {READY:.0f} s; is {self._name} active?'
-        if not self._is_heard:
+        if self._name not in {f'{i.node_namespace.rstrip("/")}/{i.node_name}' for i in listeners}:
             return (
-                f'expected {self._name} to subscribe to {self._camera}, got none within {READY:.0f} s; '
+                f'expected {self._name} to subscribe to {self._camera}, got none{within}; '
                 f'start it with -r image_raw:=... and image_transport to fit'
             )
-        return f'expected diagnostics of {self._name}, got none within {READY:.0f} s; shorten their period'
+        if not self.counters:
+            return f'expected diagnostics of {self._name}, got none{within}; shorten their period'
+        return ''
 
-    def settle(self, check: Callable[[], None]) -> None:
+    def settle(self) -> None:
         """Wait until the node has finished with all it received and nothing new comes.
 
         The wait goes on while there is progress, however slow the machine is.
-
-        Args:
-            check: Called while waiting; raises where that is of no use any more.
         """
         last: object = None
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             statuses = self._statuses
             while self._statuses == statuses and time.monotonic() < deadline:
-                check()
                 self.spin(0.1)
             now = (self.counters, dict(self._outputs))
             dealt = sum(self.counters.get(fate, 0) for fate in DEALT_WITH)
@@ -194,31 +218,25 @@ def _domain() -> str:
     return f'in ROS domain {os.environ.get("ROS_DOMAIN_ID", "0")}'
 
 
-def ask(node: Node, executor: SingleThreadedExecutor, kind: Any, name: str, request: Any) -> Any:
+def ask(node: Node, kind: Any, name: str, **fields: Any) -> Any:
     """Call a service and return the response.
 
     Args:
-        node: The caller.
-        executor: That node's.
+        node: The caller, which has an executor.
         kind: The service's class.
         name: Full name of the service.
-        request: Of that class.
+        **fields: Of the request.
 
     Raises:
         VssError: There is no answer.
     """
     client = node.create_client(kind, name)
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not client.service_is_ready() and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.1)
-        future = client.call_async(request)
-        while not future.done() and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.1)
-        if not future.done():
-            raise VssError(
-                f'expected an answer from {name} {_domain()}, got none; is the node running there?'
-            )
-        return future.result()
+        if client.wait_for_service(PATIENCE):
+            future = client.call_async(kind.Request(**fields))
+            node.executor.spin_until_future_complete(future, PATIENCE)
+            if future.done():
+                return future.result()
+        raise VssError(f'expected an answer from {name} {_domain()}, got none; is the node running there?')
     finally:
         node.destroy_client(client)

@@ -11,6 +11,7 @@ Examples:
 
 from __future__ import annotations
 
+import struct
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 from vss_ros.command_line import add, new_parser
 from vss_ros.errors import VssError
-from vss_ros.live.stamps import Restamper, has_header
+from vss_ros.live.recorder import LITTLE_ENDIAN
 from vss_ros.node.process import load_message_type, run_process
 from vss_ros.recordings.bags import CAMERA_TYPES, IMAGE
 from vss_ros.recordings.playback import open_playback
@@ -52,14 +53,13 @@ class BagPlayer(Node):
             playback: What to play.
             stop: Ends waiting and playing.
             clock: Publish ``/clock``.
-            restamp: Move header stamps to the present.
+            restamp: Move header stamps to the present; their distances are divided by the rate.
 
         Raises:
             VssError: No topic's message type is installed.
         """
         super().__init__('bag_player', start_parameter_services=False)
-        self._playback = playback
-        self._stop = stop
+        self._playback, self._stop, self._restamp = playback, stop, restamp
         self._publishers_by_topic: dict[str, Any] = {}
         self._camera: list[Any] = []
         self._with_header: set[str] = set()
@@ -76,14 +76,18 @@ class BagPlayer(Node):
             self._publishers_by_topic[topic.name] = self.create_publisher(message_type, topic.name, qos)
             if topic.is_camera:
                 self._camera.append(self._publishers_by_topic[topic.name])
-            if has_header(message_type):
+            first = next(iter(message_type.get_fields_and_field_types().items()), ('', ''))
+            # foxglove_msgs begin with a stamp in place of a header.
+            if first[1] == 'std_msgs/Header' or first == ('timestamp', 'builtin_interfaces/Time'):
                 self._with_header.add(topic.name)
         if not self._publishers_by_topic:
             raise VssError('expected a topic whose message type is installed, got none; source its workspace')
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._clock = self.create_publisher(Clock, '/clock', best_effort) if clock else None
-        self._restamper = Restamper() if restamp else None
         self._next_tick_ns = 0
+        # Of the round that is played: when it began, as a stamp, and the first stamp that was moved there.
+        self._began_ns = 0
+        self._first_stamp_ns: int | None = None
 
     def wait_for_subscribers(self, number: int) -> None:
         """Return once a camera topic (any topic where there is none) has that many subscriptions."""
@@ -121,13 +125,13 @@ class BagPlayer(Node):
                 first_ns = message.time_ns
                 # What opening took is not caught up by a burst of images.
                 start_ns = max(start_ns, time.monotonic_ns())
-                if self._restamper is not None:
-                    self._restamper.start_round(start_ns, rate)
+                self._began_ns = time.time_ns() + start_ns - time.monotonic_ns()
+                self._first_stamp_ns = None
             last_ns = message.time_ns
             due_ns = start_ns + round((message.time_ns - first_ns) / rate)
             if not self._wait(due_ns, first_ns, start_ns, rate):
                 break
-            count += self._publish(message)
+            count += self._publish(message, rate)
             bar.update()
         # The last message lasts as long as the ones before it on average.
         busiest = max(topic.messages for topic in self._playback.topics)
@@ -152,16 +156,24 @@ class BagPlayer(Node):
             self._next_tick_ns = now_ns + _CLOCK_PERIOD_NS
         return self._stop.sleep_until(due_ns)
 
-    def _publish(self, message: TimedMessage) -> int:
+    def _publish(self, message: TimedMessage, rate: float) -> int:
         """Send one message; returns 1, or 0 where its type is not installed."""
         publisher = self._publishers_by_topic.get(message.topic)
         if publisher is None:
             return 0
-        data = message.data
-        if self._restamper is not None and message.topic in self._with_header:
-            data = self._restamper.apply(data)
-        publisher.publish(data)
+        moved = self._restamp and message.topic in self._with_header
+        publisher.publish(self._moved(message.data, rate) if moved else message.data)
         return 1
+
+    def _moved(self, data: bytes, rate: float) -> bytes:
+        """Return CDR bytes that begin with a header, their stamp moved to the present."""
+        # Four bytes say how, then comes the first field: the stamp, two 32-bit numbers.
+        layout = '<iI' if data[1] & LITTLE_ENDIAN else '>iI'
+        seconds, nanoseconds = struct.unpack_from(layout, data, 4)
+        stamp_ns = seconds * 10**9 + nanoseconds
+        self._first_stamp_ns = stamp_ns if self._first_stamp_ns is None else self._first_stamp_ns
+        moved_ns = self._began_ns + round((stamp_ns - self._first_stamp_ns) / rate)
+        return data[:4] + struct.pack(layout, *divmod(moved_ns, 10**9)) + data[12:]
 
     def flush(self, seconds: float = 2.0) -> None:
         """Wait until reliable subscriptions have what was sent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -61,15 +61,11 @@ def _pixels(message: Any) -> NDArray[np.uint8]:
 
 
 def _answer(stamp: int, messages: dict[str, Any]) -> Answer:
-    answer = Answer(stamp)
-    if 'decision' in messages:
-        answer.decision = decision_row(messages['decision'])
-    for role, decode in (('image', _pixels), ('mask', decode_labels), ('truth', decode_labels)):
-        with suppress(
-            VssError
-        ):  # the node refuses damaged images too; the rest of the recording still counts
-            setattr(answer, role, decode(messages[role]) if role in messages else None)
-    return answer
+    parts: dict[str, Any] = {}
+    for role, message in messages.items():
+        with suppress(VssError):  # the node refuses damaged images too; the rest still counts
+            parts[role] = DECODERS[role](message)
+    return Answer(stamp, **parts)
 
 
 def _time_ns(time: Any) -> int:
@@ -78,21 +74,13 @@ def _time_ns(time: Any) -> int:
 
 def decision_row(message: Any) -> DecisionRow:
     """Return a KeyFrameDecision message as a row."""
-    return DecisionRow(
-        frame_index=int(message.frame_index),
-        stamp_ns=stamp_ns(message),
-        is_key_frame=bool(message.is_key_frame),
-        reason=str(message.reason),
-        predicted_deviation=float(message.predicted_deviation),
-        threshold=float(message.threshold),
-        key_frame_stamp_ns=_time_ns(message.key_frame_stamp),
-        frames_since_key=int(message.frames_since_key),
-        track=str(message.track),
-        features_accurate=bool(message.features_accurate),
-        latency=float(message.latency),
-    )
+    stamps = {'stamp_ns': stamp_ns(message), 'key_frame_stamp_ns': _time_ns(message.key_frame_stamp)}
+    names = [f.name for f in fields(DecisionRow) if f.name not in stamps]
+    return DecisionRow(**stamps, **{name: getattr(message, name) for name in names})
 
 
+DECODERS = {'image': _pixels, 'mask': decode_labels, 'truth': decode_labels, 'decision': decision_row}
+"""What makes a part of an ``Answer`` of a message, by the part's name."""
 CAUSES = ('overwritten', 'errors', 'waited_for_i_frame')
 """Why the node dropped an image, by its diagnostics; those that begin with ``REJECTED`` come besides."""
 REJECTED = 'rejected_'
@@ -189,7 +177,6 @@ class ReceivedIndex:
     """Arrivals and decisions by stamp; where a stamp comes several times, in order."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self.images: defaultdict[int, deque[int]] = defaultdict(deque)
         """When the image of a stamp arrived at the subscriber, nanoseconds."""
         self.masks: Counter[int] = Counter()
@@ -226,7 +213,6 @@ class Instants:
     """
 
     def __init__(self, index: ReceivedIndex, rate: float) -> None:
-        """Start before the first image."""
         self._arrivals = {stamp: deque(times) for stamp, times in index.images.items()}
         self._rate = rate
         anchor = min(((times[0], stamp) for stamp, times in self._arrivals.items()), default=(0, 0))

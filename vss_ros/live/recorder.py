@@ -7,6 +7,7 @@ Examples:
 
 from __future__ import annotations
 
+import struct
 import sys
 import time
 from functools import partial
@@ -18,7 +19,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from vss_ros.command_line import add, new_parser
 from vss_ros.errors import VssError
-from vss_ros.live.stamps import header_bytes
 from vss_ros.node.process import load_message_type, run_process
 from vss_ros.recordings.bags import COMPRESSED_IMAGE, HEADER, HEADER_TOPIC, IMAGE, BagWriter, qos
 
@@ -36,6 +36,19 @@ if TYPE_CHECKING:
 _DEPTH = 50
 _LOOK_AROUND_S = 0.2
 _SPIN_S = 0.05
+LITTLE_ENDIAN = 1
+"""Bit of the second byte of CDR, the serialised form of a message."""
+
+
+def header_bytes(data: bytes) -> bytes:
+    """Return the CDR bytes of a message's std_msgs/Header alone, which are its first ones.
+
+    Args:
+        data: CDR bytes of a message that begins with a header, or with the same fields as foxglove_msgs do.
+    """
+    # After four bytes that say how and the stamp: the length of frame_id, end mark included, then its bytes.
+    (length,) = struct.unpack_from('<I' if data[1] & LITTLE_ENDIAN else '>I', data, 12)
+    return bytes(data[: 16 + length])
 
 
 class Recorder(Node):

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from std_srvs.srv import Trigger
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from vss_ros.recordings.playback import CameraTopic
+    from vss_ros.live.observer import LiveRun
 
 
-NODE = '/segmentation'
-"""The node's name where it is started here."""
 EXECUTABLES = {'segmentation_node': 'vss_ros.node.main', 'bag_player': 'vss_ros.live.player'}
 """Modules of the processes that a run starts, by the names that ``ros2 run`` knows them by."""
 QUIET_DOMAIN = 91
@@ -46,18 +43,18 @@ BAG = 'bag'
 
 
 class Child:
-    """One of ``EXECUTABLES`` as a process of its own; leaving the context stops it in any case."""
+    """One of ``EXECUTABLES`` as a process of its own; leaving the context stops it in any case.
+
+    Args:
+        name: The executable, and the log without its suffix.
+        words: Its command line.
+        folder: Where the log goes.
+
+    """
 
     def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
-        """Start it with the profile that large images need.
-
-        Args:
-            name: The executable, and the log without its suffix.
-            words: Its command line.
-            folder: Where the log goes.
-        """
-        self.name = name
-        self.log = folder / f'{name}.log'
+        self.name, self.log = name, folder / f'{name}.log'
+        # The profile that large images need.
         environment = os.environ | large_image_environment(os.environ) | {'PYTHONUNBUFFERED': '1'}
         command = [sys.executable, '-m', EXECUTABLES[name], *words]
         with self.log.open('w') as log:
@@ -74,23 +71,12 @@ class Child:
         return self._process.poll()
 
     def check(self, doing: str) -> None:
-        """Raise if it has ended.
-
-        Args:
-            doing: What was going on, for the message.
-
-        Raises:
-            VssError: It has ended.
-        """
+        """Raise a VssError if it has ended, which says what was going on."""
         if self.poll() is not None:
             raise self.failure(f'ended {doing}')
 
     def wait_for(self, text: str, seconds: float) -> None:
-        """Wait until the log holds a text.
-
-        Raises:
-            VssError: It does not, or the process has ended.
-        """
+        """Wait until the log holds a text; raise a VssError if it does not, or the process has ended."""
         deadline = time.monotonic() + seconds
         while text not in self.log.read_text(errors='replace'):
             self.check(f'before it said {text!r}')
@@ -99,11 +85,7 @@ class Child:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Ask it to end and wait.
-
-        Raises:
-            VssError: It did not end by itself, or not with exit status 0.
-        """
+        """Ask it to end and wait; raise a VssError if it did not by itself, or not with exit status 0."""
         if not self._end():
             raise self.failure(f'did not end within {STOP_SECONDS:.0f} s of SIGINT')
         if self._process.returncode:
@@ -112,9 +94,7 @@ class Child:
     def failure(self, what: str) -> VssError:
         """Return an error with the end of the log."""
         lines = self.log.read_text(errors='replace').splitlines()[-LOG_LINES:]
-        return VssError(
-            f'{self.name} {what}; the end of {self.log}:' + ''.join(f'\n  {line}' for line in lines)
-        )
+        return VssError('\n  '.join([f'{self.name} {what}; the end of {self.log}:', *lines]))
 
     def _end(self) -> bool:
         """End it, by force where need be; returns whether it needed none."""
@@ -127,41 +107,6 @@ class Child:
             self._process.wait()
             return False
         return True
-
-
-@dataclass(frozen=True)
-class LiveRun:
-    """What is played, and to which node."""
-
-    source: Path
-    """A bag, video or folder of images."""
-    camera: CameraTopic
-    rate: float = 1.0
-    """Speed, 1 being the recording's own."""
-    fps: float = 15.0
-    """Rate of an image folder."""
-    namespace: str = ''
-    """Of everything that is started here, such as ``/live_1``, to stay clear of other topics."""
-    parameters: Sequence[str] = ()
-    """``NAME:=VALUE`` for the node that is started."""
-    attach: str = ''
-    """Full name of a node that runs already; empty to start one."""
-    only_camera: bool = True
-    """Play the camera alone and record only its headers; else play and record everything."""
-    salvage: bool = False
-    """Play every complete message of a damaged bag."""
-    more: Sequence[str] = ()
-    """Further topics to record."""
-
-    @property
-    def node(self) -> str:
-        """Full name of the node."""
-        return self.attach or self.namespace + NODE
-
-    @property
-    def topic(self) -> str:
-        """The camera's topic as it is played, namespace included."""
-        return self.namespace + self.camera.name
 
 
 def stay_apart() -> None:
@@ -193,31 +138,22 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
             node.wait_for('waiting for images', START_SECONDS)
         bag = stack.enter_context(BagWriter(folder / BAG, overwrite=True))
         context, executor = stack.enter_context(graph())
-        observer = Observer(
-            context,
-            executor,
-            bag,
-            node=run.node,
-            camera=replace(run.camera, name=run.topic),
-            headers_only=run.only_camera,
-            more=run.more,
-            on_image=on_image,
-        )
-        stack.callback(observer.close)
         alive = (lambda: None) if node is None else (lambda: node.check('while images were played'))
-        observer.wait_until_ready(alive)
+        observer = Observer(run, bag, context, executor, check=alive, on_image=on_image)
+        stack.callback(observer.close)
+        observer.wait_until_ready()
         if node is None:
-            ask(observer.recorder, executor, Trigger, f'{run.node}/reset', Trigger.Request())
+            ask(observer.recorder, Trigger, f'{run.node}/reset')
         before = observer.counters
-        sent = _play(run, observer, alive, folder)
-        observer.settle(alive)
+        sent = _play(run, observer, folder)
+        observer.settle()
         if node is not None:
             node.stop()
         counters = {name: count - before.get(name, 0) for name, count in observer.counters.items()}
     return Received(folder / BAG, run.topic, run.node, sent, counters)
 
 
-def _play(run: LiveRun, observer: Observer, alive: Callable[[], None], folder: Path) -> int:
+def _play(run: LiveRun, observer: Observer, folder: Path) -> int:
     """Run the player; returns the number of messages sent."""
     words = [str(run.source), '--wait-subscribers', '2', '--rate', str(run.rate), '--fps', str(run.fps)]
     words += ['--topics', run.camera.name] if run.only_camera else []
@@ -225,7 +161,6 @@ def _play(run: LiveRun, observer: Observer, alive: Callable[[], None], folder: P
     words += ['--ros-args', '-r', f'{run.camera.name}:={run.topic}'] if run.namespace else []
     with Child('bag_player', words, folder) as player:
         while player.poll() is None:
-            alive()
             observer.spin(0.1)
         if player.poll():
             raise player.failure('failed')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import replace
 from math import nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from vss_ros.evaluation.replay.input_frames import InputFrames
     from vss_ros.evaluation.rows import DecisionRow
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
-    from vss_ros.images.classes import ClassTable
-    from vss_ros.live.received import Received, ReceivedIndex, ReceivedMask
+    from vss_ros.live.received import Received, ReceivedMask
 
 
 def score_live(frames: InputFrames, config: EvaluationConfig, received: Received) -> Evaluated:
@@ -59,15 +58,13 @@ def score_live(frames: InputFrames, config: EvaluationConfig, received: Received
     replay = config.as_replay()
     built = build_segmenter(replay.segmenter)
     try:
-        truths = with_truth(frames, replay, built)
-        table = load_classes(built.card.classes)
         judge: _Judge | None = None
-        for frame, truth in truths:
-            judge = judge or _Judge(frames, config, received, table, _sizes(built, frame))
+        for frame, truth in with_truth(frames, replay, built):
+            judge = judge or _Judge(frames, config, received, built, frame)
             judge.add(frame, truth)
         if judge is None or not judge.scorer.scored:
             raise _nothing(frames.path, received, judge)
-        result = replace(result_of(frames, judge.scorer, table), pictures=judge.worst.pictures)
+        result = replace(result_of(frames, judge.scorer, judge.table), pictures=judge.worst.pictures)
         result = replace(result, drops=received.drops(judge.masks))
         with torch.inference_mode():
             operations = frame_operations(built.segmenter.parts, judge.network_size, built.device)
@@ -86,55 +83,54 @@ def _nothing(path: Path, received: Received, judge: _Judge | None) -> VssError:
     return VssError(f'expected at least one mask, got none for {received.sent} images of {path}: {drops}')
 
 
-class _Sizes(NamedTuple):
-    """Heights and widths in pixels."""
-
-    network: tuple[int, int]
-    labels: tuple[int, int]
-    """Of the engine's labels, at which a replay measures steadiness."""
-
-
-def _sizes(built: Built, frame: Frame) -> _Sizes:
-    camera = (frame.image.shape[0], frame.image.shape[1])
-    network = built.segmenter.network_size(camera)
-    return _Sizes(network, label_size(camera, network))
-
-
 class _Judge:
-    """Goes through the input's frames and what was received side by side."""
+    """Goes through the input's frames and what was received side by side.
+
+    It finds each image's mask, and looks at every image's arrival for the newest one that is there.
+    """
 
     def __init__(
         self,
         frames: InputFrames,
         config: EvaluationConfig,
         received: Received,
-        table: ClassTable,
-        sizes: _Sizes,
+        built: Built,
+        first: Frame,
     ) -> None:
         self._agreement = frames.truth == 'per_frame'
         # Bags are played with their own stamps; time of all else starts a little later, as 0 is no stamp.
         self._offset = 0 if is_bag(frames.path) else START_NS
-        self.network_size = sizes.network
-        self.scorer = Scorer(len(table), table.void_id, at_camera=True, labels_at=sizes.labels, timed=False)
+        self.table = table = load_classes(built.card.classes)
+        camera = (first.image.shape[0], first.image.shape[1])
+        self.network_size = built.segmenter.network_size(camera)
+        # A replay measures steadiness at the size of the engine's labels.
+        size = label_size(camera, self.network_size)
+        self.scorer = Scorer(len(table), table.void_id, at_camera=True, labels_at=size, timed=False)
         self.worst = WorstFrames(table)
+        self._accuracy = StreamingAccuracy(len(table), table.void_id)
         self._index = received.index()
-        accuracy = StreamingAccuracy(len(table), table.void_id)
-        self._stream = _Stream(received, self._index, config.rate, accuracy)
+        self._masks: Iterator[ReceivedMask] = received.masks()
+        self._ahead: defaultdict[int, deque[ReceivedMask]] = defaultdict(deque)
+        self._to_come = self._index.masks.copy()
+        self._instants = Instants(self._index, config.rate)
+        self._published_ns = 0
+        self.masks = 0
+        """Masks that answer one of the input's images."""
         self._latencies: list[float] = []
         self._delays: list[float] = []
-
-    @property
-    def masks(self) -> int:
-        """Masks that answer one of the input's images."""
-        return self._stream.matched
 
     def add(self, frame: Frame, truth: NDArray[np.uint8] | None) -> None:
         """Take the next frame of the input."""
         stamp = frame.stamp_ns + self._offset
-        camera = (frame.image.shape[0], frame.image.shape[1])
         if truth is not None and self._agreement:
-            truth = resize_labels(truth, camera)
-        instant, mask = self._stream.next(stamp, truth)
+            truth = resize_labels(truth, (frame.image.shape[0], frame.image.shape[1]))
+        instant = self._instants.of(stamp)
+        mask = self._find(stamp)
+        if mask is not None:
+            # A subscriber may hear of an image after a mask that was made from it; not before is enough.
+            self._published_ns = max(mask.arrived_ns, instant, self._published_ns)
+            self._accuracy.add_mask(self._published_ns, instant, mask.labels)
+        self._accuracy.add_frame(instant, truth)
         decisions = self._index.decisions[stamp]
         decision = decisions.popleft() if decisions else None
         if decision is None or mask is None:
@@ -143,42 +139,6 @@ class _Judge:
         self.worst.offer(row, frame.image, truth, mask.labels)
         self._latencies.append(round(1e3 * decision.latency, 3))
         self._delays.append(round(max(mask.arrived_ns - instant, 0) / 1e6, 3))
-
-    def timing(self, device: torch.device) -> InputTiming:
-        """Return what clocks measured: latencies, delays and streaming accuracy."""
-        return InputTiming(
-            latency_ms=tuple(self._latencies),
-            metrics={'streaming': self._stream.accuracy.to_dict()},
-            machine=describe_machine(device),
-            subscriber_ms=tuple(self._delays),
-            played_rate=self._index.played_rate,
-        )
-
-
-class _Stream:
-    """Finds each image's mask, and looks at every image's arrival for the newest one that is there."""
-
-    def __init__(
-        self, received: Received, index: ReceivedIndex, rate: float, accuracy: StreamingAccuracy
-    ) -> None:
-        self.accuracy = accuracy
-        self.matched = 0
-        self._masks: Iterator[ReceivedMask] = received.masks()
-        self._ahead: defaultdict[int, deque[ReceivedMask]] = defaultdict(deque)
-        self._to_come = index.masks.copy()
-        self._instants = Instants(index, rate)
-        self._published_ns = 0
-
-    def next(self, stamp: int, truth: NDArray[np.uint8] | None) -> tuple[int, ReceivedMask | None]:
-        """Return when the next image came, and its mask."""
-        instant = self._instants.of(stamp)
-        mask = self._find(stamp)
-        if mask is not None:
-            # A subscriber may be told of an image after a mask that was made from it; not before is enough.
-            self._published_ns = max(mask.arrived_ns, instant, self._published_ns)
-            self.accuracy.add_mask(self._published_ns, instant, mask.labels)
-        self.accuracy.add_frame(instant, truth)
-        return instant, mask
 
     def _find(self, stamp: int) -> ReceivedMask | None:
         """Return the mask of the next image with a stamp; what is met on the way waits for its own."""
@@ -189,8 +149,18 @@ class _Stream:
         while not waiting:
             mask = next(self._masks)
             self._ahead[mask.stamp_ns].append(mask)
-        self.matched += 1
+        self.masks += 1
         return self._ahead.pop(stamp).popleft() if len(waiting) == 1 else waiting.popleft()
+
+    def timing(self, device: torch.device) -> InputTiming:
+        """Return what clocks measured: latencies, delays and streaming accuracy."""
+        return InputTiming(
+            latency_ms=tuple(self._latencies),
+            metrics={'streaming': self._accuracy.to_dict()},
+            machine=describe_machine(device),
+            subscriber_ms=tuple(self._delays),
+            played_rate=self._index.played_rate,
+        )
 
 
 def _answer(frame: Frame, decision: DecisionRow, labels: NDArray[np.uint8]) -> FrameResult:
