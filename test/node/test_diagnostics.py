@@ -10,7 +10,7 @@ pytest.importorskip('diagnostic_msgs', reason='needs ROS 2: make test, or source
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from vss_ros.engine.frames import AnsweredBy, Decision, FrameResult, Reason
-from vss_ros.images.image_checks import ImageError
+from vss_ros.images.image_decoding import ImageError
 from vss_ros.node.diagnostics import Statistics
 
 

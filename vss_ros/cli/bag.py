@@ -73,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _make(args: argparse.Namespace) -> int:
-    """Write the bag."""
     if not 1 <= args.quality <= 100 or not 0 < args.fov < 180:
         raise VssError(f'expected --quality 1..100 and --fov 0..180, got {args.quality} and {args.fov}')
     if args.gop < 1:
@@ -96,7 +95,6 @@ def _make(args: argparse.Namespace) -> int:
 
 
 def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:
-    """Write every frame with its camera_info and mask."""
     namespace = args.topic.rpartition('/')[0]
     raw, video = args.format == 'raw', args.format in VIDEO_FORMATS
     suffix = '' if raw else '/compressed'

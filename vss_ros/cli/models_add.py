@@ -58,13 +58,12 @@ def run(args: argparse.Namespace) -> int:
     card, network = _checked(card, data)
     _write(card, data, Path(args.classes) if card.classes != args.classes else None, args.output)
     _tell(card, network, target)
-    write_json(args.json, {'card': str(target), 'sha256': card.sha256, 'input_size': card.input_size,
-                           'stride': network.logits_stride})  # fmt: skip
+    written = {'card': str(target), 'sha256': card.sha256, 'input_size': card.input_size}
+    write_json(args.json, written | {'stride': network.logits_stride})
     return 0
 
 
 def _read(source: Path) -> bytes:
-    """Return the network in one piece."""
     from vss_ros.engine.network_files import joined
 
     if not source.is_file():
@@ -76,7 +75,6 @@ def _read(source: Path) -> bytes:
 
 
 def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str, ...]) -> ModelCard:
-    """Return the card as the options have it."""
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.options import parse_size
 

@@ -6,26 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vss_ros.engine.backbones import BACKBONES, Backbone
+from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.build import REGISTRIES, motion_name, refusal
 from vss_ros.engine.model_card import FromFile, has_card, read_card, shipped_cards
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.pipeline import Parts
-from vss_ros.engine.propagation import PROPAGATIONS, Propagation
+from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes
-from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
+from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.engine.tracks import Blocking
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.operations import frame_costs, part_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from vss_ros.evaluation.replay.operations import PartCost
 
 CLASSES = 11
 """Classes of a part that is shown without a card."""
 EVERYTHING = 'every other part'
+WHOLE = 'The whole network runs on every frame.'
 TRACKS = (
     ('blocking', '', 'The frame waits for the whole network.'),
     ('fast_slow', 'Li et al. 2018', 'The fast track answers now, the slow track computes in the background.'),
@@ -40,18 +39,18 @@ def listing() -> dict[str, list[dict[str, str]]]:
     def row(name: str, paper: str, summary: str, combines_with: str = EVERYTHING) -> dict[str, str]:
         return {'name': name, 'paper': paper, 'summary': summary, 'combines_with': combines_with}
 
-    def rows(kind: str, combines: Callable[[Any], str]) -> list[dict[str, str]]:
-        return [row(m.name, m.paper, m.summary, combines(m.cls)) for m in REGISTRIES[kind]]
+    def rows(kind: str) -> list[dict[str, str]]:
+        return [row(m.name, m.paper, m.summary, _combinations(kind, m.cls)) for m in REGISTRIES[kind]]
 
     papers = {(kind, m.name): m.paper for kind, registry in REGISTRIES.items() for m in registry}
     return {
-        'backbones': rows('backbone', _backbone_combines),
+        'backbones': rows('backbone'),
         'propagations': [
-            *rows('propagation', _propagation_combines),
+            *rows('propagation'),
             row(NO_PROPAGATION, '', 'The whole network runs on every frame.'),
         ],
-        'schedulers': rows('scheduler', _scheduler_combines),
-        'motion': rows('motion', lambda _: _names_with_motion()),
+        'schedulers': rows('scheduler'),
+        'motion': rows('motion'),
         'tracks': [row(*track) for track in TRACKS],
         'models': [
             {
@@ -64,31 +63,23 @@ def listing() -> dict[str, list[dict[str, str]]]:
     }
 
 
-def _backbone_combines(cls: type[Backbone]) -> str:
-    if cls.has_features:
-        return EVERYTHING
+def _combinations(kind: str, cls: Any) -> str:
+    """Return what a part of a kind works with."""
     propagation, scheduler = NO_FEATURES
-    moves = [m.name for m in PROPAGATIONS if not refusal(cls, m.cls, scheduler)]
-    decides = [m.name for m in SCHEDULERS if not refusal(cls, propagation, m.cls)]
-    return f'propagations {", ".join(moves)}; schedulers {", ".join(decides)}'
-
-
-def _propagation_combines(cls: type[Propagation]) -> str:
-    return _backbones(cls, NO_FEATURES[1]) + ('; any motion estimator' if cls.motion else '')
-
-
-def _scheduler_combines(cls: type[Scheduler]) -> str:
-    return _backbones(NO_FEATURES[0], cls) + ('; any motion estimator' if cls.needs_motion else '')
-
-
-def _backbones(propagation: type[Propagation], scheduler: type[Scheduler]) -> str:
-    left_out = [member.name for member in BACKBONES if refusal(member.cls, propagation, scheduler)]
-    return f'every backbone but {", ".join(left_out)}' if left_out else 'every backbone'
-
-
-def _names_with_motion() -> str:
-    moving = [m.name for m in PROPAGATIONS if m.cls.motion]
-    return ', '.join([*moving, *(m.name for m in SCHEDULERS if m.cls.needs_motion)])
+    if kind == 'motion':
+        moving = [m.name for m in PROPAGATIONS if m.cls.motion]
+        return ', '.join([*moving, *(m.name for m in SCHEDULERS if m.cls.needs_motion)])
+    if kind == 'backbone':
+        if cls.has_features:
+            return EVERYTHING
+        moves = [m.name for m in PROPAGATIONS if not refusal(cls, m.cls, scheduler)]
+        decides = [m.name for m in SCHEDULERS if not refusal(cls, propagation, m.cls)]
+        return f'propagations {", ".join(moves)}; schedulers {", ".join(decides)}'
+    pair = (cls, scheduler) if kind == 'propagation' else (propagation, cls)
+    moved = cls.motion if kind == 'propagation' else cls.needs_motion
+    left_out = [m.name for m in BACKBONES if refusal(m.cls, *pair)]
+    but = f' but {", ".join(left_out)}' if left_out else ''
+    return f'every backbone{but}' + ('; any motion estimator' if moved else '')
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -104,9 +95,8 @@ def describe(name: str) -> dict[str, Any]:
             if row['name'] == name and heading != 'models':
                 found = {'kind': heading.removesuffix('s'), **row}
     if has_card(name):
-        found['card'] = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in read_card(name)
-        }
+        values = dict(read_card(name))
+        found['card'] = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
     if not found:
         raise VssError(f'{name!r} is neither a part nor a model card; list them with: vss models')
     return found

@@ -135,7 +135,6 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
 
 def _write_decisions(rows: Any, folder: Path, source: Source) -> None:
-    """Write decisions.csv and timeline.png."""
     from vss_ros.evaluation.replay.decisions import plot_timeline, write_csv
 
     if not rows:

@@ -14,8 +14,7 @@ from pydantic import Field
 
 from vss_ros.datasets.labelled import FileSequence, LabelledImages, LabelledVideo, read_together
 from vss_ros.errors import VssError
-from vss_ros.images.image_checks import PNG_MAGIC, ImageError
-from vss_ros.images.image_decoding import decode_compressed
+from vss_ros.images.image_decoding import PNG_MAGIC, ImageError, decode_compressed
 from vss_ros.images.label_code import id_code
 from vss_ros.recordings.open import open_source
 from vss_ros.schema import FROM_LIST, Schema

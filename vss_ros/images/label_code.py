@@ -9,8 +9,14 @@ import numpy as np
 
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.images.image_checks import PNG_GREY, PNG_MAGIC, ImageError, check_png
-from vss_ros.images.image_decoding import decode_compressed, decode_mask
+from vss_ros.images.image_decoding import (
+    PNG_GREY,
+    PNG_MAGIC,
+    ImageError,
+    check_png,
+    decode_compressed,
+    decode_mask,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +85,6 @@ class LabelCode:
         return self._checked(found, values, name)
 
     def _checked(self, found: NDArray[np.int16], values: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-        """Refuse values that mean nothing."""
         wrong = found == UNKNOWN
         if wrong.any():
             y, x = (int(place) for place in np.unravel_index(int(wrong.argmax()), wrong.shape))

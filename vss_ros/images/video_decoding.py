@@ -26,7 +26,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from vss_ros.engine.frames import CodecFrame
-from vss_ros.images.image_checks import CODECS, MAX_PIXELS, ImageError, check_size, codec_of
+from vss_ros.images.image_decoding import CODECS, MAX_PIXELS, ImageError, check_size, codec_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,6 @@ class CodecReader:
     """
 
     def __init__(self) -> None:
-        """Start without a reference frame."""
         self._distance: int | None = None  # frames since the last one that is no B-frame
 
     def skip(self) -> None:
@@ -95,7 +94,7 @@ class VideoPacket(NamedTuple):
 
     data: ImageData
     format: str
-    """What the message says, see :func:`vss_ros.images.image_checks.codec_of`."""
+    """What the message says, see :func:`vss_ros.images.image_decoding.codec_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,6 @@ class VideoDecoder:
     """
 
     def __init__(self, on_reject: Callable[[int, ImageError], None]) -> None:
-        """Start without a stream; its first packet names the codec."""
         self._on_reject = on_reject
         self.waited = 0
         """Packets passed over so far for want of an I-frame."""

@@ -176,7 +176,6 @@ def _summary(
 
 
 def _line(name: str, figures: dict[str, float]) -> str:
-    """Return one line of the latency table."""
     values = '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
     return f'  {name:<36}{values}'
 

@@ -203,7 +203,6 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
     parser = new_parser('bag_player', __doc__)
     add(parser, 'source SOURCE', 'rosbag2 bag, video, or image folder')
     add(parser, '--rate', 'speed', 1.0)

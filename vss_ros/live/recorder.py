@@ -95,7 +95,6 @@ class Recorder(Node):
         return list(self._wanted)
 
     def _look_around(self) -> None:
-        """Subscribe to what has appeared."""
         found = dict(self.get_topic_names_and_types())
         for topic, given in list(self._wanted.items()):
             msgtype = given or next(iter(found.get(topic, [])), '')
@@ -105,7 +104,6 @@ class Recorder(Node):
                 self._subscribe(topic, msgtype, publishers)
 
     def _subscribe(self, topic: str, msgtype: str, publishers: Sequence[Any]) -> None:
-        """Start recording a topic, or log why not."""
         message_type = load_message_type(msgtype)
         if message_type is None:
             self.get_logger().error(f'{topic} is not recorded: {msgtype} is not installed')
@@ -185,7 +183,6 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
     parser = new_parser('recorder', __doc__)
     add(parser, 'topics TOPIC[:TYPE]', 'topics to record', nargs='+')
     add(parser, '-o --output DIR', 'bag folder to make', required=True)

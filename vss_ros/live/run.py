@@ -184,7 +184,6 @@ def _stopping_by_signal() -> Iterator[None]:
 
 
 def _node_words(run: LiveRun) -> list[str]:
-    """Return the node's command line for a camera topic."""
     transport = run.camera.transport
     words = ['--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
     words += ['-r', f'{TRANSPORTS[transport].topic}:={run.topic}']

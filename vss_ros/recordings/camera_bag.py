@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
-from vss_ros.images.image_checks import codec_of
 from vss_ros.images.image_decoding import (
     ImageError,
+    codec_of,
     decode_compressed,
     decode_mask,
     decode_raw,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
 
 from vss_ros.errors import VssError
-from vss_ros.images.image_checks import codec_of
+from vss_ros.images.image_decoding import codec_of
 from vss_ros.recordings.bags import (
     CAMERA_INFO,
     CAMERA_TYPES,
