@@ -185,9 +185,9 @@ def test_others_in_the_domain_do_not_disturb_a_node_of_our_own_but_an_attached_o
 
     asked = config().as_live(1.0)
     words = ['--ros-args', '-r', 'image_raw:=/camera/image_raw', '-p', 'size:=72x96', '-p', 'threads:=1']
-    with Child('segmentation_node', words, tmp_path) as node, graph() as (context, _):
+    with Child('segmentation_node', words, tmp_path) as node, graph() as executor:
         node.wait_for('waiting for images', 300)
-        other = Node('segmentation', context=context)
+        other = Node('segmentation', context=executor.context)
         other.create_publisher(Image, '/segmentation/mask', 5)
         attached = evaluate_live(images, asked, folder=tmp_path / 'one', node='/segmentation').result
         own = evaluate_live(images, asked, folder=tmp_path / 'two').result

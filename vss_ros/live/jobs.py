@@ -132,8 +132,8 @@ def settings_of(node: str) -> SegmenterConfig:
         VssError: It does not answer, or is no segmentation node.
     """
     names = list(PARAMETERS)
-    with graph() as (context, executor):
-        asker = Node('vss_evaluate', context=context, start_parameter_services=False)
+    with graph() as executor:
+        asker = Node('vss_evaluate', context=executor.context, start_parameter_services=False)
         executor.add_node(asker)
         values = ask(asker, GetParameters, f'{node}/get_parameters', names=names).values
         executor.remove_node(asker)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from rclpy.context import Context
     from rclpy.node import Node
 
     from vss_ros.recordings.bags import BagWriter
@@ -75,8 +74,8 @@ class LiveRun:
 
 
 @contextmanager
-def graph() -> Iterator[tuple[Context, SingleThreadedExecutor]]:
-    """Join the graph in a context of its own, with the profile that large images need."""
+def graph() -> Iterator[SingleThreadedExecutor]:
+    """Join the graph in a context of its own, with the profile that large images need; yields an executor."""
     profile = large_image_environment(os.environ)
     os.environ.update(profile)  # read when the first node is made
     context = rclpy.Context()
@@ -84,7 +83,7 @@ def graph() -> Iterator[tuple[Context, SingleThreadedExecutor]]:
     set_logger_level('recorder', LoggingSeverity.WARN)  # a terminal with a progress bar is in use
     executor = SingleThreadedExecutor(context=context)
     try:
-        yield context, executor
+        yield executor
     finally:
         executor.shutdown()
         rclpy.try_shutdown(context=context)
@@ -92,7 +91,7 @@ def graph() -> Iterator[tuple[Context, SingleThreadedExecutor]]:
             del os.environ[name]
 
 
-class Observer:
+class Observer(Recorder):
     """Records a run and knows whether the node has finished with every image.
 
     It subscribes to the images at once, to everything else as it appears.
@@ -100,7 +99,6 @@ class Observer:
     Args:
         run: Its node and topics.
         bag: Where everything goes.
-        context: From ``graph``.
         executor: From ``graph``.
         check: Called while waiting; raises where that is of no use any more.
         on_image: Called for each image that arrives.
@@ -111,43 +109,31 @@ class Observer:
         self,
         run: LiveRun,
         bag: BagWriter,
-        context: Context,
         executor: SingleThreadedExecutor,
         *,
         check: Callable[[], object],
         on_image: Callable[[], object] | None = None,
     ) -> None:
-        self._name, self._camera, self._check, self._on_image = run.node, run.topic, check, on_image
+        self._node, self._camera, self._check, self._on_image = run.node, run.topic, check, on_image
         self._needed = {f'{run.node}/mask', f'{run.node}/key_frame', DIAGNOSTICS}
-        self.recorder = Recorder(
-            [f'{run.topic}:{run.camera.msgtype}', *sorted(self._needed), *run.more],
-            bag,
-            headers_of=[run.topic] if run.only_camera else (),
-            on_message=self._note,
-            context=context,
-        )
-        self._executor = executor
-        executor.add_node(self.recorder)
         self.counters: dict[str, int] = {}
         """Counts of the node's newest diagnostics, by name."""
         self._statuses = 0
         self._outputs: Counter[str] = Counter()
-
-    def close(self) -> None:
-        """Write what still waits and leave the graph."""
-        self.recorder.take_what_has_arrived(self._executor)
-        self._executor.remove_node(self.recorder)
-        self.recorder.destroy_node()
+        topics = [f'{run.topic}:{run.camera.msgtype}', *sorted(self._needed), *run.more]
+        headers_of = [run.topic] if run.only_camera else ()
+        super().__init__(topics, bag, headers_of=headers_of, context=executor.context)
+        executor.add_node(self)
 
     def spin(self, seconds: float) -> None:
         """Take what arrives within some seconds, and check."""
         self._check()
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+            self.executor.spin_once(timeout_sec=left)
 
-    def _note(self, topic: str, data: bytes) -> None:
-        """Count a message; topic and CDR bytes come from the recorder."""
+    def on_message(self, topic: str, data: bytes) -> None:
+        """Count a message."""
         if topic == self._camera:
             if self._on_image is not None:
                 self._on_image()
@@ -155,7 +141,7 @@ class Observer:
             self._outputs[topic] += 1
         else:
             for status in deserialise(data, 'diagnostic_msgs/msg/DiagnosticArray').status:
-                if status.name == f'{self._name.lstrip("/")}: segmentation':
+                if status.name == f'{self._node.lstrip("/")}: segmentation':
                     pairs = status.values
                     self.counters = {pair.key: int(pair.value) for pair in pairs if pair.value.isdecimal()}
                     self._statuses += 1
@@ -172,26 +158,26 @@ class Observer:
                 raise VssError(fault)
             self.spin(0.1)
         where = _domain()
-        if self.recorder.count_publishers(self._camera):
+        if self.count_publishers(self._camera):
             raise VssError(
                 f'expected nobody to publish {self._camera} {where}, got others; set ROS_DOMAIN_ID'
             )
-        if self.recorder.count_publishers(f'{self._name}/mask') > 1:
-            raise VssError(f'expected one node {self._name} {where}, got several; set ROS_DOMAIN_ID')
+        if self.count_publishers(f'{self._node}/mask') > 1:
+            raise VssError(f'expected one node {self._node} {where}, got several; set ROS_DOMAIN_ID')
 
     def _fault(self) -> str:
         """Return what is missing for the run to begin, with the remedy; empty where nothing is."""
         within = f' within {READY:.0f} s'
-        if missing := ', '.join(sorted(self._needed & set(self.recorder.missing))):
-            return f'expected {missing}, got none{within}; is {self._name} active?'
-        listeners = self.recorder.get_subscriptions_info_by_topic(self._camera)
-        if self._name not in {f'{i.node_namespace.rstrip("/")}/{i.node_name}' for i in listeners}:
+        if missing := ', '.join(sorted(self._needed & set(self.missing))):
+            return f'expected {missing}, got none{within}; is {self._node} active?'
+        listeners = self.get_subscriptions_info_by_topic(self._camera)
+        if self._node not in {f'{i.node_namespace.rstrip("/")}/{i.node_name}' for i in listeners}:
             return (
-                f'expected {self._name} to subscribe to {self._camera}, got none{within}; '
+                f'expected {self._node} to subscribe to {self._camera}, got none{within}; '
                 f'start it with -r image_raw:=... and image_transport to fit'
             )
         if not self.counters:
-            return f'expected diagnostics of {self._name}, got none{within}; shorten their period'
+            return f'expected diagnostics of {self._node}, got none{within}; shorten their period'
         return ''
 
     def settle(self) -> None:

@@ -83,7 +83,7 @@ class BagPlayer(Node):
         if not self._publishers_by_topic:
             raise VssError('expected a topic whose message type is installed, got none; source its workspace')
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._clock = self.create_publisher(Clock, '/clock', best_effort) if clock else None
+        self._clock_publisher = self.create_publisher(Clock, '/clock', best_effort) if clock else None
         self._next_tick_ns = 0
         # Of the round that is played: when it began, as a stamp, and the first stamp that was moved there.
         self._began_ns = 0
@@ -140,7 +140,7 @@ class BagPlayer(Node):
 
     def _wait(self, due_ns: int, first_ns: int, start_ns: int, rate: float) -> bool:
         """Sleep until a message is due, with the clock ticking; returns whether to go on."""
-        if self._clock is None:
+        if self._clock_publisher is None:
             return self._stop.sleep_until(due_ns)
         while self._next_tick_ns <= due_ns:
             if not self._stop.sleep_until(self._next_tick_ns):
@@ -151,7 +151,7 @@ class BagPlayer(Node):
             seconds, nanoseconds = divmod(first_ns + round(elapsed_ns * rate), 10**9)
             tick = Clock()
             tick.clock.sec, tick.clock.nanosec = seconds, nanoseconds
-            self._clock.publish(tick)
+            self._clock_publisher.publish(tick)
             # From now rather than from the last tick: a late clock need not catch up.
             self._next_tick_ns = now_ns + _CLOCK_PERIOD_NS
         return self._stop.sleep_until(due_ns)

@@ -74,9 +74,9 @@ def _time_ns(time: Any) -> int:
 
 def decision_row(message: Any) -> DecisionRow:
     """Return a KeyFrameDecision message as a row."""
+    values: dict[str, Any] = {f.name: getattr(message, f.name, None) for f in fields(DecisionRow)}
     stamps = {'stamp_ns': stamp_ns(message), 'key_frame_stamp_ns': _time_ns(message.key_frame_stamp)}
-    names = [f.name for f in fields(DecisionRow) if f.name not in stamps]
-    return DecisionRow(**stamps, **{name: getattr(message, name) for name in names})
+    return DecisionRow(**(values | stamps))
 
 
 DECODERS = {'image': _pixels, 'mask': decode_labels, 'truth': decode_labels, 'decision': decision_row}

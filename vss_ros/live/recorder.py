@@ -24,14 +24,11 @@ from vss_ros.recordings.bags import COMPRESSED_IMAGE, HEADER, HEADER_TOPIC, IMAG
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
-    from rclpy.executors import Executor
     from rclpy.subscription import MessageInfo
 
     from vss_ros.node.process import StopRequest
-
-    OnMessage = Callable[[str, bytes], None]
 
 _DEPTH = 50
 _LOOK_AROUND_S = 0.2
@@ -60,7 +57,6 @@ class Recorder(Node):
         bag: BagWriter,
         *,
         headers_of: Collection[str] = (),
-        on_message: OnMessage | None = None,
         **options: Any,
     ) -> None:
         """Start looking for the topics.
@@ -71,13 +67,11 @@ class Recorder(Node):
             bag: An open bag.
             headers_of: Topics of whose messages only the header is written, under the topic's name followed
                 by ``HEADER_TOPIC``: it says which large image came when, without its megabytes.
-            on_message: Called with topic and CDR bytes once a message is written.
             options: Of the node, such as ``context``.
         """
         super().__init__('recorder', start_parameter_services=False, **options)
         self._bag = bag
         self._headers_of = {self.resolve_topic_name(name) for name in headers_of}
-        self._on_message = on_message
         self._wanted: dict[str, str] = {}
         for topic in topics:
             name, _, msgtype = topic.partition(':')
@@ -109,12 +103,9 @@ class Recorder(Node):
             self.get_logger().error(f'{topic} is not recorded: {msgtype} is not installed')
             return
         # The strictest that every publisher offers: a subscription that asks for more gets nothing.
-        reliable = bool(publishers) and all(
-            p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers
-        )
-        latched = bool(publishers) and all(
-            p.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in publishers
-        )
+        profiles = [publisher.qos_profile for publisher in publishers]
+        reliable = {profile.reliability for profile in profiles} == {ReliabilityPolicy.RELIABLE}
+        latched = {profile.durability for profile in profiles} == {DurabilityPolicy.TRANSIENT_LOCAL}
         written = (topic + HEADER_TOPIC, HEADER) if topic in self._headers_of else (topic, msgtype)
         try:
             self._bag.add_topic(*written, qos(latched=latched, reliable=reliable, depth=_DEPTH))
@@ -138,33 +129,19 @@ class Recorder(Node):
             self._bag.write(topic, arrived_ns, data)
         self.received += 1
         self.last_ns = time.monotonic_ns()
-        if self._on_message is not None:
-            self._on_message(topic, data)
+        self.on_message(topic, data)
 
-    def take_what_has_arrived(self, executor: Executor) -> None:
-        """Write what the middleware still holds; ``executor`` is this node's."""
+    def on_message(self, topic: str, data: bytes) -> None:
+        """Look at a message that was written, CDR bytes; for classes that derive from this one."""
+
+    def finish(self) -> None:
+        """Write what the middleware still holds and leave the graph."""
         written = -1
         while written != self.received:
             written = self.received
-            executor.spin_once(timeout_sec=_SPIN_S)
-
-
-def record(recorder: Recorder, stop: StopRequest, idle_s: float) -> None:
-    """Record until the end.
-
-    Args:
-        recorder: The node.
-        stop: Ends the recording; what has arrived by then is still written.
-        idle_s: Seconds without a message, after the first, that end it as well; 0: only ``stop`` does.
-    """
-    executor = SingleThreadedExecutor()
-    executor.add_node(recorder)
-    while not stop.requested:
-        executor.spin_once(timeout_sec=_SPIN_S)
-        if idle_s and recorder.last_ns and time.monotonic_ns() - recorder.last_ns > idle_s * 1e9:
-            break
-    recorder.take_what_has_arrived(executor)
-    executor.shutdown()
+            self.executor.spin_once(timeout_sec=_SPIN_S)
+        self.executor.remove_node(self)
+        self.destroy_node()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,10 +153,17 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
     options = _parse(arguments)
     with BagWriter(options.output, overwrite=options.overwrite) as bag:
         recorder = Recorder(options.topics, bag)
-        record(recorder, stop, options.until_topic_idle)
+        executor = SingleThreadedExecutor()
+        executor.add_node(recorder)
+        idle_ns = options.until_topic_idle * 1e9
+        while not stop.requested:
+            executor.spin_once(timeout_sec=_SPIN_S)
+            if idle_ns and recorder.last_ns and time.monotonic_ns() - recorder.last_ns > idle_ns:
+                break
+        recorder.finish()
+        executor.shutdown()
         counts = ', '.join(f'{count} on {topic}' for topic, count in bag.counts.items()) or 'nothing'
         recorder.get_logger().info(f'{options.output}: {counts}')
-        recorder.destroy_node()
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -137,13 +137,13 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
             node = stack.enter_context(Child('segmentation_node', _node_words(run), folder))
             node.wait_for('waiting for images', START_SECONDS)
         bag = stack.enter_context(BagWriter(folder / BAG, overwrite=True))
-        context, executor = stack.enter_context(graph())
+        executor = stack.enter_context(graph())
         alive = (lambda: None) if node is None else (lambda: node.check('while images were played'))
-        observer = Observer(run, bag, context, executor, check=alive, on_image=on_image)
-        stack.callback(observer.close)
+        observer = Observer(run, bag, executor, check=alive, on_image=on_image)
+        stack.callback(observer.finish)
         observer.wait_until_ready()
         if node is None:
-            ask(observer.recorder, Trigger, f'{run.node}/reset')
+            ask(observer, Trigger, f'{run.node}/reset')
         before = observer.counters
         sent = _play(run, observer, folder)
         observer.settle()
