@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vss_ros import files
-from vss_ros.evaluation.replay.decisions import write_csv
+from vss_ros.evaluation.replay.decisions import write_decisions
 from vss_ros.evaluation.rows import DecisionRow
 
 
@@ -20,16 +20,14 @@ def test_decisions_are_read_back(tmp_path: Path) -> None:
         DecisionRow(0, 10**18 + 1, True, 'first', nan, nan, 10**18 + 1, 0, 'full', True, 0.25),
         DecisionRow(1, 10**18 + 7, False, 'deviation', 0.125, 0.3, 10**18 + 1, 1, 'propagated', False, 0.5),
     ]
-    path = tmp_path / 'new' / 'decisions.csv'
-    write_csv(rows, path)
-    with path.open(newline='') as file:
+    write_decisions(rows, tmp_path / 'new', 'title')
+    with (tmp_path / 'new' / 'decisions.csv').open(newline='') as file:
         read = list(csv.DictReader(file))
     assert list(read[0]) == [entry.name for entry in fields(DecisionRow)]
     assert [int(row['stamp_ns']) for row in read] == [10**18 + 1, 10**18 + 7]
     assert [row['predicted_deviation'] for row in read] == ['', '0.125']
     assert [row['is_key_frame'] for row in read] == ['True', 'False']
-    write_csv([], path)
-    assert path.read_text().splitlines() == [','.join(read[0])]
+    assert (tmp_path / 'new' / 'timeline.png').stat().st_size > 10_000
 
 
 def test_what_has_no_value_is_empty_and_a_broken_row_leaves_the_file(tmp_path: Path) -> None:

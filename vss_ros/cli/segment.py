@@ -93,6 +93,7 @@ def _segment(
     from vss_ros.engine.labels import resize_labels
     from vss_ros.evaluation.export import EXPORTERS
     from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
+    from vss_ros.evaluation.replay.decisions import write_decisions
     from vss_ros.evaluation.rows import DecisionRow
     from vss_ros.images.classes import load_classes
     from vss_ros.images.video_encoding import VideoWriter
@@ -121,7 +122,9 @@ def _segment(
                 truths += 1
             if video:
                 writer.write(table.blend(frame.image, mask))
-    _write_decisions(rows, folder, source)
+    if not rows:
+        raise VssError(f'{source.path}: expected at least one readable frame, got none')
+    write_decisions(rows, folder, f'{source.path.name}: offline')
     summary = _summary(rows, matrix if truths else None, table.names, source, built)
     # Medians over the frames on which a part ran.
     return summary | {'parts_ms': {part: round(float(np.median(ms)), 2) for part, ms in parts.items()}}
@@ -132,15 +135,6 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
     if not cv2.imwrite(str(path), mask):
         raise VssError(f'{path} cannot be written; is the disk full?')
-
-
-def _write_decisions(rows: Any, folder: Path, source: Source) -> None:
-    from vss_ros.evaluation.replay.decisions import plot_timeline, write_csv
-
-    if not rows:
-        raise VssError(f'{source.path}: expected at least one readable frame, got none')
-    write_csv(rows, folder / 'decisions.csv')
-    plot_timeline(rows, folder / 'timeline.png', f'{source.path.name}: offline')
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
@@ -162,13 +156,9 @@ def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, bui
 
 
 def _print(summary: dict[str, Any], output: Path, file: TextIO) -> None:
-    latency = summary['latency_ms']
     rhythm = f'{summary["key_frames"]} key frames (every {summary["mean_interval"]:.1f})'
-    print(f'{summary["frames"]} frames, {rhythm}', file=file)
-    print(
-        f'step: p50 {latency["p50"]:.1f} ms, p99 {latency["p99"]:.1f} ms, max {latency["max"]:.1f} ms',
-        file=file,
-    )
+    latency = ', '.join(f'{name} {summary["latency_ms"][name]:.1f} ms' for name in ('p50', 'p99', 'max'))
+    print(f'{summary["frames"]} frames, {rhythm}\nstep: {latency}', file=file)
     if 'miou' in summary:
         print(f'mIoU {100 * summary["miou"]:.2f} %', file=file)
     if summary['rejected']:

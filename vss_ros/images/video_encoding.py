@@ -142,9 +142,9 @@ class VideoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
-        with self._opened:
-            if kind is not None:
-                self._opened.__exit__(kind, *more)
+    def __exit__(self, *error: object) -> None:
+        with self._opened:  # also where the last pictures cannot be written
+            if error[0] is not None:
+                self._opened.__exit__(*error)
             elif self._container is not None:
                 self._container.mux(self._container.streams.video[0].encode(None))

@@ -1,7 +1,7 @@
 """Live runs: a recording played to a real node over DDS, and what the node answers recorded and scored.
 
 ``player`` publishes a recording and ``recorder`` writes topics into a bag; both are nodes of their own.
-``observer`` is the subscriber that records a run; ``run`` starts node and player and puts all together;
+``observer`` is the recorder that watches a run; ``run`` starts node and player and puts all together;
 ``received`` reads the recorded bag again. On these rest ``jobs`` with ``scoring`` (``vss evaluate --live``)
-and ``demo`` (``make demo``). ``stamps`` reads and moves the stamps of messages without decoding them.
+and ``demo`` (``make demo``).
 """

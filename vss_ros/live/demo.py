@@ -26,7 +26,7 @@ from vss_ros.engine.model_card import read_card
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
-from vss_ros.evaluation.replay.decisions import figures_of, plot_timeline, write_csv
+from vss_ros.evaluation.replay.decisions import figures_of, write_decisions
 from vss_ros.files import write_json
 from vss_ros.images.classes import load_classes
 from vss_ros.images.video_encoding import VideoWriter
@@ -84,13 +84,10 @@ def write_report(
     if not rows:
         print(f'no image was answered; look at {output}/segmentation_node.log')
         return 1
-    plot_timeline(rows, output / 'timeline.png', f'{source.name}: live over DDS, {model}')
+    write_decisions(rows, output, f'{source.name}: live over DDS, {model}')
     _write_picture(pictures, output)
-    write_csv(rows, output / 'decisions.csv')
-    summary = _summary(rows, index, received.counters) | {
-        'miou': round(matrix.miou, 5) if scored else None,
-        'masks_scored': scored,
-    }
+    summary = _summary(rows, index, received.counters)
+    summary |= {'miou': round(matrix.miou, 5) if scored else None, 'masks_scored': scored}
     write_json(output / 'summary.json', summary)
     _print(summary, output)
     return 0

@@ -11,18 +11,20 @@ import numpy as np
 mpl.use('Agg')
 import matplotlib.pyplot as plt
 
-from vss_ros import files
 from vss_ros.engine.latency import percentiles
 from vss_ros.evaluation.rows import DecisionRow
+from vss_ros.files import write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 
-def write_csv(rows: Sequence[DecisionRow], path: Path) -> None:
-    """Write one line per frame, the file appearing once it is whole; NaN becomes an empty field."""
-    files.write_csv(path, [entry.name for entry in fields(DecisionRow)], map(asdict, rows))
+def write_decisions(rows: Sequence[DecisionRow], folder: Path, title: str) -> None:
+    """Write decisions.csv, one line per frame in which NaN is an empty field, and timeline.png."""
+    columns = [entry.name for entry in fields(DecisionRow)]
+    write_csv(folder / 'decisions.csv', columns, map(asdict, rows))
+    _plot_timeline(rows, folder / 'timeline.png', title)
 
 
 def figures_of(rows: Sequence[DecisionRow]) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def figures_of(rows: Sequence[DecisionRow]) -> dict[str, Any]:
     }
 
 
-def plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
+def _plot_timeline(rows: Sequence[DecisionRow], path: Path, title: str) -> None:
     """Draw predicted deviation, threshold, key frames and latency over time."""
     start = rows[0].stamp_ns
     seconds = [(row.stamp_ns - start) / 1e9 for row in rows]
