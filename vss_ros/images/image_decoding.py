@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -142,15 +142,29 @@ def codec_of(format_name: str) -> str | None:
     return None
 
 
-def decode_raw(
-    data: ImageData,
-    height: int,
-    width: int,
-    encoding: str,
-    step: int,
-    *,
-    is_bigendian: bool = False,  # noqa: ARG001
-) -> NDArray[np.uint8]:
+def decode_image_message(message: Any) -> NDArray[np.uint8]:
+    """Turn a sensor_msgs/Image or CompressedImage of any message library into RGB, ``(H, W, 3)``.
+
+    Raises:
+        ImageError: See :func:`decode_raw` and :func:`decode_compressed`.
+    """
+    if hasattr(message, 'format'):
+        return decode_compressed(message.data, message.format)
+    return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
+
+
+def decode_mask_message(message: Any) -> NDArray[np.uint8]:
+    """Turn a sensor_msgs/Image or CompressedImage of any message library into class ids, ``(H, W)``.
+
+    Raises:
+        ImageError: See :func:`decode_raw_mask` and :func:`decode_mask`.
+    """
+    if hasattr(message, 'format'):
+        return decode_mask(message.data)
+    return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
+
+
+def decode_raw(data: ImageData, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
     """Turn the pixels of a sensor_msgs/Image into RGB.
 
     Args:
@@ -159,7 +173,6 @@ def decode_raw(
         width: Columns.
         encoding: ``rgb8``, ``bgr8``, ``rgba8``, ``bgra8`` or ``mono8``.
         step: Bytes from one row to the next, at least ``width`` times the channels.
-        is_bigendian: Without meaning for 8-bit encodings; accepted so that a message can be passed whole.
 
     Returns:
         RGB image, shape ``(height, width, 3)``, C-contiguous. For ``rgb8`` without padding this is a view of

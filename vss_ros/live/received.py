@@ -11,7 +11,7 @@ import numpy as np
 
 from vss_ros.errors import VssError
 from vss_ros.evaluation.rows import DecisionRow
-from vss_ros.images.image_decoding import decode_compressed, decode_mask, decode_raw, decode_raw_mask
+from vss_ros.images.image_decoding import decode_image_message, decode_mask_message
 from vss_ros.recordings.bags import HEADER_TOPIC, deserialise, open_bag, read_messages
 from vss_ros.recordings.messages import stamp_ns
 
@@ -46,18 +46,10 @@ def decode_labels(message: Any) -> NDArray[np.uint8]:
     Raises:
         VssError: It is damaged.
     """
-    if hasattr(message, 'format'):
-        return decode_mask(message.data)
-    if message.encoding == '16UC1':  # ids are bytes; the node widens them on request
+    if getattr(message, 'encoding', '') == '16UC1':  # ids are bytes; the node widens them on request
         wide = np.frombuffer(message.data, '<u2').reshape(message.height, -1)[:, : message.width]
         return wide.astype(np.uint8)
-    return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
-
-
-def _pixels(message: Any) -> NDArray[np.uint8]:
-    if hasattr(message, 'format'):
-        return decode_compressed(message.data, message.format)
-    return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
+    return decode_mask_message(message)
 
 
 def _answer(stamp: int, messages: dict[str, Any]) -> Answer:
@@ -79,7 +71,9 @@ def decision_row(message: Any) -> DecisionRow:
     return DecisionRow(**(values | stamps))
 
 
-DECODERS = {'image': _pixels, 'mask': decode_labels, 'truth': decode_labels, 'decision': decision_row}
+DECODERS = {
+    'image': decode_image_message, 'mask': decode_labels, 'truth': decode_labels, 'decision': decision_row
+}  # fmt: skip
 """What makes a part of an ``Answer`` of a message, by the part's name."""
 CAUSES = ('overwritten', 'errors', 'waited_for_i_frame')
 """Why the node dropped an image, by its diagnostics; those that begin with ``REJECTED`` come besides."""

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from vss_ros.engine.frames import Frame
-from vss_ros.images.image_decoding import ImageError, decode_compressed, decode_raw
+from vss_ros.images.image_decoding import ImageError, decode_image_message
 from vss_ros.msg import KeyFrameDecision
 
 if TYPE_CHECKING:
@@ -65,18 +65,7 @@ def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | Non
         ImageError: The message is not a whole, plausible image; its ``reason`` is short enough to count by.
     """
     stamp_ns = checked_stamp(message.header.stamp)
-    if isinstance(message, CompressedImage):
-        image = decode_compressed(message.data, message.format)
-    else:
-        image = decode_raw(
-            message.data,
-            message.height,
-            message.width,
-            message.encoding,
-            message.step,
-            is_bigendian=bool(message.is_bigendian),
-        )
-    return Frame(image, stamp_ns, index, follows_ns)
+    return Frame(decode_image_message(message), stamp_ns, index, follows_ns)
 
 
 def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:

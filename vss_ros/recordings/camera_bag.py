@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import (
-    ImageError,
-    codec_of,
-    decode_compressed,
-    decode_mask,
-    decode_raw,
-    decode_raw_mask,
-)
+from vss_ros.images.image_decoding import ImageError, codec_of, decode_image_message, decode_mask_message
 from vss_ros.recordings.bags import (
     CAMERA_TYPES,
     COMPRESSED_IMAGE,
@@ -151,7 +144,7 @@ class CameraBag(Source):
         """Decode a message of the topic to RGB; None for a packet that waits for an I-frame."""
         format_name = _video_format(message, self._image.msgtype)
         if not format_name:
-            return _decode_image(message), None
+            return decode_image_message(message), None
         from vss_ros.images.video_decoding import VideoDecoder, VideoPacket
 
         self._video = self._video or VideoDecoder(_refuse)
@@ -170,7 +163,7 @@ class CameraBag(Source):
         for number, (_, _, data) in enumerate(read_messages(self._bag, [self._mask])):
             try:
                 message = _deserialise(data, self._mask.msgtype)
-                yield stamp_ns(message), _decode_mask(message)
+                yield stamp_ns(message), decode_mask_message(message)
             except ImageError as error:
                 self.reject(f'mask {number}', error)
 
@@ -234,17 +227,3 @@ def _video_format(message: Any, msgtype: str) -> str:
 def _refuse(_: int, error: ImageError) -> None:
     """Leave a damaged packet's frame out, as any damaged frame."""
     raise error
-
-
-def _decode_image(message: Any) -> NDArray[np.uint8]:
-    """Decode either image type to RGB."""
-    if hasattr(message, 'format'):
-        return decode_compressed(message.data, message.format)
-    return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
-
-
-def _decode_mask(message: Any) -> NDArray[np.uint8]:
-    """Decode either image type to class ids."""
-    if hasattr(message, 'format'):
-        return decode_mask(message.data)
-    return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
