@@ -15,6 +15,7 @@ from vss_ros.files import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -142,9 +143,11 @@ class VideoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with self._opened:  # also where the last pictures cannot be written
-            if error[0] is not None:
-                self._opened.__exit__(*error)
+            if kind is not None:
+                self._opened.__exit__(kind, error, trace)
             elif self._container is not None:
                 self._container.mux(self._container.streams.video[0].encode(None))
