@@ -84,14 +84,7 @@ def random_view(
 def draw_framing(
     size: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator, view_range: ViewRange = USUAL
 ) -> Framing:
-    """Draw what `random_view` makes of an image.
-
-    Args:
-        size: Height and width of the image.
-        crop: Height and width of the view.
-        rng: Source of randomness.
-        view_range: How far the view may stray from the still.
-    """
+    """Draw what `random_view` makes of an image; ``size`` and ``crop`` are heights and widths."""
     height, width = size
     scale = np.exp(rng.uniform(*np.log(view_range.scales)))
     turned = cv2.getRotationMatrix2D((width / 2, height / 2), rng.normal(0, 2.5), scale)
@@ -123,13 +116,6 @@ def framed(
     image: Tensor, labels: Tensor, framing: Framing, crop: tuple[int, int], void: int
 ) -> tuple[Tensor, Tensor]:
     """Return the part of a still that a view shows, as it is lit in the still.
-
-    Args:
-        image: RGB ``(H, W, 3)`` uint8.
-        labels: Ids ``(H, W)`` uint8.
-        framing: Which part.
-        crop: Height and width of the view.
-        void: Id given to pixels outside the image.
 
     Returns:
         RGB ``(3, *crop)`` float32 in 0..1, the image mirrored beyond its border, and ids ``crop`` uint8.

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from vss_ros.images.classes import ClassTable
 
 IMAGES, SEQUENCES, LABELS = 'leftImg8bit', 'leftImg8bit_sequence', 'gtFine'
-LABEL_IDS, TRAIN_IDS = '_gtFine_labelIds.png', '_gtFine_labelTrainIds.png'
-TABLE, TRAIN_TABLE = 'cityscapes34', 'cityscapes19'
+IMAGE, LABEL_IDS, TRAIN_IDS = '_leftImg8bit.png', '_gtFine_labelIds.png', '_gtFine_labelTrainIds.png'
+TABLES = {LABEL_IDS: 'cityscapes34', TRAIN_IDS: 'cityscapes19'}
+"""The tables whose ids label files hold, by the endings of their names."""
 EARLIER = 19
 """Frames of a snippet before the labelled one, which is its 20th of 30 (Cordts et al. 2016)."""
 
@@ -47,12 +48,11 @@ def list_cityscapes(root: Path, split: str, table: ClassTable) -> Listing:
         VssError: Another split or table, or files that are missing, all in one message.
     """
     found, labels, suffix = _labelled(root, split)
-    images = [_image(root / IMAGES / split, frame) for frame in found]
-    have = set(found)
-    unlabelled = [frame for frame in _frames(root / IMAGES / split, '_leftImg8bit.png') if frame not in have]
-    wanted = [root / LABELS / split / f'{frame.stem}{suffix}' for frame in unlabelled]
+    images = [root / IMAGES / split / f'{frame.stem}{IMAGE}' for frame in found]
+    unlabelled = set(_frames(root / IMAGES / split, IMAGE)).difference(found)
+    wanted = [root / LABELS / split / f'{frame.stem}{suffix}' for frame in sorted(unlabelled)]
     refuse(root, missing(root, images + wanted), 'every image needs its labels, every label file its image')
-    return Listing(images, labels, id_code(table, _written(suffix)))
+    return Listing(images, labels, id_code(table, TABLES[suffix]))
 
 
 def list_cityscapes_sequence(root: Path, split: str, table: ClassTable) -> Listing:
@@ -62,22 +62,21 @@ def list_cityscapes_sequence(root: Path, split: str, table: ClassTable) -> Listi
     looked at.
     """
     found, labels, suffix = _labelled(root, split)
-    folder = root / SEQUENCES / split
-    frames = [_image(folder, frame.before(count)) for frame in found for count in range(EARLIER, -1, -1)]
+    snippets = [frame.before(count) for frame in found for count in range(EARLIER, -1, -1)]
+    frames = [root / SEQUENCES / split / f'{frame.stem}{IMAGE}' for frame in snippets]
     refuse(root, missing(root, frames), f'every label file needs its frame and the {EARLIER} before it')
     places = [EARLIER + (EARLIER + 1) * number for number in range(len(found))]
     images = [frames[place] for place in places]
     film = Film(frames, places, [EARLIER] * len(found))
-    return Listing(images, labels, id_code(table, _written(suffix)), film)
+    return Listing(images, labels, id_code(table, TABLES[suffix]), film)
 
 
 def _labelled(root: Path, split: str) -> tuple[list[_Frame], list[Path], str]:
     """Return the labelled frames of a split, their label files and the ending of these."""
     check_split(root, split, 'Cityscapes')
     folder = root / LABELS / split
-    for suffix in (LABEL_IDS, TRAIN_IDS):
-        found = _frames(folder, suffix)
-        if found:
+    for suffix in TABLES:
+        if found := _frames(folder, suffix):
             return found, [folder / f'{frame.stem}{suffix}' for frame in found], suffix
     raise VssError(
         f'{root}: expected {LABELS}/{split}/CITY/*{LABEL_IDS} (or *{TRAIN_IDS}), got none in '
@@ -100,12 +99,3 @@ def _frames(folder: Path, suffix: str) -> list[_Frame]:
             faults.append(f'{path.parent.name}/{path.name}')
     refuse(folder, faults, f'expected files called CITY/CITY_SEQUENCE_FRAME{suffix}; rename or remove them')
     return frames
-
-
-def _image(folder: Path, frame: _Frame) -> Path:
-    return folder / f'{frame.stem}_leftImg8bit.png'
-
-
-def _written(suffix: str) -> str:
-    """Return the table whose ids the label files hold."""
-    return TABLE if suffix == LABEL_IDS else TRAIN_TABLE

@@ -57,13 +57,7 @@ class Mover:
         return np.asarray(cv2.warpAffine(self.cutout.alpha, self.matrix(seconds), size[::-1]), np.float32)
 
     def paint(self, image: NDArray[np.uint8], alpha: NDArray[np.float32], seconds: float) -> None:
-        """Draw the object into a view ``seconds`` earlier, in place.
-
-        Args:
-            image: The view ``(H, W, 3)``.
-            alpha: Of this object at that time.
-            seconds: Before the current view.
-        """
+        """Draw the object, in place, into a view ``(H, W, 3)`` ``seconds`` earlier, which ``alpha`` is of."""
         rows, columns = (np.flatnonzero(alpha.any(axis)) for axis in (1, 0))
         if not len(rows):
             return
@@ -80,14 +74,7 @@ class Mover:
 def cut_objects(
     data: LabelledImages, classes: tuple[int, ...], *, smallest: int = 150, largest: int = 16000
 ) -> list[Cutout]:
-    """Return the objects of labelled stills whose outline does not touch the border.
-
-    Args:
-        data: The stills.
-        classes: Ids of what moves.
-        smallest: Least area in pixels.
-        largest: Greatest area in pixels.
-    """
+    """Return the objects of some classes whose outline does not touch the border; areas are in pixels."""
     found = []
     for image, labels in zip(data.images, data.labels, strict=True):
         for label in classes:

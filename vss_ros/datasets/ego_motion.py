@@ -62,9 +62,7 @@ class Drive:
 def random_drive(rng: np.random.Generator, lens: float = 0.0) -> Drive:
     """Return a drive: standing still, straight on, or turning; mostly at a town's pace.
 
-    Args:
-        rng: Source of randomness.
-        lens: Spread of the lens distortion.
+    ``lens`` is the spread of the lens distortion.
     """
     speed = 0.0 if rng.random() < 0.12 else float(rng.gamma(2.0, 2.2))
     turning = rng.random() < 0.3
@@ -104,35 +102,24 @@ class EgoMotion:
     def to_current(self, seconds: float, *, sky: bool = False) -> NDArray[np.float32]:
         """Return where each pixel of the view ``seconds`` earlier lies in the current one.
 
-        Args:
-            seconds: From the earlier to the current view.
-            sky: As if all were infinitely far.
+        With ``sky`` as if all were infinitely far.
         """
-        rays = self._rays
-        if not sky:
-            rays = rays / np.maximum(1 - self._way(seconds) * self._nearness(rays), CLOSEST)
+        rays = self._rays if sky else self._driven(self._rays, -seconds)
         return self._seen(_turned(rays, self._drive.turn(seconds)))
 
     def to_earlier(self, seconds: float, *, sky: bool = False) -> NDArray[np.float32]:
-        """Return where each pixel of the current view was ``seconds`` earlier: the inverse of `to_current`.
-
-        Args:
-            seconds: From the earlier to the current view.
-            sky: As if all were infinitely far.
-        """
+        """Return where each pixel of the current view was ``seconds`` earlier: `to_current` turned round."""
         rays = _turned(self._rays, self._drive.turn(seconds).T)
-        if not sky:
-            rays = rays / np.maximum(1 + self._way(seconds) * self._nearness(rays), CLOSEST)
-        return self._seen(rays)
+        return self._seen(rays if sky else self._driven(rays, seconds))
 
-    def _way(self, seconds: float) -> np.float32:
-        return np.float32(self._drive.speed * seconds)
-
-    def _nearness(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return one over the depth in metres, ``(H, W)``, of ground or wall, whichever a ray meets first."""
+    def _driven(self, rays: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
+        """Return rays to the same points of ground or wall from where the car was ``seconds`` earlier."""
         x, y = rays
         left, right = (np.float32(wall) for wall in self._drive.walls)
-        return np.asarray(np.maximum(y / np.float32(CAMERA_HEIGHT), np.maximum(-x / left, x / right)))
+        # One over the depth in metres of ground or wall, of which a ray meets the nearer first.
+        nearness = np.maximum(y / np.float32(CAMERA_HEIGHT), np.maximum(-x / left, x / right))
+        way = np.float32(self._drive.speed * seconds)
+        return np.asarray(rays / np.maximum(1 + way * nearness, CLOSEST))
 
     def _seen(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the places that the lens shows rays at."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,13 @@ def list_folders(root: Path, split: str, table: ClassTable) -> Listing:
     Raises:
         VssError: No such folders, or images without labels.
     """
-    images, labels = _folders(root, split)
+    found = _pairs(root, split)
+    if not found:
+        known = [f'{a}/ + {b}/' for a, b in FOLDERS if split in {'', a}] or [f'a split of {FOLDERS}']
+        raise VssError(
+            f'{root}: expected {" or ".join(known)}, found {contents(root)}; name the folder that holds them'
+        )
+    images, labels = found[0]
     files = files_in(images)
     wanted = [labels / f'{path.stem}.png' for path in files]
     refuse(root, missing(root, wanted), f'{labels.name}/ must hold one PNG per image in {images.name}/')
@@ -44,11 +51,8 @@ def list_drives(root: Path, split: str, table: ClassTable) -> Listing:
     """
     found = list_folders(root, split, table)
     drives = [path.stem.rpartition('_')[0] for path in found.images]
-    earlier: list[int] = []
-    for place, drive in enumerate(drives):
-        earlier.append(earlier[-1] + 1 if place and drive == drives[place - 1] else 0)
-    film = Film(found.images, list(range(len(drives))), earlier)
-    return replace(found, film=film)
+    earlier = [number for _, frames in groupby(drives) for number, _ in enumerate(frames)]
+    return replace(found, film=Film(found.images, list(range(len(drives))), earlier))
 
 
 def list_lists(root: Path, split: str, table: ClassTable) -> Listing:
@@ -70,30 +74,23 @@ def list_lists(root: Path, split: str, table: ClassTable) -> Listing:
         have = sorted(p.stem for p in root.glob('*.txt'))
         raise VssError(f'{root}: expected a list {path.name}, got {have}; name one of them as split')
     lines = [line.split() for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
-    refuse(
-        path,
-        [f'line {n} has {len(words)} words' for n, words in enumerate(lines, 1) if len(words) != 2],
-        'each line names an image and its label file',
-    )
-    images, labels = ([_beside(root, words[i]) for words in lines] for i in (0, 1))
+    faults = [f'line {n} has {len(words)} words' for n, words in enumerate(lines, 1) if len(words) != 2]
+    refuse(path, faults, 'each line names an image and its label file')
+    images, labels = ([_beside(root, Path(words[i])) for words in lines] for i in (0, 1))
     refuse(path, missing(root, images + labels), 'restore the files, or take them out of the list')
     return Listing(images, labels, any_code(table))
 
 
 def has_folders(root: Path, split: str) -> bool:
     """Tell whether there is a pair of ``FOLDERS``."""
-    return any(split in {'', a} and (root / a).is_dir() and (root / b).is_dir() for a, b in FOLDERS)
+    return bool(_pairs(root, split))
 
 
-def _folders(root: Path, split: str) -> tuple[Path, Path]:
-    for images, labels in FOLDERS:
-        if split in {'', images} and (root / images).is_dir() and (root / labels).is_dir():
-            return root / images, root / labels
-    wanted = ' or '.join(f'{a}/ + {b}/' for a, b in FOLDERS if split in {'', a}) or f'a split of {FOLDERS}'
-    raise VssError(f'{root}: expected {wanted}, found {contents(root)}; name the folder that holds them')
+def _pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
+    pairs = [(root / images, root / labels) for images, labels in FOLDERS if split in {'', images}]
+    return [pair for pair in pairs if pair[0].is_dir() and pair[1].is_dir()]
 
 
-def _beside(root: Path, name: str) -> Path:
+def _beside(root: Path, path: Path) -> Path:
     """Return the file a list means."""
-    path = Path(name)
     return path if path.is_absolute() and path.is_file() else root.joinpath(*path.parts[-2:])

@@ -20,12 +20,7 @@ READERS = 8
 
 
 class FileSequence(Sequence[Pixels]):
-    """Images that stay on disk; each is read when it is asked for.
-
-    Args:
-        paths: The files.
-        read: From a file to its pixels.
-    """
+    """Images that stay on disk; each is read, by ``read``, when it is asked for."""
 
     def __init__(self, paths: Sequence[Path], read: Callable[[Path], Pixels]) -> None:
         self.paths = paths
@@ -51,9 +46,6 @@ class FileSequence(Sequence[Pixels]):
 
 def read_together(wanted: Iterable[tuple[Sequence[Pixels], int]]) -> list[Pixels]:
     """Return elements of sequences, in the order given; what lies on disk is read at the same time.
-
-    Args:
-        wanted: A sequence and a place in it, for each.
 
     Raises:
         VssError: A file is not what its reader expects.

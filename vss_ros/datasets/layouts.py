@@ -108,7 +108,7 @@ def find_layout(path: Path, split: str, *, moving: bool) -> str:
 
     Args:
         path: The data set's folder or file.
-        split: The split wanted, may be empty.
+        split: The one wanted, may be empty.
         moving: Whether the frames before the labelled ones matter; if not, stills are taken for stills.
 
     Raises:

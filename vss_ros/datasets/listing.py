@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -162,7 +162,12 @@ def open_listing(
     height, width = size or image_size(images[0])
     count = len(film.frames if film else images)
     held = (3 * count + len(labels)) * height * width <= MEMORY_SHARE * free_memory()
-    opened = _held if held else FileSequence
+
+    def opened(files: list[Path], read: Callable[[Path], Pixels]) -> Sequence[Pixels]:
+        """Return the images of files, read at once where there is room for them."""
+        on_disk = FileSequence(files, read)
+        return read_together((on_disk, place) for place in range(len(files))) if held else on_disk
+
     maps = opened(labels, read_labels)
     names = [path.stem for path in images]
     if film is None:
@@ -196,12 +201,9 @@ def open_recording(
     labels: list[Pixels] = []
     places: list[int] = []
     room, masked = MEMORY_SHARE * free_memory(), 0
-    with open_source(
-        path,
-        image_topic=options.image_topic or None,
-        mask_topic=options.mask_topic or None,
-        masks=path.parent / options.masks if options.masks else None,
-    ) as source:
+    topics: dict[str, Any] = {name: getattr(options, name) or None for name in ('image_topic', 'mask_topic')}
+    masks = path.parent / options.masks if options.masks else None
+    with open_source(path, **topics, masks=masks) as source:
         for frame, mask in source:
             frames.append(scaled(frame.image, options.size, cv2.INTER_AREA))
             if len(frames) * frames[0].nbytes > room:
@@ -257,23 +259,12 @@ def free_memory() -> int:
 
 
 def consecutive(numbers: Sequence[int], step: int = 1) -> list[int]:
-    """Return for each of ascending frame numbers how many directly before it follow one another.
-
-    Args:
-        numbers: Of one sequence.
-        step: Largest difference of two consecutive frames.
-    """
+    """Return for each of ascending frame numbers how many directly before it are at most ``step`` apart."""
     counts: list[int] = []
     for place, number in enumerate(numbers):
         follows = place > 0 and number - numbers[place - 1] <= step
         counts.append(counts[-1] + 1 if follows else 0)
     return counts
-
-
-def _held(paths: Sequence[Path], read: Callable[[Path], Pixels]) -> list[Pixels]:
-    """Read all files."""
-    files = FileSequence(paths, read)
-    return read_together((files, place) for place in range(len(files)))
 
 
 def _read_image(path: Path) -> Pixels:

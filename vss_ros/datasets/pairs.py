@@ -21,25 +21,10 @@ if TYPE_CHECKING:
     from vss_ros.images.classes import ClassTable
 
 
-MOVABLE = frozenset(
-    {
-        'bicycle',
-        'bicyclist',
-        'bus',
-        'car',
-        'child',
-        'human',
-        'motorcycle',
-        'motorcyclescooter',
-        'moving car',
-        'pedestrian',
-        'person',
-        'rider',
-        'suvpickuptruck',
-        'truck',
-        'truck_bus',
-    }
-)
+MOVABLE = {
+    'bicycle', 'bicyclist', 'bus', 'car', 'child', 'human', 'motorcycle', 'motorcyclescooter', 'moving car',
+    'pedestrian', 'person', 'rider', 'suvpickuptruck', 'truck', 'truck_bus',
+}  # fmt: skip
 """Names of classes that move on their own, in any of the shipped tables, in lower case."""
 ZOOM = (0.9, 1.4)
 """Bounds of the zoom of triples: about 1, as things that a robot sees are as large as its network learned."""
@@ -100,9 +85,8 @@ class StillPairs:
         between = draw_between(distance, rng)
         image, labels = self._stills.images[index], self._stills.labels[index]
         scene = random_motion(image, labels, self._cutouts, self._variety, rng, self._sky)
-        key, middle, current = moments = [
-            scene.at(frames * FRAME_SECONDS) for frames in (distance, between, 0)
-        ]
+        moments = [scene.at(frames * FRAME_SECONDS) for frames in (distance, between, 0)]
+        key, middle, current = moments
         views = photographed(scene, moments, self._variety, rng)
         flows = (scene.flow(key), scene.flow(middle)) if self._with_flow else (None, None)
         return cropped(Triple(views[0], views[1], views[2], scene.labels(current), *flows), crop, rng)
@@ -123,18 +107,12 @@ def cropped(triple: Triple, crop: tuple[int, int], rng: np.random.Generator) -> 
     region = (slice(top, top + crop[0]), slice(left, left + crop[1]))
 
     def view(image: NDArray[np.uint8], mode: int) -> NDArray[np.uint8]:
-        """Return one frame, scaled, cut and mirrored."""
         scaled = cv2.resize(image, size, interpolation=mode)[region]
         return np.ascontiguousarray(scaled[:, ::-1] if mirrored else scaled, np.uint8)
 
-    return Triple(
-        view(triple.key, cv2.INTER_LINEAR),
-        view(triple.between, cv2.INTER_LINEAR),
-        view(triple.current, cv2.INTER_LINEAR),
-        view(triple.labels, cv2.INTER_NEAREST),
-        _cropped_flow(triple.to_key, size, region, mirrored=mirrored),
-        _cropped_flow(triple.to_between, size, region, mirrored=mirrored),
-    )
+    key, between, current = (view(i, cv2.INTER_LINEAR) for i in (triple.key, triple.between, triple.current))
+    flows = [_cropped_flow(f, size, region, mirrored=mirrored) for f in (triple.to_key, triple.to_between)]
+    return Triple(key, between, current, view(triple.labels, cv2.INTER_NEAREST), *flows)
 
 
 def _cropped_flow(

@@ -130,10 +130,7 @@ class MovingStill:
         return ids
 
     def flow(self, moment: Moment) -> NDArray[np.float32]:
-        """Return the exact flow from the current view to an earlier one.
-
-        Args:
-            moment: Of the earlier view.
+        """Return the exact flow from the current view to that of an earlier moment.
 
         Returns:
             ``(H, W, 2)`` float32, x and y in pixels: what is at ``(i, j)`` was at ``(i + y, j + x)``. NaN
@@ -168,16 +165,7 @@ def random_motion(
     rng: np.random.Generator,
     sky: int | None = 0,
 ) -> MovingStill:
-    """Return a still with a random drive and random objects in front.
-
-    Args:
-        image: RGB ``(H, W, 3)``.
-        labels: Its ids ``(H, W)``.
-        cutouts: Objects that may move in front.
-        variety: How much varies.
-        rng: Source of randomness.
-        sky: Id of the sky.
-    """
+    """Return a still ``(H, W, 3)`` with ids ``(H, W)``, with a random drive and random objects in front."""
     drive = random_drive(rng, variety.lens)
     count = int(rng.integers(0, variety.objects + 1)) if cutouts else 0
     size = (labels.shape[0], labels.shape[1])
@@ -192,12 +180,6 @@ def photographed(
 
     Exposure, sharpness and noise are the camera's. Were they drawn for each frame, features would differ
     where nothing moved, and a network that compares frames would learn to ignore what differs.
-
-    Args:
-        scene: What is seen.
-        moments: When.
-        variety: How much varies.
-        rng: Source of randomness.
     """
     exposure = rng.uniform(0.1, 0.6) * FRAME_SECONDS if rng.random() < variety.blur else 0.0
     views = [scene.exposed(moment, exposure) for moment in moments]

@@ -161,18 +161,10 @@ def _counts(images: LabelledImages, classes: int) -> Tensor:
 def choices(
     recipe: Recipe, data: Mapping[str, LabelledImages], epoch: int, rng: np.random.Generator
 ) -> list[list[Choice]]:
-    """Return an epoch's batches; data sets but the first have a share and a first epoch.
-
-    Args:
-        recipe: Batch size, images per epoch, and the options of its data sets.
-        data: Images by the recipe's names; the first is the main one.
-        epoch: Counted from 0.
-        rng: Of the epoch.
-    """
+    """Return the batches of an epoch (from 0); data sets but the first have a share and a first epoch."""
     main, *others = data
-    shares = {
-        name: recipe.data[name].share if epoch >= recipe.data[name].from_epoch else 0.0 for name in others
-    }
+    stated = {name: recipe.data[name] for name in others}
+    shares = {name: entry.share if epoch >= entry.from_epoch else 0.0 for name, entry in stated.items()}
     per_epoch = recipe.images_per_epoch or len(data[main])
     chosen: list[Choice] = []
     for name in data:
@@ -194,15 +186,7 @@ def still_batch(
     device: torch.device,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Return a batch of random views, made on the device that computes.
-
-    Args:
-        recipe: Crop, scales, light, and the share of the views that are mixed.
-        data: Images by name.
-        chosen: Which of them.
-        void: Id of pixels outside the image.
-        device: Where the views are made.
-        rng: Source of randomness.
+    """Return a batch of random views, made on the device that computes; ``void`` is outside the images.
 
     Returns:
         Normalised images ``(N, 3, *crop)`` float32 and ids ``(N, *crop)`` int64.

@@ -37,13 +37,7 @@ class Drawable(Protocol):
 
 
 def draw_triples(recipe: Recipe, data: Mapping[str, Drawable], rng: np.random.Generator) -> list[Triple]:
-    """Return a batch of random triples.
-
-    Args:
-        recipe: Batch size, distances, crop and the sources' shares.
-        data: Sources by the recipe's names; the first is the main one, which fills what the others leave.
-        rng: Source of randomness.
-    """
+    """Return a batch of triples of sources by the recipe's names; the first fills what the others leave."""
     sources = list(data.values())
     others = [recipe.data[name].share for name in list(data)[1:]]
     shares = [1 - sum(others), *others]
@@ -144,11 +138,7 @@ def check_named(recipe: Recipe, folders: Mapping[str, Path]) -> None:
 
 
 def open_data(recipe: Recipe, folders: Mapping[str, Path]) -> DataSets:
-    """Open a recipe's data sets.
-
-    Args:
-        recipe: Checked.
-        folders: Where they lie, by name.
+    """Open a recipe's data sets, which lie in ``folders`` by name.
 
     Raises:
         VssError: A data set lies nowhere, or is not what the recipe says.

@@ -143,15 +143,9 @@ def train_pairs(
 ) -> PairParts:
     """Train propagations and scheduler together and return their averages in evaluation mode.
 
-    Args:
-        recipe: What to do.
-        backbone: The trained backbone; it is not changed.
-        parts: Freshly built modules.
-        data: As for ``train_side_by_side``; so are ``folder`` and ``resume``.
-        watched: Labelled consecutive frames whose figures go to the curve file, or None.
-        folder: Of the run.
-        resume: Whether it goes on.
-        motion: Estimates the motion that propagations use, None where none does.
+    ``parts`` are freshly built; the backbone is not changed. Figures of ``watched``, labelled consecutive
+    frames, go to the curve file. ``motion`` estimates the motion that propagations use, None where none does;
+    the other arguments are those of ``train_side_by_side``.
     """
     backbone = deepcopy(backbone).eval().requires_grad_(False)
     # The low part takes two thirds of its time, and a third less without batch norms. Not fused with
@@ -176,12 +170,9 @@ def train_pairs(
 
 @torch.no_grad()
 def pair_batch(backbone: Backbone, triples: list[Triple], motion: MotionEstimator | None) -> PairBatch:
-    """Run the backbone on all frames of the triples.
+    """Run the frozen backbone on all frames of triples of one size.
 
-    Args:
-        backbone: Frozen.
-        triples: Frames of one size.
-        motion: Estimates the motion between them, None where no part uses motion.
+    ``motion`` estimates the motion between them, None where no part uses motion.
     """
     frames = zip(*((t.key, t.between, t.current) for t in triples), strict=True)
     with answering(device_of(backbone)):

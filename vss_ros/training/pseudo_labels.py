@@ -74,7 +74,10 @@ def pseudo_labelled(
                     f'evaluation set; leave this recording out'
                 )
                 raise VssError(msg)
-            images.append(_fitting(backbone, image, size))
+            # At the size that the network would be given on the robot.
+            camera = (image.shape[0], image.shape[1])
+            given = backbone.fixed_size or network_size(camera, size, backbone.size_step)
+            images.append(scaled(image, given))
             labels.append(_labels(backbone, images[-1], confidence))
             names.append(f'{recording.stem}_{index:06d}')
             earlier.append(index)
@@ -94,12 +97,6 @@ def _frames(recording: Path, frames: int) -> Iterator[NDArray[np.uint8]]:
 
 def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _fitting(backbone: Backbone, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an image at the size that the network would be given on the robot."""
-    camera = (image.shape[0], image.shape[1])
-    return scaled(image, backbone.fixed_size or network_size(camera, size, backbone.size_step))
 
 
 def _labels(backbone: Backbone, image: NDArray[np.uint8], confidence: float) -> NDArray[np.uint8]:
