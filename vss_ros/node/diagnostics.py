@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from vss_ros.engine.latency import percentiles
 
@@ -117,10 +117,3 @@ class Statistics:
             level, message = DiagnosticStatus.WARN, f'{message}; {now - at:.0f} s ago: {trouble}'
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware, values=pairs)
-
-
-def to_array(status: DiagnosticStatus, stamp: object) -> DiagnosticArray:
-    """Wrap a status for the /diagnostics topic."""
-    array = DiagnosticArray(status=[status])
-    array.header.stamp = stamp
-    return array

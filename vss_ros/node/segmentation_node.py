@@ -31,7 +31,7 @@ from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import create_label_info, header_of, stamp_to_ns, to_decision, to_image
-from vss_ros.node.diagnostics import Statistics, to_array
+from vss_ros.node.diagnostics import Statistics
 from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
 from vss_ros.node.parameters import declare_parameters, read_parameters
 
@@ -167,11 +167,8 @@ class SegmentationNode(LifecycleNode):
         if result.confidence is not None:
             self._confidence.publish(to_image(self._full_size(result.confidence, result), header, 'mono8'))
         if self._overlay.get_subscription_count():
-            self._publish_overlay(frame, result, header)
-
-    def _publish_overlay(self, frame: Frame, result: FrameResult, header: Header) -> None:
-        blended = self._table.blend(frame.image, resize_labels(result.labels, result.size))
-        self._overlay.publish(to_image(blended, header, 'rgb8'))
+            blended = self._table.blend(frame.image, resize_labels(result.labels, result.size))
+            self._overlay.publish(to_image(blended, header, 'rgb8'))
 
     def _full_size(self, labels: np.ndarray[Any, np.dtype[np.uint8]], result: FrameResult) -> Any:
         """Return labels at the camera's size, in a buffer that is reused."""
@@ -262,7 +259,9 @@ class SegmentationNode(LifecycleNode):
         status = self._statistics.to_message(
             name, f'{self._built.device} {platform.node()}', more, active=active
         )
-        self._diagnostics.publish(to_array(status, self.get_clock().now().to_msg()))
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
 
     # What the transitions make and undo.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn_relu, resize_like
+from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn, conv_bn_lite, conv_bn_relu, resize_like
 from vss_ros.errors import VssError
 
 Stage = tuple[int, int, int, int, int]
@@ -67,13 +67,11 @@ class EfficientNetLite0FPN(Backbone):
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes)
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32, 1e-3, 0.01), nn.ReLU6(inplace=True)
-        )
+        self.stem = nn.Sequential(*conv_bn_lite(3, 32, 3, 2), nn.ReLU6(inplace=True))
         channels = [32, *(stage[3] for stage in self.table)]
         self.stages = nn.ModuleList(_stage(channels[i], stage) for i, stage in enumerate(self.table))
         at4, self._at8, at16, at32 = channels[2], channels[3], channels[5], channels[7]
-        self.detail = nn.Sequential(nn.Conv2d(at4, DETAIL, 1, bias=False), nn.BatchNorm2d(DETAIL))
+        self.detail = nn.Sequential(*conv_bn(at4, DETAIL, 1))
 
         self.context = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(at32, WIDTH, 1), nn.ReLU(inplace=True)

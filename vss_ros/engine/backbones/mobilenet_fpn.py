@@ -10,21 +10,8 @@ from vss_ros.engine.backbones.base import BACKBONES
 from vss_ros.engine.backbones.interior import InteriorBackbone, Steps, Widths
 from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like, separable_conv
 
-LAYERS = (  # output channels, stride of conv2d_1 to conv2d_13 (Howard et al. 2017, Table 1)
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (512, 1),
-    (1024, 2),
-    (1024, 1),
-)
+# Output channels and stride of conv2d_1 to conv2d_13 (Howard et al. 2017, Table 1).
+LAYERS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *5 * [(512, 1)], (1024, 2), (1024, 1))
 HEADS = (3, 5, 11)
 """Layers with a lateral connection: head1, head2 and head3 of TWNet's Table 7."""
 AT16, AT8, AT4 = 128, 64, 64

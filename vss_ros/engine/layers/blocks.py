@@ -83,6 +83,21 @@ def image_residual(source: Tensor, current: Tensor, motion: MotionField, width: 
     return coarsen((current - motion.warp(source)).abs(), width)
 
 
+def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    """Return a layer that answers zero until it is trained."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+def conv_bn_lite(
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    """Return ``conv_bn`` with the constants of EfficientNet-Lite's batch norm."""
+    convolution, _ = conv_bn(in_channels, out_channels, kernel, stride, 1, groups)
+    return [convolution, nn.BatchNorm2d(out_channels, 1e-3, 0.01)]
+
+
 class InvertedResidual(nn.Module):
     """MobileNetV2's block as EfficientNet-Lite uses it: ReLU6, no squeeze-and-excite.
 
@@ -95,23 +110,11 @@ class InvertedResidual(nn.Module):
         """Build the block; ``expand`` 1 leaves the expansion out."""
         super().__init__()
         hidden = in_channels * expand
-        self.expand = (
-            nn.Sequential(
-                nn.Conv2d(in_channels, hidden, 1, bias=False),
-                nn.BatchNorm2d(hidden, 1e-3, 0.01),
-                nn.ReLU6(True),
-            )
-            if expand != 1
-            else nn.Identity()
-        )
-        self.depthwise = nn.Sequential(
-            nn.Conv2d(hidden, hidden, kernel, stride, kernel // 2, groups=hidden, bias=False),
-            nn.BatchNorm2d(hidden, 1e-3, 0.01),
-            nn.ReLU6(inplace=True),
-        )
-        self.project = nn.Sequential(
-            nn.Conv2d(hidden, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels, 1e-3, 0.01)
-        )
+        wider = nn.Sequential(*conv_bn_lite(in_channels, hidden, 1), nn.ReLU6(True)) if expand != 1 else None
+        self.expand = wider or nn.Identity()
+        each = conv_bn_lite(hidden, hidden, kernel, stride, hidden)
+        self.depthwise = nn.Sequential(*each, nn.ReLU6(inplace=True))
+        self.project = nn.Sequential(*conv_bn_lite(hidden, out_channels, 1))
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:

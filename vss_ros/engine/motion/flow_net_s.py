@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vss_ros.engine.layers.blocks import resize_like
+from vss_ros.engine.layers.blocks import resize_like, zeroed
 from vss_ros.engine.motion.base import MOTIONS, MotionEstimator
 from vss_ros.engine.motion.field import MotionField
 
@@ -121,10 +121,7 @@ def conv_leaky(
 
 def flow_prediction(in_channels: int) -> nn.Conv2d:
     """Return the 3x3 convolution to x and y, ``(N, in, H, W) -> (N, 2, H, W)``; untrained: no motion."""
-    convolution = nn.Conv2d(in_channels, 2, 3, 1, 1)
-    nn.init.zeros_(convolution.weight)
-    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
-    return convolution
+    return zeroed(nn.Conv2d(in_channels, 2, 3, 1, 1))
 
 
 def centred_cells(view: View, stride: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy, cosine_similarity, cross_entropy
 
-from vss_ros.engine.layers.blocks import conv_bn, resize_like, separable_conv
+from vss_ros.engine.layers.blocks import conv_bn, resize_like, separable_conv, zeroed
 from vss_ros.engine.propagation.base import PROPAGATIONS, Switch
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 
@@ -197,9 +197,7 @@ class CFNet(nn.Module):
             deconvolution = nn.ConvTranspose2d(before, factor * width, 4, 2, 1, bias=False)
             self.decoder.append(nn.Sequential(deconvolution, nn.LeakyReLU(SLOPE, True)))
             before = factor * width + skip
-        self.predict = nn.Conv2d(before, out_channels, 1)
-        nn.init.zeros_(self.predict.weight)
-        nn.init.zeros_(self.predict.bias)  # type: ignore[arg-type]
+        self.predict = zeroed(nn.Conv2d(before, out_channels, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         """Map an image ``(N, 3, H, W)`` to cues ``(N, out, ceil(H/4), ceil(W/4))``."""

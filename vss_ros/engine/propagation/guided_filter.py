@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like
+from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like, zeroed
 from vss_ros.engine.layers.spatially_variant import spatially_variant_convolution
 from vss_ros.engine.propagation.base import PROPAGATIONS, Switch
 from vss_ros.engine.propagation.flow_warp import FlowWarp
@@ -44,9 +44,7 @@ class GuidingNetwork(nn.Module):
         )
         self.middle = conv_bn_relu(4 * width, 2 * width)
         self.up = conv_bn_relu(2 * width, width)
-        self.weigh = nn.Conv2d(width, out_channels, 3, 1, 1)
-        nn.init.zeros_(self.weigh.weight)
-        nn.init.zeros_(self.weigh.bias)  # type: ignore[arg-type]
+        self.weigh = zeroed(nn.Conv2d(width, out_channels, 3, 1, 1))
         self.weigh.bias.data[SIDE * SIDE // 2] = SURE  # type: ignore[union-attr]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn, conv_bn_relu, image_residual, resize_like
+from vss_ros.engine.layers.blocks import (
+    InvertedResidual,
+    conv_bn,
+    conv_bn_relu,
+    image_residual,
+    resize_like,
+    zeroed,
+)
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 from vss_ros.engine.propagation.tamed_warping import consistency_loss
 
@@ -68,9 +75,7 @@ class RefinedWarping(Propagation):
             *conv_bn(deep, width, 1),
         )
         self.join = InvertedResidual(width, width, 3, 1, EXPANSION)
-        self.refine = nn.Conv2d(width, width + 1, 3, 1, 1)
-        nn.init.zeros_(self.refine.weight)
-        nn.init.zeros_(self.refine.bias)  # type: ignore[arg-type]
+        self.refine = zeroed(nn.Conv2d(width, width + 1, 3, 1, 1))
         nn.init.constant_(self.refine.bias[-1:], TRUST)  # type: ignore[index]
 
     def prepare(self, view: View) -> Tensor:

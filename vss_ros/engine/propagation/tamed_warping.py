@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, mse_loss
 
-from vss_ros.engine.layers.blocks import image_residual, resize_like
+from vss_ros.engine.layers.blocks import image_residual, resize_like, zeroed
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ class TamedWarping(Propagation):
         self.spatial = shapes.low_channels - self.lateral or shapes.low_channels
         width = min(self.spatial, self.moved)
         self.reduce = nn.Conv2d(self.spatial, width, 1) if self.spatial > width else nn.Identity()
-        self.rectify = nn.Conv2d(self.moved + width, self.moved, 3, 1, 1)
-        nn.init.zeros_(self.rectify.weight)
-        nn.init.zeros_(self.rectify.bias)  # type: ignore[arg-type]
+        self.rectify = zeroed(nn.Conv2d(self.moved + width, self.moved, 3, 1, 1))
         self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
         self.attend = nn.Conv2d(3, 1, 3, 1, 1)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from vss_ros.engine.layers.blocks import resize_like
+from vss_ros.engine.layers.blocks import resize_like, zeroed
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
 
 if TYPE_CHECKING:
@@ -55,12 +55,9 @@ class TemporalHolisticAttention(Propagation):
         moved = shapes.high_channels - shapes.lateral_channels
         narrow = max(shapes.low_channels // REDUCTION, NARROWEST)
         self.reduce = nn.Conv2d(shapes.low_channels, narrow, 1)
-        self.attend = nn.Conv2d(2, 1, 5, 1, 2)
-        self.adapt = nn.Conv2d(shapes.low_channels, moved, 1)
-        nn.init.zeros_(self.attend.weight)
+        self.attend = zeroed(nn.Conv2d(2, 1, 5, 1, 2))
+        self.adapt = zeroed(nn.Conv2d(shapes.low_channels, moved, 1))
         nn.init.constant_(self.attend.bias, START)  # type: ignore[arg-type]
-        nn.init.zeros_(self.adapt.weight)
-        nn.init.zeros_(self.adapt.bias)  # type: ignore[arg-type]
         if shapes.low_channels == shapes.high_channels:
             nn.init.dirac_(self.adapt.weight)
 
@@ -94,11 +91,8 @@ def pooled_correlations(key: Tensor, current: Tensor, block: int = BLOCK) -> Ten
 
     Args:
         key: ``(N, C, h, w)`` float.
-        current: ``(N, C, H, W)`` float.
+        current: ``(N, C, H, W)`` float; the answer is ``(N, 2, H, W)``, maximum, then mean.
         block: Key cells a block, 1 or more.
-
-    Returns:
-        ``(N, 2, H, W)``: maximum, then mean.
     """
     keys, cells = key.flatten(2), current.flatten(2)
     mean = (keys.mean(2, keepdim=True) * cells).sum(1)
