@@ -3,5 +3,5 @@
 Read ``source`` (what a source is) and ``open`` (which one a path is), then a kind each: ``image_folder``,
 ``video_file``, ``camera_bag``, with ``masks`` for which mask belongs to which frame. ``bags`` reads and
 writes rosbag2 bags without ROS, ``messages`` makes camera messages, ``playback`` is what a player sends.
-``salvage`` reads what is left of damaged bags, by ``mcap_file``, ``sqlite_file`` and ``bag_metadata``.
+``salvage`` reads what is left of damaged bags, by ``mcap_file`` and ``bag_files``.
 """

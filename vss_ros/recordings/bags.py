@@ -13,7 +13,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from vss_ros.errors import VssError
 from vss_ros.files import whole_folder
-from vss_ros.recordings.bag_metadata import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
+from vss_ros.recordings.bag_files import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
 from vss_ros.recordings.mcap_file import seal
 from vss_ros.resources import resource
 

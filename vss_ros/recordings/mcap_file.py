@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from io import BytesIO
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
+from mcap.data_stream import RecordBuilder
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, Message, Schema, Statistics
 from mcap.stream_reader import StreamReader
 
 from vss_ros.errors import VssError
-from vss_ros.recordings.bag_metadata import DamageError, Topic
-from vss_ros.recordings.compression import CHUNK_LIMIT, expand, expand_message
+from vss_ros.recordings.bag_files import CHUNK_LIMIT, DamageError, Topic, expand, expand_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -40,13 +40,13 @@ _CHUNK_HEAD: Final = _RECORD_HEAD + 40
 """Bytes of a chunk before its records, without the name of its compression."""
 _FOOTER_BYTES: Final = _RECORD_HEAD + 20 + len(_MAGIC)
 _PRIVATE: Final = 0x80
-"""Opcodes from here on are somebody's own; the specification wants them passed over."""
+"""Opcodes from here on are for private use; the specification wants them passed over."""
 _IN_DATA: Final = {Opcode.HEADER, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE_INDEX, Opcode.METADATA}
 _PARSE_ERRORS: Final = (McapError, struct.error, ValueError, OverflowError)
 _PIECE: Final = 2**16
 
 
-def _records_in(raw: bytes) -> Iterator[McapRecord]:
+def _records_in(raw: bytes | bytearray) -> Iterator[McapRecord]:
     """Yield the records of a decompressed chunk, or of another run of MCAP records.
 
     Raises:
@@ -55,7 +55,7 @@ def _records_in(raw: bytes) -> Iterator[McapRecord]:
     position = 0
     while position < len(raw):
         end = position + _RECORD_HEAD + int.from_bytes(raw[position + 1 : position + _RECORD_HEAD], 'little')
-        if max(end, position + _RECORD_HEAD) > len(raw):
+        if end > len(raw):
             raise DamageError('a record is cut off')
         if raw[position] < _PRIVATE:
             stream = StreamReader(BytesIO(raw[position:end]), skip_magic=True, emit_chunks=True)
@@ -102,12 +102,8 @@ class McapFile:
     where the record's own length says.
     """
 
-    def __init__(self, path: Path, on_bytes: Callable[[int], Any] = lambda _: None) -> None:
-        """Read and check.
-
-        Args:
-            path: The file.
-            on_bytes: Called with every count of bytes that were checked.
+    def __init__(self, path: Path, on_bytes: Callable[[int], Any]) -> None:
+        """Read and check; ``on_bytes`` is called with every count of bytes that were checked.
 
         Raises:
             VssError: A chunk holds more than ``CHUNK_LIMIT`` bytes, or both its head and its index say so.
@@ -117,28 +113,33 @@ class McapFile:
         """What is wrong with the file; empty where it is whole."""
         self._path = path
         self._blocks: list[_Block] = []
-        self._names: dict[tuple[type, int], McapRecord] = {}
+        self._names: dict[tuple[type, int], Any] = {}
         """Schemas and channels by number."""
         self._indices: dict[int, int] = {}
         """Sizes of chunks by where they begin, as the summary says."""
-        self._stated: list[int] = []
+        self._stated: int | None = None
         """How many messages there are by the statistics, where there are any."""
-        self._ended = False
         with path.open('rb') as file:
             self._survey(file, on_bytes)
-        self._topics = dict(self._find_topics())
+        self._topics = {
+            number: Topic(channel.topic, schema.name)
+            for (kind, number), channel in self._names.items()
+            if kind is Channel and (schema := self._names.get((Schema, channel.schema_id)))
+        }
         held = sum((block.counts for block in self._blocks), Counter[int]())
-        self.counts = dict.fromkeys(self._topics.values(), 0)
+        self.counts = Counter(dict.fromkeys(self._topics.values(), 0))
         """Messages by topic."""
         for number, topic in self._topics.items():
             self.counts[topic] += held[number]
-        blocks = self._blocks
-        self.span = (min((b.start for b in blocks), default=0), max((b.end for b in blocks), default=0))
+        self.span = (
+            min((block.start for block in self._blocks), default=0),
+            max((block.end for block in self._blocks), default=0),
+        )
         """Earliest and latest bag time in nanoseconds; of no meaning without messages."""
-        if lost := held.total() - sum(self.counts.values()):
+        if lost := held.total() - self.counts.total():
             self.notes.append(f'{lost} messages belong to topics whose names are lost')
-        if not self.notes and self._stated not in ([], [held.total()]):
-            self.notes.append(f'the statistics count {self._stated[0]} messages, not {held.total()}')
+        if not self.notes and self._stated not in {None, held.total()}:
+            self.notes.append(f'the statistics count {self._stated} messages, not {held.total()}')
 
     def messages(self, topics: Collection[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
         """Yield topic, bag time and CDR bytes in the order of bag time, holding few chunks at a time."""
@@ -155,91 +156,79 @@ class McapFile:
                     if block and number in wanted:
                         heappush(waiting, (time_ns, block.offset, next(order), wanted[number], data))
 
-    def _find_topics(self) -> Iterator[tuple[int, Topic]]:
-        """Yield channels whose name and type are known."""
-        for found in self._names.values():
-            if isinstance(found, Channel) and isinstance(
-                schema := self._names.get((Schema, found.schema_id)), Schema
-            ):
-                yield found.id, Topic(found.topic, schema.name)
-
     def _survey(self, file: BinaryIO, on_bytes: Callable[[int], Any]) -> None:
         """Walk from the first byte to the summary."""
         size = os.fstat(file.fileno()).st_size
         if file.read(len(_MAGIC)) != _MAGIC:
             self.notes.append('the file does not begin as MCAP files do')
         end = self._read_summary(file, size)
-        missed, position = set(self._indices), len(_MAGIC)
+        missed, position, ended = set(self._indices), len(_MAGIC), False
         while position < end or missed:
             position = position if position < end else min(missed)
             missed.discard(position)
             file.seek(position)
             head = file.read(_RECORD_HEAD)
             after = position + _RECORD_HEAD + int.from_bytes(head[1:], 'little')
+            cut = after > end == size
             try:
-                after = self._step(file, head, position, after, ends=end, cut=after > end == size)
+                if len(head) < _RECORD_HEAD or (after > end and not (cut and head[0] == Opcode.CHUNK)):
+                    raise DamageError('the file ends in a record, or a length is wrong')
+                if head[0] < _PRIVATE and head[0] != Opcode.ATTACHMENT:
+                    self._read_record(file, position, after, cut=cut)
+                if head[0] == Opcode.DATA_END:
+                    after, ended = max(end, after), True
             except DamageError as error:
                 self.notes.append(f'{error}, at byte {position}')
                 after = min(missed, default=after)
             on_bytes(max(0, min(after, size) - position))
             position = after
-        if not (self._ended or self.notes):
+        if not (ended or self.notes):
             self.notes.append('the end of the data is missing')
 
     def _read_summary(self, file: BinaryIO, size: int) -> int:
         """Read what stands at the file's end; returns where the data end: there, or at the file's end."""
         file.seek(max(0, size - _FOOTER_BYTES))
-        footer = file.read()
         # A file without a summary says 0 for its start.
-        start = int.from_bytes(footer[_RECORD_HEAD : _RECORD_HEAD + 8], 'little') or size - _FOOTER_BYTES
+        start = int.from_bytes(file.read()[_RECORD_HEAD:][:8], 'little') or size - _FOOTER_BYTES
         file.seek(min(max(0, start), size))
-        tail, records = file.read(CHUNK_LIMIT), []
+        tail, last = file.read(CHUNK_LIMIT), None
         with suppress(DamageError):
-            for record in _records_in(tail[: -len(_MAGIC)]):
-                records.append(record)  # noqa: PERF402  (what comes before a damaged place is of use)
-        last = records[-1] if records else None
-        crc = last.summary_crc if isinstance(last, Footer) else None
-        whole = tail.endswith(_MAGIC) and crc in {0, crc32(tail[:-12])}
-        self._name(records, doubtful=not whole)
-        for record in records:
-            if isinstance(record, ChunkIndex) and record.chunk_start_offset < size:
-                self._indices[record.chunk_start_offset] = record.uncompressed_size
-            elif isinstance(record, Statistics):
-                self._stated = [record.message_count]
-        if not whole:
-            self.notes.append(f'the file ends at byte {size} without a readable summary')
-        return start if whole else size
+            for last in _records_in(tail[: -len(_MAGIC)]):
+                self._take([last], start)
+                if isinstance(last, ChunkIndex) and last.chunk_start_offset < size:
+                    self._indices[last.chunk_start_offset] = last.uncompressed_size
+                elif isinstance(last, Statistics):
+                    self._stated = last.message_count
+        if tail.endswith(_MAGIC) and isinstance(last, Footer) and last.summary_crc in {0, crc32(tail[:-12])}:
+            return start
+        self.notes.append(f'the file ends at byte {size} without a readable summary')
+        return size
 
-    def _step(self, file: BinaryIO, head: bytes, position: int, after: int, *, ends: int, cut: bool) -> int:
-        """Read the record whose head was read; returns where the next one begins."""
-        if len(head) < _RECORD_HEAD or (after > ends and not (cut and head[0] == Opcode.CHUNK)):
-            raise DamageError('the file ends in a record, or a length is wrong')
-        if head[0] >= _PRIVATE or head[0] == Opcode.ATTACHMENT:
-            return after
-        body = file.read(min(after - position - _RECORD_HEAD, 2 * CHUNK_LIMIT))
-        record = next(_records_in(head[:1] + len(body).to_bytes(8, 'little') + body))
-        self._name([record])
+    def _read_record(self, file: BinaryIO, position: int, after: int, *, cut: bool) -> None:
+        """Read and take in the record between two places of the file; it may be cut off by the file's end."""
+        file.seek(position)
+        raw = file.read(min(after - position, 2 * CHUNK_LIMIT))
+        length = len(raw) - _RECORD_HEAD
+        record = next(_records_in(raw[:1] + length.to_bytes(8, 'little') + raw[_RECORD_HEAD:]))
         if isinstance(record, Chunk):
             if not cut and after != position + _CHUNK_HEAD + len(record.compression) + len(record.data):
                 raise DamageError("a chunk's sizes contradict one another")
             self._take_chunk(record, position, cut=cut)
         elif isinstance(record, Message):
-            self._take_message(record, position, after)
+            # Messages outside of chunks: a run of them makes a block.
+            block = self._blocks[-1] if self._blocks else None
+            if block is None or block.offset + block.stored != position or block.stored > 2**20:
+                block = _Block(position)
+                self._blocks.append(block)
+            block.stored = after - block.offset
+            self._take([record], position, block)
         elif isinstance(record, DataEnd):
             if record.data_section_crc not in {0, _checksum(file, position)}:
                 self.notes.append('the checksum of the data does not match')
-            self._ended = True
-            return max(ends, after)
-        elif head[0] not in _IN_DATA:
-            raise DamageError(f'a record of kind {head[0]} does not belong into the data')
-        return after
-
-    def _name(self, records: Iterable[McapRecord], *, doubtful: bool = False) -> None:
-        """Take in schemas and channels; those of damaged places only where there are no others."""
-        for record in records:
-            if isinstance(record, (Schema, Channel)):
-                key = (type(record), record.id)
-                self._names[key] = self._names.get(key, record) if doubtful else record
+        elif raw[0] in _IN_DATA:
+            self._take([record], position, _Block(position))
+        else:
+            raise DamageError(f'a record of kind {raw[0]} does not belong into the data')
 
     def _take_chunk(self, chunk: Chunk, position: int, *, cut: bool) -> None:
         """Take in a chunk where it is intact; its beginning where the file ends in it."""
@@ -252,36 +241,32 @@ class McapFile:
             )
         if not cut and not (whole and len(raw) == size and chunk.uncompressed_crc in {0, crc32(raw)}):
             with suppress(DamageError):  # some writers name topics in the first chunk and the summary only
-                self._name(_records_in(raw), doubtful=True)
+                self._take(_records_in(raw), position)
             raise DamageError('a chunk does not decompress, or its checksum does not match')
         block = _Block(position + _CHUNK_HEAD + len(name), len(chunk.data), name, size)
         with suppress(DamageError) if cut else nullcontext():
-            for record in _records_in(raw):
-                self._name([record])
-                if isinstance(record, Message):
-                    self._count(block, record, position)
+            self._take(_records_in(raw), position, block)
         if cut:
             self.notes.append(f'the file ends in a chunk, {block.counts.total()} messages of which are there')
         self._blocks.append(block)
 
-    def _take_message(self, message: Message, position: int, after: int) -> None:
-        """Take in a message that lies outside of chunks; runs of them make a block."""
-        last = self._blocks[-1] if self._blocks else None
-        if last is None or last.offset + last.stored != position or last.stored > 2**20:
-            last = _Block(position)
-            self._blocks.append(last)
-        last.stored = after - last.offset
-        self._count(last, message, position)
+    def _take(self, records: Iterable[McapRecord], position: int, block: _Block | None = None) -> None:
+        """Take in what names topics, and the readable messages of a block.
 
-    def _count(self, block: _Block, message: Message, position: int) -> None:
-        """Count a message where it is readable."""
-        try:
-            expand_message(message.data)
-        except DamageError as error:
-            self.notes.append(f'{error}, in what begins at byte {position}')
-            return
-        block.start, block.end = min(block.start, message.log_time), max(block.end, message.log_time)
-        block.counts[message.channel_id] += 1
+        Without a block the records are doubtful: their names count only where there are no others.
+        """
+        for record in records:
+            if isinstance(record, (Schema, Channel)):
+                key = (type(record), record.id)
+                self._names[key] = record if block else self._names.get(key, record)
+            elif isinstance(record, Message) and block:
+                try:
+                    expand_message(record.data)
+                except DamageError as error:
+                    self.notes.append(f'{error}, in what begins at byte {position}')
+                    continue
+                block.start, block.end = min(block.start, record.log_time), max(block.end, record.log_time)
+                block.counts[record.channel_id] += 1
 
 
 def _checksum(file: BinaryIO, end: int) -> int:
@@ -299,28 +284,22 @@ def seal(path: Path) -> None:
     With them a flipped bit anywhere in the file is noticed.
 
     Args:
-        path: A whole file that nothing writes any more. It keeps its size.
-
-    Raises:
-        DamageError: It is not whole.
-        OSError: It does not read or write.
+        path: A whole file that rosbags wrote and closed. It keeps its size.
     """
     with path.open('r+b') as file:
-        crc, opcode = crc32(file.read(len(_MAGIC))), 0
-        while opcode != Opcode.FOOTER:
-            head = file.read(_RECORD_HEAD)
-            record = bytearray(head + file.read(int.from_bytes(head[1:], 'little')))
-            opcode, own = record[0], None
-            if opcode == Opcode.CHUNK:
-                chunk = cast('Chunk', next(_records_in(bytes(record))))
-                own, at = crc32(expand(chunk.data, chunk.compression, CHUNK_LIMIT)[0]), _RECORD_HEAD + 24
-            elif opcode == Opcode.DATA_END:
-                own, at = crc, _RECORD_HEAD
-            elif opcode == Opcode.FOOTER:
-                own, at = crc32(record[:-4], crc), _RECORD_HEAD + 16
-            if own is not None:
-                record[at : at + 4] = own.to_bytes(4, 'little')
-                file.seek(-len(record), os.SEEK_CUR)
-                file.write(record)
+        crc = crc32(file.read(len(_MAGIC)))
+        for record in StreamReader(file, skip_magic=True, emit_chunks=True).records:
+            if isinstance(record, Chunk):
+                raw, _ = expand(record.data, record.compression, record.uncompressed_size)
+                record.uncompressed_crc = crc32(raw)
+            elif isinstance(record, DataEnd):
+                record.data_section_crc = crc
+            builder = RecordBuilder()
+            record.write(builder)
+            blob = builder.end()  # type: ignore[no-untyped-call]
+            if isinstance(record, Footer):
+                blob = blob[:-4] + crc32(blob[:-4], crc).to_bytes(4, 'little')
+            file.seek(-len(blob), os.SEEK_CUR)
+            file.write(blob)
             # The summary, which begins behind the end of the data, has a checksum of its own.
-            crc = 0 if opcode == Opcode.DATA_END else crc32(record, crc)
+            crc = 0 if isinstance(record, DataEnd) else crc32(blob, crc)
