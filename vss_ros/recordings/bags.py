@@ -78,14 +78,7 @@ def message_types() -> Typestore:
 
 
 def deserialise(data: bytes, msgtype: str) -> Any:
-    """Read a message's CDR bytes.
-
-    Args:
-        data: As :func:`read_messages` yields them.
-        msgtype: Such as ``sensor_msgs/msg/Image``.
-
-    Returns:
-        An object with the message's fields; arrays are NumPy's.
+    """Read a message's CDR bytes into an object with the message's fields; arrays are NumPy's.
 
     Raises:
         VssError: The bytes are damaged or the type is not known here.
@@ -137,14 +130,11 @@ def open_bag(path: Path) -> Iterator[Reader]:
 def read_messages(
     reader: BagReader, connections: list[Connection]
 ) -> Iterator[tuple[Connection, int, bytes]]:
-    """Read messages in the order of their bag time.
+    """Yield connection, bag time in nanoseconds and CDR bytes in the order of bag time.
 
     Args:
         reader: An open bag.
         connections: The topics to read; at least one.
-
-    Yields:
-        Connection, bag time in nanoseconds, CDR bytes.
 
     Raises:
         VssError: The file is damaged from here on.
@@ -250,12 +240,9 @@ class BagWriter:
             seal(file)
 
     def add_topic(self, topic: str, msgtype: str, profile: Qos | None = None) -> None:
-        """Announce a topic; needed once before its first message.
+        """Announce a topic, by its absolute name; needed once before its first message.
 
-        Args:
-            topic: Absolute topic name.
-            msgtype: Such as ``sensor_msgs/msg/Image``.
-            profile: Quality of service a player offers; reliable and volatile by default.
+        ``profile`` is the quality of service a player offers, reliable and volatile by default.
 
         Raises:
             VssError: The type's definition is not known here.
@@ -269,13 +256,7 @@ class BagWriter:
         self.counts[topic] = 0
 
     def write(self, topic: str, time_ns: int, message: Any) -> None:
-        """Write one message.
-
-        Args:
-            topic: A topic announced by :meth:`add_topic`.
-            time_ns: Bag time in nanoseconds.
-            message: CDR bytes, or a message made by :mod:`vss_ros.recordings.messages`.
-        """
+        """Write a message, or its CDR bytes, on a topic that was announced, with its bag time."""
         connection = self._connections[topic]
         if not isinstance(message, (bytes, bytearray, memoryview)):
             message = message_types().serialize_cdr(message, connection.msgtype)

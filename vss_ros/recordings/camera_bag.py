@@ -55,11 +55,7 @@ class CameraBag(Source):
     ) -> None:
         """Open the bag, check all of it and choose the topics.
 
-        Args:
-            path: Bag folder, or a bare ``.mcap`` or ``.db3`` file.
-            image_topic: Needed where several topics carry images.
-            mask_topic: By default the only image topic whose name holds ``mask``, if there is one.
-            on_reject: See :class:`Source`.
+        The arguments are those of :func:`~vss_ros.recordings.open.open_source`.
 
         Raises:
             VssError: Nothing of the bag reads, it is refused (see ``open_checked``), or the choice of a topic
@@ -77,11 +73,8 @@ class CameraBag(Source):
             self._image = pictures[topics.index(chosen)]
             found = _find_masks(path, topics, mask_topic)
             self._mask = pictures[topics.index(found)] if found else None
-            duration = (self._bag.end_time - self._bag.start_time) / 1e9
             self._stack = stack.pop_all()
         self._video: VideoDecoder | None = None
-        count = self._image.msgcount
-        self._fps = (count - 1) / duration if count > 1 and duration > 0 else None
 
     @property
     def topic(self) -> str:
@@ -96,7 +89,8 @@ class CameraBag(Source):
     @property
     def fps(self) -> float | None:
         """Messages over the bag's duration."""
-        return self._fps
+        count, duration = self._image.msgcount, (self._bag.end_time - self._bag.start_time) / 1e9
+        return (count - 1) / duration if count > 1 and duration > 0 else None
 
     @property
     def has_masks(self) -> bool:
@@ -128,7 +122,8 @@ class CameraBag(Source):
             except ImageError as error:
                 first = first or error
                 self.reject(str(number), error)
-                self._skip()
+                if self._video is not None:
+                    self._video.skip()
                 continue
             yield SourceFrame(Frame(image, stamp, index, codec=codec), mask)
             index += 1
@@ -151,11 +146,6 @@ class CameraBag(Source):
         picture = self._video.decode([VideoPacket(message.data, format_name)])
         return None if picture is None else (picture.image, picture.codec)
 
-    def _skip(self) -> None:
-        """Note that a frame is left out."""
-        if self._video is not None:
-            self._video.skip()
-
     def _masks_by_stamp(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield stamp and mask in bag order; damaged masks are reported like damaged frames."""
         if self._mask is None:
@@ -175,7 +165,7 @@ def choose_camera(path: Path, topics: list[str], wanted: str | None, masks: str 
         path: Of the recording, for messages.
         topics: Those that carry pictures; one by each of several publishers.
         wanted: The topic's name, needed where there are several.
-        masks: A topic that is none, such as masks under an unusual name.
+        masks: A topic that is none.
 
     Raises:
         VssError: There is no such topic, or the choice is unclear.
@@ -225,5 +215,4 @@ def _video_format(message: Any, msgtype: str) -> str:
 
 
 def _refuse(_: int, error: ImageError) -> None:
-    """Leave a damaged packet's frame out, as any damaged frame."""
-    raise error
+    raise error  # a damaged packet's frame is left out as any damaged frame

@@ -40,12 +40,7 @@ class ImageFolder(Source):
     """Images in the order of their names, stamped by a steady frame rate; masks are named like the images."""
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        masks: Path | None = None,
-        fps: float = 15.0,
-        on_reject: OnReject | None = None,
+        self, path: Path, *, masks: Path | None = None, fps: float = 15.0, on_reject: OnReject | None = None
     ) -> None:
         """List the images and pair the masks.
 
@@ -127,7 +122,7 @@ class ImageFolder(Source):
         return image.stem
 
     def _stamps(self) -> Iterator[int]:
-        """Yield each image's stamp in nanoseconds."""
+        """Return each image's stamp in nanoseconds."""
         return (round(position * 1e9 / self._fps) for position in range(len(self._images)))
 
     def _read(self, mask_file: Path, file: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -204,10 +199,9 @@ def train_ids() -> NDArray[np.uint8]:
 
 def _label_folder(image: Path) -> Path:
     """Return where Cityscapes puts the labels of the images around one image."""
-    folder = image.absolute().parent
-    while folder.name not in CITYSCAPES_IMAGES and folder != folder.parent:
-        folder = folder.parent
-    below = image.absolute().relative_to(folder).parts
+    image = image.absolute()
+    folder = next((f for f in image.parents if f.name in CITYSCAPES_IMAGES), image.parents[-1])
+    below = image.relative_to(folder).parts
     split = below[0] if len(below) > 1 else ''
     return folder.parent / CITYSCAPES_LABELS / split
 

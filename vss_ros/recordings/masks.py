@@ -21,12 +21,8 @@ _PATIENCE: Final = 20
 """How many masks, and images, from the beginning on may go without a pair before the recording is refused."""
 
 
-def check_mask(mask: NDArray[np.uint8], image: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """Refuse a mask of another size than its image.
-
-    Raises:
-        ImageError: The sizes differ.
-    """
+def _check_size(mask: NDArray[np.uint8], image: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Return a mask that is as large as its image."""
     if mask.shape != image.shape[:2]:
         raise ImageError('size', f"expected a mask of {name}'s size {image.shape[:2]}, got {mask.shape}")
     return mask
@@ -38,7 +34,7 @@ def read_mask(file: Path, image: NDArray[np.uint8], name: str) -> NDArray[np.uin
     Raises:
         ImageError: It is damaged, not an 8-bit grey PNG, or of another size.
     """
-    return check_mask(decode_mask(file.read_bytes()), image, name)
+    return _check_size(decode_mask(file.read_bytes()), image, name)
 
 
 def mask_files(folder: Path) -> list[Path]:
@@ -75,14 +71,11 @@ class MaskPairs:
         self._misfits = 0
 
     def mask_of(self, image: NDArray[np.uint8], stamp: int) -> NDArray[np.uint8] | None:
-        """Return an image's mask.
+        """Return an image's class ids, shape ``(H, W)``; None where there is no mask of this stamp.
 
         Args:
             image: RGB, shape ``(H, W, 3)``.
             stamp: In nanoseconds, not before that of the call before.
-
-        Returns:
-            Class ids, shape ``(H, W)``; None where there is no mask of this stamp.
 
         Raises:
             ImageError: The mask has another size.
@@ -90,16 +83,16 @@ class MaskPairs:
         """
         self._images += 1
         while self._held is not None and self._held[0] < stamp:
-            self._advance()
+            self._held = next(self._masks, None)
             self._unpaired += 1
         if min(self._unpaired, self._images) >= _PATIENCE:
             self._refuse_strangers()
         if self._held is None or self._held[0] != stamp:
             return None
         mask = self._held[1]
-        self._advance()
+        self._held = next(self._masks, None)
         try:
-            mask = check_mask(mask, image, f'stamp {stamp}')
+            _check_size(mask, image, f'stamp {stamp}')
         except ImageError as error:
             self._misfit = self._misfit or error
             self._misfits += 1
@@ -110,10 +103,7 @@ class MaskPairs:
         return mask
 
     def finish(self, *, all_came: bool) -> None:
-        """Judge the masks when there are no more images.
-
-        Args:
-            all_came: Whether no image was left out as damaged.
+        """Judge the masks after the last image; ``all_came`` where none was left out as damaged.
 
         Raises:
             VssError: None belonged to an image.
@@ -122,10 +112,6 @@ class MaskPairs:
         self._unpaired += self._held is not None
         if all_came:
             self._refuse_strangers()
-
-    def _advance(self) -> None:
-        """Take the next mask."""
-        self._held = next(self._masks, None)
 
     def _refuse_misfits(self) -> None:
         """Refuse masks of other sizes."""
@@ -156,14 +142,14 @@ class MaskFolder:
     """
 
     def __init__(self, folder: Path, frame_count: int | None) -> None:
-        """List the masks and find out what their names say.
+        """List the masks, 8-bit grey PNGs, and find out what their names say.
 
         Args:
-            folder: Holds 8-bit grey PNGs of class ids.
+            folder: Holds the masks.
             frame_count: Frames of the recording; None where it does not say.
 
         Raises:
-            VssError: No masks, or names that tell nothing.
+            VssError: No masks, or names that say nothing.
         """
         files = mask_files(folder)
         self.by_stamp = all(_is_number(file) and len(file.stem) >= STAMP_DIGITS for file in files)
@@ -180,9 +166,7 @@ class MaskFolder:
     def mask_of(self, frame: Frame, place: int) -> NDArray[np.uint8] | None:
         """Return a frame's mask, shape ``(H, W)`` like the image, None where it has none.
 
-        Args:
-            frame: The frame.
-            place: Its number in the recording, damaged frames included.
+        ``place`` is the frame's number in the recording, damaged ones included.
 
         Raises:
             ImageError: The mask is damaged or of another size than the image.

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def header(stamp_ns: int, frame_id: str) -> Any:
-    """Make a std_msgs/Header.
-
-    Args:
-        stamp_ns: Nanoseconds, not negative.
-        frame_id: Coordinate frame.
-    """
+    """Make a std_msgs/Header; the stamp is in nanoseconds and not negative."""
     types = message_types().types
     seconds, nanoseconds = divmod(stamp_ns, 10**9)
     stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
@@ -35,15 +30,12 @@ def stamp_ns(message: Any) -> int:
 
 
 def raw_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str = 'camera') -> Any:
-    """Make a sensor_msgs/Image.
+    """Make a sensor_msgs/Image without padding.
 
     Args:
-        pixels: RGB of shape ``(H, W, 3)``, or class ids of shape ``(H, W)``.
+        pixels: RGB of shape ``(H, W, 3)`` for ``rgb8``, or class ids of shape ``(H, W)`` for ``mono8``.
         stamp_ns: Nanoseconds.
         frame_id: Coordinate frame.
-
-    Returns:
-        An ``rgb8`` or ``mono8`` image without padding.
     """
     height, width = pixels.shape[:2]
     return message_types().types[IMAGE](

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from rosbags.interfaces import ConnectionExtRosbag2, QosDurability
 
@@ -30,11 +30,12 @@ from vss_ros.recordings.salvage import open_checked
 from vss_ros.recordings.source import is_mask_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from vss_ros.recordings.bags import BagReader
+    from rosbags.interfaces import Connection
 
+    from vss_ros.recordings.bags import BagReader
 
 # A stamp of 0 means "no stamp" in ROS, and a clock at 0 means "no clock yet".
 START_NS = 10**9
@@ -67,15 +68,18 @@ class TimedMessage(NamedTuple):
     """CDR bytes."""
 
 
-class Playback(Protocol):
+@dataclass(frozen=True, slots=True)
+class Playback:
     """Messages in order of time; every iteration starts from the beginning."""
 
-    @property
-    def topics(self) -> Sequence[Topic]:
-        """What will be sent."""
+    topics: Sequence[Topic]
+    """What will be sent."""
+    read: Callable[[], Iterator[TimedMessage]]
+    """Begins one round."""
 
     def __iter__(self) -> Iterator[TimedMessage]:
         """Yield one round."""
+        return self.read()
 
 
 @contextmanager
@@ -99,60 +103,43 @@ def open_playback(
     """
     if is_bag(path):
         with open_checked(path) if salvage else open_bag(path) as reader:
-            yield _BagPlayback(reader, topics)
+            yield _play_bag(reader, topics)
     else:
-        yield _SourcePlayback(path, topics, fps)
+        yield _play_source(path, topics, fps)
 
 
-class _BagPlayback:
-    """A bag's messages, unchanged."""
+def _play_bag(reader: BagReader, wanted: Sequence[str]) -> Playback:
+    """Return a bag's messages, unchanged."""
+    _check_topics(wanted, [connection.topic for connection in reader.connections])
+    connections = [c for c in reader.connections if not wanted or c.topic in wanted]
+    topics = [Topic(c.topic, c.msgtype, c.msgcount, _is_latched(c)) for c in connections]
 
-    def __init__(self, reader: BagReader, wanted: Sequence[str]) -> None:
-        """Choose the topics."""
-        self._reader = reader
-        _check_topics(wanted, [connection.topic for connection in reader.connections])
-        self._connections = [c for c in reader.connections if not wanted or c.topic in wanted]
-        self.topics = [
-            Topic(
-                connection.topic,
-                connection.msgtype,
-                connection.msgcount,
-                isinstance(connection.ext, ConnectionExtRosbag2)
-                and any(
-                    profile.durability is QosDurability.TRANSIENT_LOCAL
-                    for profile in connection.ext.offered_qos_profiles
-                ),
-            )
-            for connection in self._connections
-        ]
-
-    def __iter__(self) -> Iterator[TimedMessage]:
-        """Read the bag once."""
-        for connection, time_ns, data in read_messages(self._reader, self._connections):
+    def read() -> Iterator[TimedMessage]:
+        for connection, time_ns, data in read_messages(reader, connections):
             yield TimedMessage(time_ns, connection.topic, data)
 
+    return Playback(topics, read)
 
-class _SourcePlayback:
-    """A video's or folder's frames as raw images."""
 
-    def __init__(self, path: Path, wanted: Sequence[str], fps: float) -> None:
-        """Look at the source once to know its topics."""
-        self._path, self._fps = path, fps
+def _is_latched(connection: Connection) -> bool:
+    """Say whether a publisher of the topic kept its last message for late subscribers."""
+    return isinstance(connection.ext, ConnectionExtRosbag2) and any(
+        profile.durability is QosDurability.TRANSIENT_LOCAL for profile in connection.ext.offered_qos_profiles
+    )
+
+
+def _play_source(path: Path, wanted: Sequence[str], fps: float) -> Playback:
+    """Return a video's or folder's frames as raw images, after a look at what topics it makes."""
+    with open_source(path, fps=fps) as source:
+        names = {'/camera/image_raw': IMAGE, '/camera/camera_info': CAMERA_INFO}
+        if source.has_masks:
+            names['/camera/mask'] = IMAGE
+        offered = [Topic(name, msgtype, source.frame_count or 0) for name, msgtype in names.items()]
+    _check_topics(wanted, list(names))
+    topics = [topic for topic in offered if not wanted or topic.name in wanted]
+
+    def read() -> Iterator[TimedMessage]:
         with open_source(path, fps=fps) as source:
-            count = source.frame_count or 0
-            offered = [
-                Topic('/camera/image_raw', IMAGE, count),
-                Topic('/camera/camera_info', CAMERA_INFO, count),
-            ]
-            if source.has_masks:
-                offered.append(Topic('/camera/mask', IMAGE, count))
-        _check_topics(wanted, [topic.name for topic in offered])
-        self.topics = [topic for topic in offered if not wanted or topic.name in wanted]
-
-    def __iter__(self) -> Iterator[TimedMessage]:
-        """Read the source once, a frame at a time."""
-        types = message_types()
-        with open_source(self._path, fps=self._fps) as source:
             for frame, mask in source:
                 stamp = frame.stamp_ns + START_NS
                 size = (frame.image.shape[0], frame.image.shape[1])
@@ -161,10 +148,12 @@ class _SourcePlayback:
                     '/camera/camera_info': camera_info(size, stamp),
                     '/camera/mask': None if mask is None else raw_image(mask, stamp),
                 }
-                for name, msgtype, *_ in self.topics:
+                for name, msgtype, *_ in topics:
                     if messages[name] is not None:
-                        data = bytes(types.serialize_cdr(messages[name], msgtype))
+                        data = bytes(message_types().serialize_cdr(messages[name], msgtype))
                         yield TimedMessage(stamp, name, data)
+
+    return Playback(topics, read)
 
 
 def _check_topics(wanted: Sequence[str], offered: Sequence[str]) -> None:
@@ -175,8 +164,7 @@ def _check_topics(wanted: Sequence[str], offered: Sequence[str]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CameraTopic:
+class CameraTopic(NamedTuple):
     """A topic with camera images."""
 
     name: str

@@ -40,10 +40,7 @@ class Source(ABC):
     def __init__(self, path: Path, on_reject: OnReject | None = None) -> None:
         """Remember where it comes from.
 
-        Args:
-            path: What was opened.
-            on_reject: Called with a frame's name and the reason when a single frame is damaged; by default a
-                warning is logged.
+        ``on_reject`` is called with a damaged frame's name and the reason; by default a warning is logged.
         """
         self.path = path
         self.rejected = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import av
@@ -30,10 +31,7 @@ class VideoFile(Source):
     def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
         """Open the file and find its video stream.
 
-        Args:
-            path: A file that FFmpeg reads.
-            masks: Folder of masks; in the order of their names they belong to the frames.
-            on_reject: See :class:`Source`.
+        Masks, in the order of their names, belong to the frames.
 
         Raises:
             VssError: It is no video, or the number of masks differs from the number of frames.
@@ -92,17 +90,15 @@ class VideoFile(Source):
             start = stamp if start is None else start
             # By the frames that came before, damaged ones included, so that later masks keep their frames.
             place = index + self.rejected
-            mask = None
-            if place < len(self._masks):
-                mask = read_mask(self._masks[place], image, f'frame {place}')
+            file = self._masks[place] if place < len(self._masks) else None
+            mask = None if file is None else read_mask(file, image, f'frame {place}')
             codec = self._codec.read(picture)
             yield SourceFrame(Frame(image, stamp - start, index, codec=codec), mask)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Decode packet by packet, so that one bad packet costs no more than its frame."""
         packets = self._container.demux(self._stream)
-        number = 0
-        while True:
+        for number in itertools.count():
             try:
                 packet = next(packets)
             except StopIteration:
@@ -115,4 +111,3 @@ class VideoFile(Source):
             except av.error.FFmpegError as error:
                 self.reject(str(number), VssError(f'expected a whole frame: {error}'))
                 self._codec.skip()
-            number += 1
