@@ -75,27 +75,10 @@ class CameraBag(Source):
             self._mask = pictures[topics.index(found)] if found else None
             self._stack = stack.pop_all()
         self._video: VideoDecoder | None = None
-
-    @property
-    def topic(self) -> str:
-        """The topic that is read."""
-        return self._image.topic
-
-    @property
-    def frame_count(self) -> int:
-        """Messages on the image topic."""
-        return self._image.msgcount
-
-    @property
-    def fps(self) -> float | None:
-        """Messages over the bag's duration."""
-        count, duration = self._image.msgcount, (self._bag.end_time - self._bag.start_time) / 1e9
-        return (count - 1) / duration if count > 1 and duration > 0 else None
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether a mask topic was named or found."""
-        return self._mask is not None
+        self.frame_count = count = self._image.msgcount
+        duration = (self._bag.end_time - self._bag.start_time) / 1e9
+        self.fps = (count - 1) / duration if count > 1 and duration > 0 else None
+        self.has_masks = self._mask is not None
 
     def close(self) -> None:
         """Close the bag."""

@@ -56,8 +56,11 @@ class ImageFolder(Source):
         if not fps > 0:
             raise VssError(f'expected a positive frame rate, got {fps}')
         super().__init__(path, on_reject)
-        self._fps = fps
+        self._fps = self.fps = fps
         self._images, self._masks = self._find(masks)
+        self.frame_count = len(self._images)
+        self.has_masks = any(self._key(image) in self._masks for image in self._images)
+        self.files = [*self._images, *self._masks.values()]
         self._read_files: list[Path] = []
         """Of the frames read so far, by index."""
 
@@ -76,26 +79,6 @@ class ImageFolder(Source):
             )
         return images, found
 
-    @property
-    def frame_count(self) -> int:
-        """Images found."""
-        return len(self._images)
-
-    @property
-    def fps(self) -> float:
-        """The rate given at the start; Cityscapes' own for Cityscapes."""
-        return self._fps
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether any image has a mask."""
-        return any(self._key(image) in self._masks for image in self._images)
-
-    @property
-    def files(self) -> list[Path]:
-        """Images and masks."""
-        return [*self._images, *self._masks.values()]
-
     def frame_name(self, frame: Frame) -> str:
         """Return the name of a frame that was read: that of its file after two folders, without ending."""
         file = self._read_files[frame.index]
@@ -103,7 +86,6 @@ class ImageFolder(Source):
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the images; a damaged one keeps its place in time."""
-        index = 0
         self._read_files.clear()
         for file, stamp in zip(self._images, self._stamps(), strict=True):
             try:
@@ -114,8 +96,7 @@ class ImageFolder(Source):
                 self.reject(file.name, error)
                 continue
             self._read_files.append(file)
-            yield SourceFrame(Frame(image, stamp, index), mask)
-            index += 1
+            yield SourceFrame(Frame(image, stamp, len(self._read_files) - 1), mask)
 
     def _key(self, image: Path) -> str:
         """Return what an image's name shares with its mask's."""

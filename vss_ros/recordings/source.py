@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
     import numpy as np
@@ -43,31 +42,19 @@ class Source(ABC):
         ``on_reject`` is called with a damaged frame's name and the reason; by default a warning is logged.
         """
         self.path = path
+        self.frame_count: int | None = None
+        """Frames to expect, damaged ones included; None where the container does not say."""
+        self.fps: float | None = None
+        """Mean frames per second; None where unknown."""
+        self.has_masks = False
+        """Whether frames come with masks (single ones may lack theirs)."""
+        self.files = [path]
+        """Files and folders that everything is read from."""
         self.rejected = 0
         """Damaged frames left out so far."""
         self.partial: str | None = None
         """Why only a part of it can be read, known at the latest after the last frame; None for all of it."""
         self._on_reject = on_reject
-
-    @property
-    @abstractmethod
-    def frame_count(self) -> int | None:
-        """Frames to expect, damaged ones included; None where the container does not say."""
-
-    @property
-    @abstractmethod
-    def fps(self) -> float | None:
-        """Mean frames per second; None where unknown."""
-
-    @property
-    @abstractmethod
-    def has_masks(self) -> bool:
-        """Whether frames come with masks (single ones may lack theirs)."""
-
-    @property
-    def files(self) -> list[Path]:
-        """Files and folders that everything is read from."""
-        return [self.path]
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceFrame]:
@@ -92,9 +79,7 @@ class Source(ABC):
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 

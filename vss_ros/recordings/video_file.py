@@ -38,6 +38,7 @@ class VideoFile(Source):
         """
         super().__init__(path, on_reject)
         self._masks = mask_files(masks) if masks else []
+        self.has_masks = bool(self._masks)
         try:
             self._container = av.open(str(path))
         except (av.error.FFmpegError, OSError) as error:
@@ -46,6 +47,8 @@ class VideoFile(Source):
             if not self._container.streams.video:
                 raise VssError(f'expected a video stream in {path}, got none; choose another file')
             self._stream = self._container.streams.video[0]
+            self.frame_count = self._stream.frames or None
+            self.fps = float(self._stream.average_rate) if self._stream.average_rate else None
             check_size(self._stream.height, self._stream.width)
             if self._masks and self.frame_count is not None and len(self._masks) != self.frame_count:
                 raise VssError(
@@ -58,21 +61,6 @@ class VideoFile(Source):
         self._stream.thread_type = 'SLICE'
         self._stream.codec_context.options = EXPORT_VECTORS
         self._codec = CodecReader()
-
-    @property
-    def frame_count(self) -> int | None:
-        """Frames as the container counts them."""
-        return self._stream.frames or None
-
-    @property
-    def fps(self) -> float | None:
-        """The stream's average rate."""
-        return float(self._stream.average_rate) if self._stream.average_rate else None
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether a folder of masks was given."""
-        return bool(self._masks)
 
     def close(self) -> None:
         """Close the file."""
