@@ -14,7 +14,7 @@ import pytest
 
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, message_types
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image
-from vss_ros.recordings.playback import TimedMessage, Topic
+from vss_ros.recordings.playback import Playback, TimedMessage, Topic
 
 rclpy = pytest.importorskip(
     'rclpy', reason='needs rclpy: run the tests with make test, or source a ROS 2 distribution'
@@ -198,17 +198,13 @@ def test_image_folder_is_played_as_raw_images(tmp_path: Path, ros_domain: dict[s
     assert (images[0].encoding, images[0].step) == ('rgb8', 36)
 
 
-class SlowToOpen:
-    """Five images at 20 Hz that take a while to be opened."""
-
-    topics = (Topic('/camera/image_raw', IMAGE, 5),)
-
-    def __iter__(self) -> Iterator[TimedMessage]:
-        time.sleep(0.5)
-        message = raw_image(np.zeros((2, 2, 3), np.uint8), START_NS)
-        data = bytes(message_types().serialize_cdr(message, IMAGE))
-        for i in range(5):
-            yield TimedMessage(START_NS + i * 50_000_000, '/camera/image_raw', data)
+def slow_to_open() -> Iterator[TimedMessage]:
+    """Yield five images at 20 Hz that take a while to be opened."""
+    time.sleep(0.5)
+    message = raw_image(np.zeros((2, 2, 3), np.uint8), START_NS)
+    data = bytes(message_types().serialize_cdr(message, IMAGE))
+    for i in range(5):
+        yield TimedMessage(START_NS + i * 50_000_000, '/camera/image_raw', data)
 
 
 def test_what_opening_takes_is_not_caught_up(ros_domain: dict[str, str]) -> None:
@@ -218,7 +214,7 @@ def test_what_opening_takes_is_not_caught_up(ros_domain: dict[str, str]) -> None
     rclpy.init()
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
-        player_node = BagPlayer(SlowToOpen(), StopRequest())
+        player_node = BagPlayer(Playback([Topic('/camera/image_raw', IMAGE, 5)], slow_to_open), StopRequest())
         start = time.monotonic()
         assert player_node.play(1.0) == 5
         assert time.monotonic() - start >= 0.5 + 4 * 0.05

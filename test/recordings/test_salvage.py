@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -286,6 +287,15 @@ def test_decompression_is_bounded() -> None:
     raw, whole = expand(bomb, 'zstd', 1000)
     assert len(raw) == 1001
     assert not whole
+    # A bomb is refused before much more than the limit is held.
+    bomb = zstd.compress(bytes(3 * CHUNK_LIMIT))
+    tracemalloc.start()
+    raw, whole = expand(bomb, 'zstd', CHUNK_LIMIT)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(raw) == CHUNK_LIMIT + 1
+    assert not whole
+    assert peak < 1.2 * CHUNK_LIMIT
 
 
 def test_what_a_killed_recorder_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,7 +117,7 @@ class McapFile:
         """Schemas and channels by number."""
         self._indices: dict[int, int] = {}
         """Sizes of chunks by where they begin, as the summary says."""
-        self._stated: int | None = None
+        self._stated: list[int] = []
         """How many messages there are by the statistics, where there are any."""
         with path.open('rb') as file:
             self._survey(file, on_bytes)
@@ -138,8 +138,8 @@ class McapFile:
         """Earliest and latest bag time in nanoseconds; of no meaning without messages."""
         if lost := held.total() - self.counts.total():
             self.notes.append(f'{lost} messages belong to topics whose names are lost')
-        if not self.notes and self._stated not in {None, held.total()}:
-            self.notes.append(f'the statistics count {self._stated} messages, not {held.total()}')
+        if not self.notes and self._stated not in ([], [held.total()]):
+            self.notes.append(f'the statistics count {self._stated[0]} messages, not {held.total()}')
 
     def messages(self, topics: Collection[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
         """Yield topic, bag time and CDR bytes in the order of bag time, holding few chunks at a time."""
@@ -198,7 +198,7 @@ class McapFile:
                 if isinstance(last, ChunkIndex) and last.chunk_start_offset < size:
                     self._indices[last.chunk_start_offset] = last.uncompressed_size
                 elif isinstance(last, Statistics):
-                    self._stated = last.message_count
+                    self._stated = [last.message_count]
         if tail.endswith(_MAGIC) and isinstance(last, Footer) and last.summary_crc in {0, crc32(tail[:-12])}:
             return start
         self.notes.append(f'the file ends at byte {size} without a readable summary')

@@ -164,7 +164,8 @@ def _check_topics(wanted: Sequence[str], offered: Sequence[str]) -> None:
         )
 
 
-class CameraTopic(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CameraTopic:
     """A topic with camera images."""
 
     name: str
