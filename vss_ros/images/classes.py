@@ -40,27 +40,15 @@ class ClassTable:
         return len(self.names)
 
     def colourise(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Draw a label image.
-
-        Args:
-            labels: Class ids, shape ``(H, W)``.
-
-        Returns:
-            RGB image, shape ``(H, W, 3)``; void and ids outside the table are black.
-        """
+        """Draw class ids ``(H, W)`` as RGB ``(H, W, 3)``; void and ids outside the table are black."""
         palette = np.zeros((256, 1, 3), np.uint8)
         palette[: len(self), 0] = self.colours
         return np.asarray(cv2.applyColorMap(labels, palette), np.uint8)
 
     def blend(self, image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Draw labels over an image, half transparent.
+        """Draw class ids, of any size, half transparent over an RGB image ``(H, W, 3)``.
 
-        Args:
-            image: RGB, shape ``(H, W, 3)``.
-            labels: Class ids of any size; scaled to the image by nearest neighbour. Void darkens the image.
-
-        Returns:
-            RGB, shape ``(H, W, 3)``.
+        They are scaled to the image by nearest neighbour; void darkens the image.
         """
         colours, size = self.colourise(labels), image.shape[1::-1]
         if labels.shape[::-1] != size:

@@ -82,13 +82,7 @@ def check_size(height: int, width: int) -> None:
 
 
 def check_png(blob: bytes) -> int:
-    """Check a PNG's structure, checksums and size without decoding it.
-
-    Args:
-        blob: The file's bytes, from its magic on.
-
-    Returns:
-        Its colour type.
+    """Check the structure, checksums and size of a PNG, from its magic on, and return its colour type.
 
     Raises:
         ImageError: Damaged, truncated, too large, animated, or of 16 bits a channel.
@@ -130,16 +124,9 @@ def _png_chunks(blob: bytes) -> dict[bytes, bytes]:
 
 
 def codec_of(format_name: str) -> str | None:
-    """Return FFmpeg's name of the codec that a message names, None if it names none.
-
-    Args:
-        format_name: Such as ``h264``, ``H.265``, ``libx264`` or ``h264;yuv420p;bgr8``.
-    """
+    """Return FFmpeg's name of the codec in words like ``H.265``, ``libx264`` or ``h264;yuv420p``, or None."""
     named = format_name.partition(';')[0].lower().replace('.', '').replace('-', '')
-    for codec, words in CODECS.items():
-        if any(word in named for word in words):
-            return codec
-    return None
+    return next((codec for codec, words in CODECS.items() if any(word in named for word in words)), None)
 
 
 def decode_image_message(message: Any) -> NDArray[np.uint8]:
@@ -188,14 +175,7 @@ def decode_raw(data: ImageData, height: int, width: int, encoding: str, step: in
 
 
 def decode_raw_mask(data: ImageData, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
-    """Turn a mono8 (or 8UC1) sensor_msgs/Image into class ids.
-
-    Args:
-        data: The message's ``data``; exactly ``step * height`` bytes.
-        height: Rows.
-        width: Columns.
-        encoding: ``mono8`` or ``8UC1``.
-        step: Bytes from one row to the next, at least ``width``.
+    """Turn a mono8 (or 8UC1) sensor_msgs/Image into class ids; see :func:`decode_raw` for the arguments.
 
     Returns:
         Class ids, shape ``(height, width)``, C-contiguous; a view of ``data`` where rows are not padded.
@@ -228,13 +208,7 @@ def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
 
 
 def decode_mask(data: ImageData) -> NDArray[np.uint8]:
-    """Turn an 8-bit grey PNG into class ids.
-
-    Args:
-        data: The file's bytes.
-
-    Returns:
-        Class ids, shape ``(H, W)``.
+    """Turn the bytes of an 8-bit grey PNG into class ids ``(H, W)``.
 
     Raises:
         ImageError: Not a PNG, damaged, or not 8-bit grey (a palette or colour image would change the ids).

@@ -71,7 +71,7 @@ def write_report(
         output: Folder to write to.
         source: What was played, for the title.
         model: Name of the model card.
-        fps: Frames per second of the video.
+        fps: Of the video.
 
     Returns:
         0, or 1 where no image was answered.
@@ -144,9 +144,8 @@ def _captioned(picture: NDArray[np.uint8], row: DecisionRow | None) -> NDArray[n
         return picture
     text = f'KEY ({row.reason})' if row.is_key_frame else f'+{row.frames_since_key}'
     text += f'  {1e3 * row.latency:.0f} ms'
-    cv2.rectangle(
-        picture, (0, 0), (11 * len(text) + 8, 22), (0, 120, 0) if row.is_key_frame else (40, 40, 40), -1
-    )
+    colour = (0, 120, 0) if row.is_key_frame else (40, 40, 40)
+    cv2.rectangle(picture, (0, 0), (11 * len(text) + 8, 22), colour, -1)
     cv2.putText(picture, text, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
     return picture
 
@@ -172,11 +171,6 @@ def _summary(
     }
 
 
-def _line(name: str, figures: dict[str, float]) -> str:
-    values = '  '.join(f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')) if figures else '(none)'
-    return f'  {name:<36}{values}'
-
-
 def _print(summary: dict[str, Any], output: Path) -> None:
     dropped = ', '.join(f'{count} {cause}' for cause, count in summary['dropped'].items() if count) or 'none'
     print(f'images {summary["frames_in"]}, masks {summary["masks"]}, dropped: {dropped}')
@@ -190,9 +184,13 @@ def _print(summary: dict[str, Any], output: Path) -> None:
     if summary['miou'] is not None:
         print(f'mIoU of the published masks {100 * summary["miou"]:.1f} %')
     print('latency from receipt to published mask, ms')
-    print(_line('propagated', summary['latency_nonkey_ms']))
-    print(_line('key frames, answered by fast track', summary['latency_key_fast_ms']))
-    print(_line('key frames, whole network', summary['latency_key_full_ms']))
+    for name, part in (
+        ('propagated', 'nonkey'), ('key frames, answered by fast track', 'key_fast'),
+        ('key frames, whole network', 'key_full'),
+    ):  # fmt: skip
+        figures = summary[f'latency_{part}_ms']
+        values = [f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max') if figures] or ['(none)']
+        print(f'  {name:<36}{"  ".join(values)}')
     print(f'look at {output}/overlay.mp4 and {output}/timeline.png; all that was published: {output}/bag')
 
 

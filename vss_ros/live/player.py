@@ -100,13 +100,7 @@ class BagPlayer(Node):
         self._stop.sleep_until(time.monotonic_ns() + _SETTLE_NS)
 
     def play(self, rate: float, *, loop: bool = False, progress: bool = False) -> int:
-        """Play until the end, or for ever; returns the number of messages sent.
-
-        Args:
-            rate: Speed, 1 being that of the recording.
-            loop: Start again at the end.
-            progress: Show a bar on standard error.
-        """
+        """Play at a speed, 1 being that of the recording, once or for ever; returns the messages sent."""
         sent = 0
         total = sum(topic.messages for topic in self._playback.topics) or None
         start_ns = time.monotonic_ns()

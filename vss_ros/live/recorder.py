@@ -38,11 +38,7 @@ LITTLE_ENDIAN = 1
 
 
 def header_bytes(data: bytes) -> bytes:
-    """Return the CDR bytes of a message's std_msgs/Header alone, which are its first ones.
-
-    Args:
-        data: CDR bytes of a message that begins with a header, or with the same fields as foxglove_msgs do.
-    """
+    """Return the first of a message's CDR bytes, its std_msgs/Header or the same fields of foxglove_msgs."""
     # After four bytes that say how and the stamp: the length of frame_id, end mark included, then its bytes.
     (length,) = struct.unpack_from('<I' if data[1] & LITTLE_ENDIAN else '>I', data, 12)
     return bytes(data[: 16 + length])

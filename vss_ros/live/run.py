@@ -123,9 +123,6 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
         folder: For the recorded bag and the processes' logs; made where it is missing.
         on_image: Called for each image that a subscriber receives.
 
-    Returns:
-        What was received.
-
     Raises:
         VssError: A process failed, with the end of its log; or the graph is not as it should be.
     """
