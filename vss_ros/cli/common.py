@@ -42,7 +42,6 @@ def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
 
     Raises:
         VssError: A value makes no sense.
-
     """
     if args.slow_delay < 1:
         raise VssError(

@@ -34,8 +34,7 @@ from vss_ros.cli.common import (
     segmenter_config,
 )
 from vss_ros.cli.evaluate_options import (
-    add_cluster_arguments,
-    add_live_arguments,
+    add_engine_arguments,
     check_cluster,
     check_live,
     evaluate_on_cluster,
@@ -64,10 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, '-o --output DIR', 'folder of results; what it holds is not done again')
     add(parser, '--fresh', 'do again what the folder holds, and time it anew')
     add(parser, '--sweep FILE', 'evaluate the configurations of this YAML file')
-    called = (
-        'of several inputs in folders called like them, of bags and videos called by stamp or frame number'
-    )
-    add_input_arguments(parser, masks=f'; {called}')
+    called = 'of several inputs in folders called like them, of bags and videos called by stamp or frame'
+    add_input_arguments(parser, masks=f'; {called} number')
     add(parser, '--agreement', 'compare with the per-frame network even where masks are')
     add(parser, '--pda', 'also accuracy over propagation distance')
     text = (
@@ -79,8 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, '--mask-topic TOPIC', 'where a bag has several', '')
     text = "processes of --threads each; more than one are sooner done but disturb one another's times"
     add(parser, '--workers N', text, 1)
-    add_live_arguments(parser)
-    add_cluster_arguments(parser)
+    add_engine_arguments(parser)
     add_segmenter_arguments(parser)
     add_json_argument(parser)
 

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     from vss_ros.evaluation.sweep.sweep import Sweep
 
 
-def add_live_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of live evaluation."""
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of evaluation by the real node and on several machines."""
     group = parser.add_argument_group('live evaluation (needs ROS 2)')
     text = 'play to the real node over DDS and score what a subscriber receives'
     add(group, '--live', f'{text}; --slow-delay says nothing then, the slow track is the real one')
     add(group, '--rate', "speed, 1 being the input's own", 1.0)
     text = 'full name of a node that runs already, such as /segmentation, which the images reach by its'
     add(group, '--attach NODE', f'{text} remappings; its own parameters count', '')
+    group = parser.add_argument_group('evaluation on a cluster (needs Ray: pip install "vss_ros[ray]")')
+    text = 'processes of this machine, or Ray tasks, one an input'
+    add(group, '--engine', text, 'local', choices=('local', 'ray'))
+    text = "the cluster's head node (default: the cluster that this machine has joined)"
+    add(group, '--address HOST:PORT', text, 'auto')
 
 
 def check_live(args: argparse.Namespace) -> None:
@@ -90,15 +95,6 @@ def live_node() -> Any:
             f'and the workspace in which colcon built vss_ros, or, in a checkout, call '
             f'`tools/run vss evaluate`'
         ) from error
-
-
-def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of evaluation on several machines."""
-    group = parser.add_argument_group('evaluation on a cluster (needs Ray: pip install "vss_ros[ray]")')
-    text = 'processes of this machine, or Ray tasks, one an input'
-    add(group, '--engine', text, 'local', choices=('local', 'ray'))
-    text = "the cluster's head node (default: the cluster that this machine has joined)"
-    add(group, '--address HOST:PORT', text, 'auto')
 
 
 def check_cluster(args: argparse.Namespace) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vss_ros.command_line import add
 from vss_ros.errors import VssError
-from vss_ros.files import write_json
+from vss_ros.files import write_json, write_whole
 
 if TYPE_CHECKING:
     import argparse
@@ -42,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         VssError: The file is not such a network, an option is missing or contradicts it, or a card of this
             name is there. Nothing is written then.
-
     """
+    from vss_ros.engine.model_card import write_card
     from vss_ros.images.classes import load_classes
 
     if args.name is None or args.classes is None:
@@ -56,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     if target.exists() and not args.overwrite:
         raise VssError(f'{target} exists already; choose another --name or add --overwrite')
     card, network = _checked(card, data)
-    _write(card, data, Path(args.classes) if card.classes != args.classes else None, args.output)
+    write_whole(args.output / card.file, data)
+    if card.classes != args.classes:
+        write_whole(args.output / card.classes, Path(args.classes).read_bytes())
+    write_card(card, args.output)  # last, for without it the others are nothing
     _tell(card, network, target)
     written = {'card': str(target), 'sha256': card.sha256, 'input_size': card.input_size}
     write_json(args.json, written | {'stride': network.logits_stride})
@@ -119,30 +120,11 @@ def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
     return card.model_copy(update={'parameters': opened.parameters}), network
 
 
-def _write(card: ModelCard, data: bytes, table: Path | None, folder: Path) -> None:
-    """Write network, class table and card; the card last, for without it the others are nothing."""
-    from vss_ros.engine.model_card import write_card
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.add.', dir=folder) as partial:
-        names = [card.file]
-        (Path(partial) / card.file).write_bytes(data)
-        if table is not None:
-            names.append(card.classes)
-            shutil.copyfile(table, Path(partial) / card.classes)
-        write_card(card, Path(partial))
-        for name in (*names, f'{card.name}.yaml'):
-            (Path(partial) / name).replace(folder / name)
-
-
 def _tell(card: ModelCard, network: External, target: Path) -> None:
     height, width = card.input_size
     sizes = 'no other size' if network.fixed_size else f'or another multiple of {network.size_multiple}'
     print(f'{target}: {card.file}, {len(card.class_names)} classes ({card.classes})')
     print(f'  input {height}x{width}, {sizes}; output one cell per {network.logits_stride} pixels')
-    print(f'  channels {card.channel_order}, mean {_short(card.mean)}, std {_short(card.std)} of RGB in 0..1')
+    mean, std = (' '.join(f'{value:.4g}' for value in values) for values in (card.mean, card.std))
+    print(f'  channels {card.channel_order}, mean {mean}, std {std} of RGB in 0..1')
     print(f'use: vss segment VIDEO -o out --model {target} --propagation flow_warp --scheduler flow_residual')
-
-
-def _short(values: tuple[float, ...]) -> str:
-    return ' '.join(f'{value:.4g}' for value in values)

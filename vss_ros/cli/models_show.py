@@ -87,7 +87,6 @@ def describe(name: str) -> dict[str, Any]:
 
     Raises:
         VssError: There is neither a part nor a card of that name.
-
     """
     found: dict[str, Any] = {}
     for heading, rows in listing().items():
@@ -121,7 +120,6 @@ def costs(name: str, model: str, size: tuple[int, int], device: torch.device) ->
 
     Raises:
         VssError: The parts do not fit, or the size does not suit the backbone.
-
     """
     parts = _parts(name, model, device)
     multiple = parts.backbone.size_multiple

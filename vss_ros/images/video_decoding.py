@@ -114,7 +114,6 @@ class VideoDecoder:
     Args:
         on_reject: Called with the place of a packet among those given and the reason why it was refused.
             Packets that only wait for an I-frame, at the start or after a refused one, are not reported.
-
     """
 
     def __init__(self, on_reject: Callable[[int, ImageError], None]) -> None:

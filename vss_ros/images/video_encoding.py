@@ -36,7 +36,6 @@ class VideoEncoder:
 
     Raises:
         VssError: Another format.
-
     """
 
     def __init__(self, format_name: str, *, gop: int = 12, quality: int = 90) -> None:
@@ -92,7 +91,6 @@ class VideoWriter:
     Args:
         path: The video to make; an existing one is replaced at the end.
         fps: Frames per second.
-
     """
 
     def __init__(self, path: Path, fps: float) -> None:

@@ -102,7 +102,6 @@ class Observer(Recorder):
         executor: From ``graph``.
         check: Called while waiting; raises where that is of no use any more.
         on_image: Called for each image that arrives.
-
     """
 
     def __init__(

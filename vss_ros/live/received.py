@@ -203,7 +203,6 @@ class Instants:
     Args:
         index: What arrived.
         rate: Speed of playing.
-
     """
 
     def __init__(self, index: ReceivedIndex, rate: float) -> None:

@@ -49,7 +49,6 @@ class Child:
         name: The executable, and the log without its suffix.
         words: Its command line.
         folder: Where the log goes.
-
     """
 
     def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
