@@ -45,12 +45,7 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def use_threads(number: int, *, background: bool) -> None:
-    """Set the number of threads that PyTorch, OpenCV and networks opened from now on compute with.
-
-    Args:
-        number: Threads per track, 0 for ``default_threads``.
-        background: Whether a slow track runs beside the fast one.
-    """
+    """Set threads per track of PyTorch, OpenCV and networks opened from now on; 0: ``default_threads``."""
     threads = number or default_threads(background=background)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)

@@ -150,10 +150,7 @@ def read_weights(card: ModelCard) -> bytes:
 def load_weights(card: ModelCard, module: nn.Module, device: torch.device = CPU) -> None:
     """Load a card's weights into ``module``; nothing is unpickled but a user's own ``.pt2``.
 
-    Args:
-        card: Names the file.
-        module: Stays where it is.
-        device: Where a module that is ``FromFile`` opens its network.
+    The module stays where it is; one that is ``FromFile`` opens its network on the device.
 
     Raises:
         VssError: The file is missing, is not what the card describes, does not fit, or is not finite.

@@ -99,11 +99,7 @@ class StreamSegmenter:
         return self._preprocess.size(camera)
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """Run a few black frames and forget them, so that the first image does not pay for first calls.
-
-        Args:
-            size: Height and width of the camera's images, or a guess.
-        """
+        """Run a few black frames of a height and width: the first image shall not pay for first calls."""
         for index in range(WARM_UP_STEPS):
             self.step(Frame(np.zeros((*size, 3), np.uint8), index, index), confidence=True)
         self._forget()

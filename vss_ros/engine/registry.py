@@ -33,11 +33,7 @@ class Registry(Generic[T]):
         self._members: dict[str, Member[T]] = {}
 
     def register(self, name: str, *, paper: str = '') -> Callable[[type[T]], type[T]]:
-        """Make the decorated class known as ``name``.
-
-        Args:
-            name: The name users type: CLI, node parameter, recipe.
-            paper: Where it was published, empty for a baseline.
+        """Make the decorated class known by a name that users type, and where it was published, if it was.
 
         Raises:
             VssError: The name is taken by another class.

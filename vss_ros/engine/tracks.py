@@ -105,11 +105,7 @@ class SimulatedFastSlow(Track):
 
 
 class FastSlow(Track):
-    """The fast/slow track: one background thread computes true features (low-latency paper, section 3.4).
-
-    Args:
-        compute: From what the pipeline submits (F_l or the image) to F_h or logits.
-    """
+    """The fast/slow track: one background thread computes true features (low-latency paper, section 3.4)."""
 
     name = 'fast_slow'
     background = True

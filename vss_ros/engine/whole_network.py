@@ -21,11 +21,6 @@ class WholeNetwork:
     What is cached of a key frame is F_h or, where the propagation moves logits, the logits. Where neither
     propagation nor scheduler looks at F_l, the backbone's low part runs on key frames only, together with its
     high part (GSVNet, section 3).
-
-    Args:
-        backbone: Low, high, head.
-        propagation: What moves the features, None for none.
-        scheduler: Decides; may look at F_l.
     """
 
     def __init__(self, backbone: Backbone, propagation: Propagation | None, scheduler: Scheduler) -> None:

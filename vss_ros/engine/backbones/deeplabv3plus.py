@@ -37,12 +37,8 @@ def _separable(in_channels: int, out_channels: int, stride: int = 1, dilation: i
 class XceptionBlock(nn.Module):
     """A block of the aligned Xception-65 (Chen et al. 2018, Fig. 4).
 
-    Three separable convolutions, each after a ReLU, and a shortcut around them.
-
-    Args:
-        in_channels: Channels that come in.
-        widths: Output channels of the three.
-        stride: Stride of the last one.
+    Three separable convolutions of ``widths`` output channels, each after a ReLU, of which the last strides,
+    and a shortcut around them.
     """
 
     def __init__(self, in_channels: int, widths: Sequence[int], stride: int = 1) -> None:

@@ -72,13 +72,8 @@ def coarsen(x: Tensor, width: int) -> Tensor:
 def image_residual(source: Tensor, current: Tensor, motion: MotionField, width: int) -> Tensor:
     """Return how far the warped earlier image is from the current one (TWNet, Eq. 6).
 
-    Magnitudes: colours that are too bright and too dark would cancel in signed averages.
-
-    Args:
-        source: Earlier image ``(N, 3, H, W)``.
-        current: Current image, the same.
-        motion: From the current to the earlier one, at the images' stride.
-        width: Cells of the answer in a row, a divisor of W.
+    Magnitudes: colours that are too bright and too dark would cancel in signed averages. Of two images
+    ``(N, 3, H, W)`` and the motion at their stride; the answer has ``width`` cells in a row, a divisor of W.
     """
     return coarsen((current - motion.warp(source)).abs(), width)
 
@@ -124,14 +119,7 @@ class InvertedResidual(nn.Module):
 
 
 class Residual(nn.Module):
-    """A residual block: body and shortcut are added, ReLU follows.
-
-    Args:
-        body: Maps ``(N, in, H, W)`` to ``(N, out, ceil(H/stride), ceil(W/stride))``.
-        in_channels: Channels that come in.
-        out_channels: Channels that the body returns.
-        stride: The body's stride; the shortcut is a 1x1 projection where shapes differ.
-    """
+    """A residual block: body and shortcut, a 1x1 projection where shapes differ, are added; ReLU follows."""
 
     def __init__(self, body: nn.Sequential, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()

@@ -49,14 +49,9 @@ def _kernel(
 
 
 def fused_spatially_variant_convolution(features: Tensor, kernels: Tensor) -> Tensor:
-    """Apply Eq. 1 of the low-latency paper in one launch; accumulates in float32.
+    """Apply Eq. 1 of the low-latency paper in one launch; arguments as ``spatially_variant_convolution``.
 
-    Args:
-        features: ``(N, C, H, W)`` in any memory format.
-        kernels: ``(N, K*K, H, W)``, K odd; laid out as ``spatially_variant_convolution`` says.
-
-    Returns:
-        ``(N, C, H, W)`` in the dtype and memory format of ``features``.
+    Accumulates in float32; the answer has the dtype and memory format of ``features``, which may be any.
     """
     batch, channels, height, width = features.shape
     side = round(kernels.shape[1] ** 0.5)

@@ -43,11 +43,7 @@ MOTIONS: Registry[MotionEstimator] = Registry('motion estimator')
 
 
 class MotionTrail:
-    """Owns what motion estimation remembers from frame to frame.
-
-    Args:
-        estimator: Finds the motion between neighbouring frames; None where no part needs motion.
-    """
+    """Owns what motion estimation remembers from frame to frame; without an estimator, nothing."""
 
     def __init__(self, estimator: MotionEstimator | None) -> None:
         self._estimator = estimator

@@ -55,9 +55,6 @@ class FlowNetS(MotionEstimator):
     FlowNet's width on whole images, as in its authors' published code, make 86.895 by its Table I. On a CPU
     that costs more than most networks here. A quarter of the width, 2.4 M parameters and 25 GFLOPs at
     1024 x 2048, keeps the fine cells and takes 30 ms at 360 x 480 on one thread.
-
-    Args:
-        width: Factor on the paper's channels.
     """
 
     stride = 4

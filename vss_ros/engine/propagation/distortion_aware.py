@@ -174,11 +174,8 @@ class CFNet(nn.Module):
     The paper states no widths; 32 to 512, those of the authors' published code, are what Table II counts:
     by Table I, which takes a deconvolution for a convolution of its output's size, 123.7 of the stated
     123.775 GFLOPs at 1024 x 2048 (121.2 as built here, where deconvolutions are padded instead of cropped;
-    63 of them are really computed). The last convolution starts at zero.
-
-    Args:
-        out_channels: Channels of the cues.
-        width: Channels of the first convolution; the others are multiples of it.
+    63 of them are really computed). The first convolution has ``width`` channels, the others multiples of
+    it; the last starts at zero.
     """
 
     def __init__(self, out_channels: int, width: int = PAPER_WIDTH) -> None:
