@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
 from vss_ros.engine.layers.blocks import (
     InvertedResidual,
@@ -16,16 +15,13 @@ from vss_ros.engine.layers.blocks import (
     resize_like,
     zeroed,
 )
-from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
-from vss_ros.engine.propagation.tamed_warping import consistency_loss
+from vss_ros.engine.propagation.base import PROPAGATIONS, Switch
+from vss_ros.engine.propagation.tamed_warping import CorrectedWarping
 
 if TYPE_CHECKING:
-    from vss_ros.engine.pair_batch import Hop
     from vss_ros.engine.propagation.base import Shapes
     from vss_ros.engine.view import View
 
-IMAGE_STRIDE = 4
-"""Coarsest stride at which images are warped and compared."""
 EXPANSION = 3
 """Width of the blocks' depthwise convolutions over their own."""
 BELIEVED = 0.5
@@ -38,7 +34,7 @@ TRUST = 3.0
 @PROPAGATIONS.register(
     'refined_warping', paper="this project's own, after the low-latency paper, GSVNet and TWNet"
 )
-class RefinedWarping(Propagation):
+class RefinedWarping(CorrectedWarping):
     """Warped F_h, gated and refined by a small network that sees F_l and what the motion left unexplained.
 
     What the five systems taught, put together:
@@ -57,14 +53,11 @@ class RefinedWarping(Propagation):
     channels, the same values in F_l and F_h, are the current frame's own.
     """
 
-    motion = 'dis'
     switches: ClassVar = {'context of the refinement = 0': Switch('context', (0.0,))}
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__(shapes)
-        self.lateral = shapes.lateral_channels
-        self.moved = width = shapes.high_channels - self.lateral
-        self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
+        width = self.moved
         deep = width + width // 2
         self.entry = conv_bn_relu(width + shapes.low_channels + 3, width, 1)
         self.fine = InvertedResidual(width, width, 3, 1, EXPANSION)
@@ -78,24 +71,13 @@ class RefinedWarping(Propagation):
         self.refine = zeroed(nn.Conv2d(width, width + 1, 3, 1, 1))
         nn.init.constant_(self.refine.bias[-1:], TRUST)  # type: ignore[index]
 
-    def prepare(self, view: View) -> Tensor:
-        """Return the image at stride 4, ``(N, 3, H/4, W/4)``."""
-        return avg_pool2d(view.image, self.image_stride)
-
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return the current F_h, ``(N, high_channels, H, W)``."""
-        warped = view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
+        warped = self.warped(source_high, view)
         residual = image_residual(source, current, view.motion.at(self.image_stride), warped.shape[-1])
         seen = self.fine(self.entry(torch.cat((warped, resize_like(view.low, warped), residual), 1)))
         context = resize_like(self.context(seen), seen)
         seen = self.join(torch.add(seen, context, alpha=1.0 if self.training else BELIEVED))
         refinement, gate = self.refine(seen).split((self.moved, 1), 1)
         features = torch.relu(torch.addcmul(refinement, warped, gate.sigmoid()))
-        if not self.lateral:
-            return features
-        return torch.cat((features, view.low[:, -self.lateral :]), 1)
-
-    def training_loss(self, hop: Hop) -> tuple[Tensor, Tensor]:
-        """Return the current F_h and how far it is from the whole network's, as TWNet has it."""
-        answer = self(hop.source, hop.source_high, hop.view)
-        return answer, consistency_loss(answer, hop.batch.high, self.lateral)
+        return self.with_lateral(features, view)

@@ -23,8 +23,37 @@ CONSISTENCY_WEIGHT = 10.0
 """lambda_1 of Eq. 8 (section 5.2.2: best of 0, 1, 10 and 20)."""
 
 
+class CorrectedWarping(Propagation):
+    """F_h warped along the motion and corrected; lateral channels, its last, are the current frame's own."""
+
+    motion = 'dis'
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self.lateral = shapes.lateral_channels
+        self.moved = shapes.high_channels - self.lateral
+        self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
+
+    def prepare(self, view: View) -> Tensor:
+        """Return the image at stride 4, ``(N, 3, H/4, W/4)``."""
+        return avg_pool2d(view.image, self.image_stride)
+
+    def warped(self, source_high: Tensor, view: View) -> Tensor:
+        """Return the source's F_h without lateral channels, moved to the current frame."""
+        return view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
+
+    def with_lateral(self, corrected: Tensor, view: View) -> Tensor:
+        """Return F_h, ``(N, high_channels, H, W)``, of its corrected channels."""
+        return torch.cat((corrected, view.low[:, -self.lateral :]), 1) if self.lateral else corrected
+
+    def training_loss(self, hop: Hop) -> tuple[Tensor, Tensor]:
+        """Return F_t and how far it is from the whole network's F_h (TWNet, Eq. 8)."""
+        answer = self(hop.source, hop.source_high, hop.view)
+        return answer, consistency_loss(answer, hop.batch.high, self.lateral)
+
+
 @PROPAGATIONS.register('tamed_warping', paper='Feng et al. 2020, Tamed Warping Network')
-class TamedWarping(Propagation):
+class TamedWarping(CorrectedWarping):
     """Warped features plus a learned residual, gated by the image's own residual (Eqs. 4 to 7).
 
     F^ is the source frame's features warped; one 3x3 convolution of [F^, f_t] gives the residual (CFR, Eq.
@@ -51,7 +80,6 @@ class TamedWarping(Propagation):
     - The sum passes a ReLU. F_h follows one in every backbone here, and heads were trained on that.
     """
 
-    motion = 'dis'
     switches: ClassVar = {
         'CFR: residual = 0': Switch('rectify', (0.0,)),
         'RGA: A = 1': Switch('attend', (inf,)),
@@ -60,18 +88,11 @@ class TamedWarping(Propagation):
     def __init__(self, shapes: Shapes) -> None:
         """Build the convolutions; untrained the residual is zero, which is pure warping."""
         super().__init__(shapes)
-        self.lateral = shapes.lateral_channels
-        self.moved = shapes.high_channels - self.lateral
         self.spatial = shapes.low_channels - self.lateral or shapes.low_channels
         width = min(self.spatial, self.moved)
         self.reduce = nn.Conv2d(self.spatial, width, 1) if self.spatial > width else nn.Identity()
         self.rectify = zeroed(nn.Conv2d(self.moved + width, self.moved, 3, 1, 1))
-        self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
         self.attend = nn.Conv2d(3, 1, 3, 1, 1)
-
-    def prepare(self, view: View) -> Tensor:
-        """Return the image at stride 4, ``(N, 3, H/4, W/4)``."""
-        return avg_pool2d(view.image, self.image_stride)
 
     def attention(self, source: Tensor, current: Tensor, view: View) -> Tensor:
         """Return A ``(N, 1, H, W)`` in 0..1, by what the motion leaves unexplained of the image (Eq. 6)."""
@@ -81,18 +102,11 @@ class TamedWarping(Propagation):
 
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return the current F_h, ``(N, high_channels, H, W)``."""
-        warped = view.motion.at(self.shapes.high_stride).warp(source_high[:, : self.moved])
+        warped = self.warped(source_high, view)
         spatial = self.reduce(view.low[:, : self.spatial])
         residual = self.rectify(torch.cat((warped, resize_like(spatial, warped)), 1))
         corrected = torch.relu(warped + self.attention(source, current, view) * residual)
-        if not self.lateral:
-            return corrected
-        return torch.cat((corrected, view.low[:, -self.lateral :]), 1)
-
-    def training_loss(self, hop: Hop) -> tuple[Tensor, Tensor]:
-        """Return F_t and how far it is from the whole network's F_h (Eq. 8)."""
-        answer = self(hop.source, hop.source_high, hop.view)
-        return answer, consistency_loss(answer, hop.batch.high, self.lateral)
+        return self.with_lateral(corrected, view)
 
 
 def consistency_loss(corrected: Tensor, true: Tensor, lateral_channels: int = 0) -> Tensor:
