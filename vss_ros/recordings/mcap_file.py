@@ -270,7 +270,7 @@ class McapFile:
 
 
 def _checksum(file: BinaryIO, end: int) -> int:
-    """Compute the CRC-32 of a file's beginning."""
+    """Compute the CRC-32 of a file's first bytes."""
     file.seek(0)
     crc = 0
     for start in range(0, end, _PIECE):

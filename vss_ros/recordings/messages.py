@@ -78,14 +78,7 @@ def compressed_image(
 
 
 def video_packet(data: bytes, format_name: str, stamp_ns: int, frame_id: str = 'camera') -> Any:
-    """Make a sensor_msgs/CompressedImage that holds one packet of a video.
-
-    Args:
-        data: From :class:`vss_ros.images.video_encoding.VideoEncoder`.
-        format_name: ``mpeg4`` or ``h264``.
-        stamp_ns: Nanoseconds.
-        frame_id: Coordinate frame.
-    """
+    """Make a sensor_msgs/CompressedImage of a video's packet, in the format ``mpeg4`` or ``h264``."""
     return message_types().types[COMPRESSED_IMAGE](
         header=header(stamp_ns, frame_id), format=format_name, data=np.frombuffer(data, np.uint8)
     )
