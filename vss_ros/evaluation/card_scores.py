@@ -88,11 +88,7 @@ def backbone_scores(
 
 
 def propagation_scores(
-    backbone: Backbone,
-    moves: Propagation,
-    video: LabelledImages,
-    prefix: str,
-    motion: MotionEstimator | None,
+    backbone: Backbone, moves: Propagation, video: LabelledImages, prefix: str, motion: MotionEstimator | None
 ) -> Scores:
     """Return the PDA curve at ``DISTANCES``; arguments as for ``propagation_distance_accuracy``."""
     curve = propagation_distance_accuracy(backbone, moves, video, DISTANCES, motion=motion)

@@ -120,10 +120,7 @@ def _table(evaluation: Evaluation) -> list[str]:
     shown = [column for column in columns(evaluation.score_name) if column.short]
     shown.sort(key=lambda column: places.get(column.key, places['']))
     heads = [column.short or ('', '') for column in shown]
-    rows = [
-        ['', *(head for head, _ in heads)],
-        ['configuration', *(unit for _, unit in heads)],
-    ]
+    rows = [['', *(head for head, _ in heads)], ['configuration', *(unit for _, unit in heads)]]
     for result, timing in zip(evaluation.results, evaluation.timings, strict=True):
         values = (column.value(result, timing) for column in shown)
         rows.append([result['name'], *('-' if value is None else f'{value:.1f}' for value in values)])
