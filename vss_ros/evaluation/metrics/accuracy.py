@@ -36,11 +36,11 @@ class Accuracy(Metric):
     def update(self, frame: ScoredFrame) -> None:
         """Count one answered frame."""
         if frame.confusion is not None:
-            self.matrix().merge(frame.confusion)
+            self.confusion.merge(frame.confusion)
 
     def values(self, naming: Naming) -> dict[str, Any]:
         """Return ``miou`` or ``agreement``, the accuracies, IoU by class and the matrix itself."""
-        matrix = self.matrix()
+        matrix = self.confusion
         ious = zip(naming.classes, matrix.per_class_iou, strict=True)
         return {
             naming.score: rounded(matrix.miou),

@@ -134,7 +134,6 @@ class Metric(ABC):
     """Whether the answers of a replay are given to ``update``; False where counts are made apart from it."""
 
     def __init__(self, classes: int, void_id: int) -> None:
-        """Start empty."""
         check_classes(classes, void_id)
         self.classes, self.void_id = classes, void_id
         self.sums: Counter[str] = Counter()
@@ -161,6 +160,11 @@ class Metric(ABC):
         """Return a confusion matrix to count in, a new one where there was none of this number."""
         return self.matrices.setdefault(number, ConfusionMatrix(self.classes, self.void_id))
 
+    @property
+    def confusion(self) -> ConfusionMatrix:
+        """The matrix of a metric that needs but one."""
+        return self.matrix()
+
     def merge(self, other: Self) -> None:
         """Add the counts of other frames.
 
@@ -175,12 +179,10 @@ class Metric(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain values for JSON."""
+        matrices = {str(number): matrix.counts.tolist() for number, matrix in self.matrices.items()}
         return {
-            'classes': self.classes,
-            'void_id': self.void_id,
-            'sums': dict(self.sums),
-            'matrices': {str(number): matrix.counts.tolist() for number, matrix in self.matrices.items()},
-        }
+            'classes': self.classes, 'void_id': self.void_id, 'sums': dict(self.sums), 'matrices': matrices,
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

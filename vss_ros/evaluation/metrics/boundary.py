@@ -76,12 +76,9 @@ class BoundaryFScore(Metric):
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as plain values for JSON."""
         return {
-            'classes': self.classes,
-            'void_id': self.void_id,
-            'tolerance': self.tolerance,
-            'tolerance_px': self._tolerance_px,
-            'counts': self._counts.tolist(),
-        }
+            'classes': self.classes, 'void_id': self.void_id, 'tolerance': self.tolerance,
+            'tolerance_px': self._tolerance_px, 'counts': self._counts.tolist(),
+        }  # fmt: skip
 
     def update(self, frame: ScoredFrame) -> None:
         """Count one answered frame."""
@@ -128,18 +125,11 @@ class BoundaryFScore(Metric):
         valid = truth != self.void_id
         true = _boundary_ids(truth, valid, self.classes)
         predicted = _boundary_ids(prediction, valid, self.classes)
-        self._counts += np.stack(
-            [
-                self._by_class(predicted[predicted != NO_CLASS]),
-                self._by_class(_near(predicted, true, pixels)),
-                self._by_class(true[true != NO_CLASS]),
-                self._by_class(_near(true, predicted, pixels)),
-            ],
-            axis=1,
-        )
-
-    def _by_class(self, ids: NDArray[np.uint8]) -> NDArray[np.int64]:
-        return np.bincount(ids, minlength=self.classes)
+        counted = (
+            predicted[predicted != NO_CLASS], _near(predicted, true, pixels),
+            true[true != NO_CLASS], _near(true, predicted, pixels),
+        )  # fmt: skip
+        self._counts += np.stack([np.bincount(ids, minlength=self.classes) for ids in counted], axis=1)
 
     def merge(self, other: Self) -> None:
         """Add the counts of other images.
@@ -176,12 +166,10 @@ class BoundaryFScore(Metric):
 def _boundary_ids(labels: NDArray[np.uint8], valid: NDArray[np.bool_], classes: int) -> NDArray[np.uint8]:
     """Return each boundary pixel's class, ``NO_CLASS`` elsewhere; boundaries lie between valid pixels."""
     edge = np.zeros(labels.shape, np.bool_)
-    across = (labels[:, 1:] != labels[:, :-1]) & valid[:, 1:] & valid[:, :-1]
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    down = (labels[1:] != labels[:-1]) & valid[1:] & valid[:-1]
-    edge[1:] |= down
-    edge[:-1] |= down
+    for edges, ids, known in ((edge, labels, valid), (edge.T, labels.T, valid.T)):
+        down = (ids[1:] != ids[:-1]) & known[1:] & known[:-1]
+        edges[1:] |= down
+        edges[:-1] |= down
     return np.where(edge & (labels < classes), labels, NO_CLASS).astype(np.uint8)
 
 

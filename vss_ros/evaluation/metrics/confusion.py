@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_classes(classes: int, void_id: int) -> None:
-    """Refuse a void id that is a class id.
-
-    Raises:
-        VssError: It is one, or does not fit into a byte.
-    """
+    """Raise ``VssError`` for a void id that is a class id, or does not fit into a byte."""
     if not 1 <= classes <= void_id <= 255:
         raise VssError(f'expected void_id from the number of classes ({classes}) to 255, got {void_id}')
 
@@ -29,18 +25,16 @@ class ConfusionMatrix:
 
     A prediction outside the classes, void included, is an error of its true class: a model can't gain by
     abstaining.
+
+    Args:
+        classes: Number of classes C; ids are 0 to C - 1.
+        void_id: True label of pixels to ignore, not a class id.
+
+    Raises:
+        VssError: The void id is a class id.
     """
 
     def __init__(self, classes: int, void_id: int) -> None:
-        """Start empty.
-
-        Args:
-            classes: Number of classes C; ids are 0 to C - 1.
-            void_id: True label of pixels to ignore, not a class id.
-
-        Raises:
-            VssError: The void id is a class id.
-        """
         check_classes(classes, void_id)
         self.classes = classes
         self.void_id = void_id
@@ -104,7 +98,7 @@ class ConfusionMatrix:
         """Intersection over union, 0..1, shape ``(C,)``; NaN for a class neither true nor predicted."""
         hits = np.diag(self._counts)
         union = self._counts.sum(axis=1) + self._counts[:, : self.classes].sum(axis=0) - hits
-        return np.asarray(np.divide(hits, union, out=np.full(self.classes, np.nan), where=union > 0))
+        return _shares(hits, union)
 
     @property
     def miou(self) -> float:
@@ -114,20 +108,22 @@ class ConfusionMatrix:
     @property
     def pixel_accuracy(self) -> float:
         """Share of right pixels, 0..1; NaN while nothing was added."""
-        total = int(self._counts.sum())
-        return int(np.trace(self._counts)) / total if total else float('nan')
+        return float(_shares(np.trace(self._counts), self._counts.sum()))
 
     @property
     def per_class_accuracy(self) -> NDArray[np.float64]:
         """Share of each true class's pixels that are right, shape ``(C,)``; NaN for a class never true."""
-        pixels = self._counts.sum(axis=1)
-        hits = np.diag(self._counts)
-        return np.asarray(np.divide(hits, pixels, out=np.full(self.classes, np.nan), where=pixels > 0))
+        return _shares(np.diag(self._counts), self._counts.sum(axis=1))
 
     @property
     def class_accuracy(self) -> float:
         """Mean accuracy of the classes that occur in the truth, 0..1; NaN while nothing was added."""
         return _mean(self.per_class_accuracy)
+
+
+def _shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return part / whole, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def _mean(scores: NDArray[np.float64]) -> float:

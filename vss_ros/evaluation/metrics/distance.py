@@ -60,14 +60,10 @@ class DistanceAccuracy(Metric):
     def values(self, naming: Naming) -> dict[str, Any]:  # noqa: ARG002
         """Return mIoU by distance and over the longest interval between key frames."""
         interval = max(self.matrices) + 1
-        average, minimum = interval_scores(self.miou, interval)
+        average, minimum = map(rounded, interval_scores(self.miou, interval))
         return {
             'distance_miou': self._by_distance(),
-            'interval': {
-                'frames': interval,
-                'average_miou': rounded(average),
-                'minimum_miou': rounded(minimum),
-            },
+            'interval': {'frames': interval, 'average_miou': average, 'minimum_miou': minimum},
         }
 
     def _by_distance(self) -> dict[str, float | None]:

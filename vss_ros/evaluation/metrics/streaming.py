@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.evaluation.metrics.base import ScoredFrame
-    from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
     from vss_ros.evaluation.rows import FrameRow
 
 NO_CLASS = 255
@@ -46,11 +45,10 @@ class PackedLabels:
 
 
 class _Answer(NamedTuple):
-    """An answer, the size it is published in, and the truth of its frame."""
-
     row: FrameRow
     labels: PackedLabels
     size: tuple[int, int]
+    """In which it is published."""
     truth: PackedLabels | None
 
 
@@ -92,23 +90,9 @@ class StreamingAccuracy(Metric):
     needs_latencies = True
 
     def __init__(self, classes: int, void_id: int) -> None:
-        """Start empty.
-
-        Args:
-            classes: Number of classes C.
-            void_id: True label of pixels to ignore.
-
-        Raises:
-            VssError: The void id is a class id.
-        """
         super().__init__(classes, void_id)
         self._answers: list[_Answer] = []
         self.new_stream()
-
-    @property
-    def confusion(self) -> ConfusionMatrix:
-        """Over all labelled instants."""
-        return self.matrix()
 
     @property
     def labelled(self) -> int:
@@ -243,19 +227,16 @@ def publish_times(stamps_ns: Sequence[int], latencies: Sequence[float]) -> list[
         For each frame its time of publication in nanoseconds, None where it would have been dropped.
     """
     published: list[int | None] = [None] * len(stamps_ns)
+    running_ns = [round(seconds * 1e9) for seconds in latencies]
     free_ns, waiting = 0, None
     for index, stamp_ns in enumerate(stamps_ns):
         if waiting is not None and free_ns <= stamp_ns:
-            free_ns = published[waiting] = free_ns + _nanoseconds(latencies[waiting])
+            free_ns = published[waiting] = free_ns + running_ns[waiting]
             waiting = None
         if index == 0 or (waiting is None and free_ns <= stamp_ns):
-            free_ns = published[index] = stamp_ns + _nanoseconds(latencies[index])
+            free_ns = published[index] = stamp_ns + running_ns[index]
         else:
             waiting = index
     if waiting is not None:
-        published[waiting] = free_ns + _nanoseconds(latencies[waiting])
+        published[waiting] = free_ns + running_ns[waiting]
     return published
-
-
-def _nanoseconds(seconds: float) -> int:
-    return round(seconds * 1e9)
