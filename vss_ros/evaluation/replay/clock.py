@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +46,6 @@ class Clock:
     """
 
     def __init__(self, built: Built) -> None:
-        """Start without a replay."""
         self._built = built
         self._replays: list[list[_Step]] = []
 
@@ -126,12 +126,12 @@ def _parts(frames: Sequence[Sequence[_Step]]) -> dict[str, tuple[float, ...]]:
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
     """Return processor, device, threads, date and versions, which belong to every measured time."""
-    cpu = next(
-        (line.partition(':')[2].strip() for line in _cpu_info() if line.startswith('model name')),
-        platform.processor() or platform.machine(),
+    info = Path('/proc/cpuinfo')
+    model = re.search(
+        r'^model name.*?:(.*)', info.read_text(encoding='utf-8') if info.is_file() else '', re.MULTILINE
     )
     return {
-        'cpu': cpu,
+        'cpu': model[1].strip() if model else platform.processor() or platform.machine(),
         'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else 'cpu',
         'threads': torch.get_num_threads(),
         'date': datetime.now(UTC).strftime('%Y-%m-%d'),
@@ -143,11 +143,6 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
             'opencv': cv2.__version__,
         },
     }
-
-
-def _cpu_info() -> list[str]:
-    path = Path('/proc/cpuinfo')
-    return path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
 
 
 def _milliseconds(seconds: float) -> float:

@@ -44,7 +44,6 @@ class WorstFrames:
     """
 
     def __init__(self, table: ClassTable) -> None:
-        """Start empty."""
         self._table = table
         self._kept: list[tuple[tuple[float, int], FramePicture]] = []
 
@@ -68,14 +67,12 @@ class WorstFrames:
         rank = (row.score, row.frame_index)
         if len(self._kept) == WORST_FRAMES and rank >= self._kept[-1][0]:
             return
-        size = _small(image.shape[1], image.shape[0])
+        height, width = image.shape[:2]
+        scale = min(1.0, WIDTH / width)
+        size = round(width * scale), max(round(height * scale), 1)
         photo = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        picture = FramePicture(
-            row.frame_index,
-            image=_encoded('.jpg', photo, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]),
-            truth=self._drawn(truth, size),
-            mask=self._drawn(answer, size),
-        )
+        jpeg = _encoded('.jpg', photo, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        picture = FramePicture(row.frame_index, jpeg, self._drawn(truth, size), self._drawn(answer, size))
         insort(self._kept, (rank, picture), key=lambda entry: entry[0])
         del self._kept[WORST_FRAMES:]
 
@@ -85,17 +82,8 @@ class WorstFrames:
         return tuple(picture for _, picture in self._kept)
 
     def _drawn(self, labels: NDArray[np.uint8], size: tuple[int, int]) -> str:
-        return _encoded('.png', self._table.colourise(_nearest(labels, size)), [])
-
-
-def _small(width: int, height: int) -> tuple[int, int]:
-    """Return width and height at most ``WIDTH`` across, aspect kept."""
-    scale = min(1.0, WIDTH / width)
-    return round(width * scale), max(round(height * scale), 1)
-
-
-def _nearest(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        small = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        return _encoded('.png', self._table.colourise(small), [])
 
 
 def _encoded(suffix: str, rgb: Any, options: list[int]) -> str:
@@ -138,15 +126,6 @@ def clear_pictures(folder: Path) -> None:
 
 
 def picture_file(folder: Path, number: int, name: str, rank: int, kind: str) -> Path:
-    """Return where a picture lies.
-
-    Args:
-        folder: Of the results.
-        number: Place of the configuration among all, from 0.
-        name: Of the configuration; any characters.
-        rank: Among the worst frames, from 0.
-        kind: One of ``KINDS``.
-
-    """
+    """Return where a picture of one of ``KINDS`` lies; arguments as of ``write_pictures``, ranks from 0."""
     words = re.sub(r'[^\w.+=-]', '_', name)[:60]
     return folder / FOLDER / f'{number + 1:02}_{words}_{rank + 1:02}_{kind}.{KINDS[kind]}'

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -58,8 +58,7 @@ if has_fused_convolution():
     LEFT_OUT[torch.ops.mkldnn._convolution_pointwise] = _conv_activation
 
 
-@dataclass(frozen=True, slots=True)
-class PartCost:
+class PartCost(NamedTuple):
     """One part at one input size."""
 
     part: str
@@ -84,7 +83,11 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
     modules: dict[str, nn.Module | None] = {
         'motion': parts.motion, 'propagation': parts.propagation, 'scheduler': parts.scheduler,
     }  # fmt: skip
-    parameters = {name: _count(module) for name, module in modules.items() if module is not None}
+    parameters = {
+        name: sum(parameter.numel() for parameter in module.parameters())
+        for name, module in modules.items()
+        if module is not None
+    }
     parameters |= _backbone_parameters(parts.backbone, torch.zeros(1, 3, *size, device=device))
     counts = {name: count_flops(run) for name, run in runs.items()}
     for module in (parts.backbone, *modules.values()):
@@ -114,10 +117,8 @@ def _runs(parts: Parts, size: tuple[int, int], device: torch.device) -> dict[str
         if propagation is not None:
             network = WholeNetwork(backbone, propagation, scheduler)
             source, cached = propagation.prepare(before), network.compute(network.entry(before))
-            runs['propagation'] = lambda: propagation.propagate(
-                source, cached, propagation.prepare(view), view
-            )
-            key = scheduler.prepare(before)
+            prepare, key = propagation.prepare, scheduler.prepare(before)
+            runs['propagation'] = lambda: propagation.propagate(source, cached, prepare(view), view)
             runs['scheduler'] = lambda: scheduler.decide(1, key, scheduler.prepare(view), view)
     return runs
 
@@ -133,9 +134,11 @@ def frame_costs(costs: list[PartCost], parts: Parts) -> dict[str, PartCost]:
     frames = {'whole network': WHOLE}
     if parts.propagation is not None:
         frames['between key frames'] = _between(parts)
-    return {
-        name: _sum(name, [cost for cost in costs if cost.part in needed]) for name, needed in frames.items()
-    }
+    sums = {}
+    for name, needed in frames.items():
+        _, *columns = zip(*(cost for cost in costs if cost.part in needed), strict=True)
+        sums[name] = PartCost(name, *map(sum, columns))
+    return sums
 
 
 def _between(parts: Parts) -> set[str]:
@@ -166,29 +169,24 @@ def _views(parts: Parts, size: tuple[int, int], device: torch.device) -> list[Vi
 
 def _backbone_parameters(backbone: nn.Module, image: torch.Tensor) -> dict[str, int]:
     """Count each parameter where it is used first: low, high or head."""
-    parameters = dict(backbone.named_parameters())
-    users: dict[str, set[str]] = {part: set() for part in ('low', 'high', 'head')}
+    counts = dict.fromkeys(('low', 'high', 'head'), 0)
+    uncounted = set(backbone.parameters())
     current = ''
 
     def note(module: nn.Module, _: Any) -> None:
-        users[current].update(id_name[id(p)] for p in module.parameters(recurse=False) if id(p) in id_name)
+        used = uncounted & set(module.parameters(recurse=False))
+        counts[current] += sum(parameter.numel() for parameter in used)
+        uncounted.difference_update(used)
 
-    id_name = {id(parameter): name for name, parameter in parameters.items()}
     hooks = [module.register_forward_pre_hook(note) for module in backbone.modules()]
     try:
         with torch.inference_mode():
             value = image
-            for part in users:
-                current = part
-                value = getattr(backbone, part)(value)
+            for current in counts:
+                value = getattr(backbone, current)(value)
     finally:
         for hook in hooks:
             hook.remove()
-    seen: set[str] = set()
-    counts = {}
-    for part, names in users.items():
-        counts[part] = sum(parameters[name].numel() for name in names - seen)
-        seen |= names
     return counts
 
 
@@ -215,19 +213,6 @@ def _milliseconds(run: Callable[[], Any], device: torch.device) -> float:
                 torch.cuda.synchronize(device)
             times.append(perf_counter() - start)
     return median(times[1:]) * 1000
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _sum(name: str, costs: list[PartCost]) -> PartCost:
-    return PartCost(
-        name,
-        sum(cost.parameters for cost in costs),
-        sum(cost.flops for cost in costs),
-        sum(cost.milliseconds for cost in costs),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ clock measured is an ``InputTiming``. Both are plain values that go into files a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.evaluation.rows import FrameRow
+from pydantic import TypeAdapter
+
+from vss_ros.evaluation.rows import FrameRow  # noqa: TC001 -- pydantic reads annotations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
 Counts = dict[str, dict[str, Any]]
 """What each metric has counted, by its name: plain values of ``Metric.to_dict``."""
@@ -31,8 +34,21 @@ class FramePicture:
     """The answer, likewise."""
 
 
+class _Stored:
+    """What goes through files and to other processes as plain values."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return what ``to_dict`` described, also after a way through JSON; unknown entries are left out."""
+        return TypeAdapter(cls).validate_python(values)
+
+
 @dataclass(frozen=True)
-class InputResult:
+class InputResult(_Stored):
     """One input under one configuration: everything that does not depend on a clock."""
 
     path: str
@@ -71,24 +87,9 @@ class InputResult:
     pictures: tuple[FramePicture, ...] = ()
     """Of the frames of lowest score, worst first."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> InputResult:
-        """Return what ``to_dict`` described, also after a way through JSON, whose keys are texts."""
-        known = {entry.name for entry in fields(cls)}
-        plain = {name: value for name, value in values.items() if name in known}
-        for name in ('class_names', 'class_colours'):
-            plain[name] = tuple(plain.get(name, ()))
-        plain['rows'] = tuple(FrameRow(**row) for row in plain.get('rows', ()))
-        plain['pictures'] = tuple(FramePicture(**picture) for picture in plain.get('pictures', ()))
-        return cls(**plain)
-
 
 @dataclass(frozen=True)
-class InputTiming:
+class InputTiming(_Stored):
     """How long one input took under one configuration, and what follows from that."""
 
     latency_ms: tuple[float, ...] = ()
@@ -107,20 +108,6 @@ class InputTiming:
     """Of so many every time above is the median, frame by frame."""
     spread: float | None = None
     """Ratio of a frame's longest time to its shortest in these, the median of all frames; None for one."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> InputTiming:
-        """Return what ``to_dict`` described."""
-        known = {entry.name for entry in fields(cls)}
-        plain = {name: value for name, value in values.items() if name in known}
-        for name in ('latency_ms', 'subscriber_ms'):
-            plain[name] = tuple(values[name])
-        plain['parts_ms'] = {part: tuple(ms) for part, ms in values['parts_ms'].items()}
-        return cls(**plain)
 
 
 @dataclass(frozen=True)

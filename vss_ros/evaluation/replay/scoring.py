@@ -40,14 +40,12 @@ class Scorer:
         labels_at: tuple[int, int] | None = None,
         timed: bool = True,
     ) -> None:
-        """Start empty."""
         self.classes, self.void_id = classes, void_id
         self._at_camera, self._labels_at = at_camera, labels_at
-        members = [member for member in METRICS if member.cls.sees_replay]
         self._metrics: dict[str, Metric] = {
             member.name: member.cls(classes, void_id)
-            for member in members
-            if timed or not member.cls.needs_latencies
+            for member in METRICS
+            if member.cls.sees_replay and (timed or not member.cls.needs_latencies)
         }
         self.rows: list[FrameRow] = []
         self.scored = 0
@@ -74,7 +72,9 @@ class Scorer:
             alone = ConfusionMatrix(self.classes, self.void_id)
             alone.add(truth, mask)
         score = None if alone is None else rounded(alone.miou)
-        row = FrameRow.of(result, score=score, deviation=rounded(self._deviation(result)))
+        starts = self._key_labels is None or result.decision.reason.value in STREAM_STARTS
+        deviation = None if starts else rounded(float(np.mean(labels != self._key_labels)))
+        row = FrameRow.of(result, score=score, deviation=deviation)
         if row.is_key_frame:
             self._key_labels = labels
         small = labels if self._labels_at is None else resize_labels(labels, self._labels_at)
@@ -83,12 +83,6 @@ class Scorer:
             metric.update(scored)
         self.rows.append(row)
         return row
-
-    def _deviation(self, result: FrameResult) -> float | None:
-        """Return the share of labels that differ from the key frame's, None where a stream starts."""
-        if self._key_labels is None or result.decision.reason.value in STREAM_STARTS:
-            return None
-        return float(np.mean(result.labels != self._key_labels))
 
     def counts(self) -> dict[str, dict[str, Any]]:
         """Return what the metrics that need no latencies have counted, by their names."""
