@@ -7,6 +7,7 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -76,6 +77,12 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout='constrained')
 
 
+def new_axes(width: float, height: float, x: str, y: str) -> tuple[Figure, Axes]:
+    """Return a figure of one plot, its axes labelled ``x`` and ``y``; sizes as for ``new_figure``."""
+    figure = new_figure(width, height)
+    return figure, figure.subplots(subplot_kw={'xlabel': x, 'ylabel': y})
+
+
 def drawn(figure: Figure, name: str, alt: str) -> Drawing:
     """Return a finished figure as SVG for the page and as PNG."""
     png = BytesIO()
@@ -131,9 +138,7 @@ def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]]) -> None
             box = mark.get_window_extent()
             mark.remove()
             crowd = sum(box.overlaps(other) for other in taken)
-            outside = not (
-                frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            )
+            outside = not (frame.contains(*box.min) and frame.contains(*box.max))
             tried.append((crowd + 3 * outside, len(tried), (dx, dy), box))
         _, _, offset, box = min(tried, key=lambda entry: entry[:2])
         _beside(axes, (x, y), offset, text)
@@ -141,8 +146,9 @@ def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]]) -> None
 
 
 def _beside(axes: Axes, point: tuple[float, float], offset: tuple[float, float], text: str) -> Annotation:
-    across = 'left' if offset[0] > 0 else 'right' if offset[0] < 0 else 'center'
-    along = 'bottom' if offset[1] > 0 else 'top' if offset[1] < 0 else 'center'
+    # A text to the right of its point begins there, one above stands on it.
+    across, along = (int(np.sign(shift)) for shift in offset)
     return axes.annotate(
-        text, point, offset, textcoords='offset points', fontsize=8, ha=across, va=along, in_layout=False
-    )
+        text, point, offset, textcoords='offset points', fontsize=8, in_layout=False,
+        ha=('center', 'left', 'right')[across], va=('center', 'bottom', 'top')[along],
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from vss_ros.evaluation.report.drawing import (
     OTHERS,
     drawn,
     label,
+    new_axes,
     new_figure,
     place_labels,
     styled,
@@ -54,8 +55,9 @@ def accuracy_against_latency(findings: Findings) -> Drawing | None:
     ]
     if not points:
         return None
-    figure = new_figure(WIDTH, 3.7)
-    axes = figure.subplots()
+    figure, axes = new_axes(
+        WIDTH, 3.7, 'worst latency of a frame, ms (log scale)', f'{findings.score_name}, %'
+    )
     marks = style_of(findings)
     for entry, worst, score in points:
         colour, marker = marks.get(entry.index, (OTHERS, 'o'))
@@ -68,8 +70,6 @@ def accuracy_against_latency(findings: Findings) -> Drawing | None:
         axes.axvline(limits[0], color=OTHERS, ls='--', lw=1)
         axes.axhline(limits[1], color=OTHERS, ls='--', lw=1)
     axes.margins(0.12, 0.15)
-    axes.set_xlabel('worst latency of a frame, ms (log scale)')
-    axes.set_ylabel(f'{findings.score_name}, %')
     important = sorted(points, key=lambda point: not point[0].roles)
     place_labels(axes, [(worst, score, _tag(entry)) for entry, worst, score in important])
     words = '; '.join(f'{entry.name}: {score:.1f} % at {worst:.1f} ms' for entry, worst, score in points)
@@ -105,27 +105,27 @@ def accuracy_by_distance(findings: Findings) -> Drawing | None:
     curves = {entry.index: entry.accuracy_by_distance for entry in findings.configurations}
     if all(len(curve) < 2 for curve in curves.values()):
         return None
-    figure = new_figure(WIDTH, 3.5)
-    axes = figure.subplots()
+    figure, axes = new_axes(WIDTH, 3.5, 'frames since the key frame', f'{findings.score_name}, %')
     for entry, (colour, marker) in _in_order(findings):
         curve = {distance: 100 * score for distance, score in curves[entry.index].items()}
         if len(curve) == 1 and entry is findings.reference:
             axes.axhline(next(iter(curve.values())), color=colour, ls='--', lw=1.2, label=_tag(entry))
         elif len(curve) > 1:
             _line(axes, entry, list(curve), list(curve.values()), colour, marker)
-    axes.set_xlabel('frames since the key frame')
-    axes.set_ylabel(f'{findings.score_name}, %')
     whole_numbers(axes.xaxis)
     axes.legend(loc='best')
-    return drawn(
-        figure, 'pda', f'{findings.score_name} by frames since the key frame. {_in_words(curves, findings)}'
-    )
+    points = {
+        index: [(str(distance), 100 * score) for distance, score in curve.items()]
+        for index, curve in curves.items()
+    }
+    words = _in_words(points, findings)
+    return drawn(figure, 'pda', f'{findings.score_name} by frames since the key frame. {words}')
 
 
-def _in_words(curves: Mapping[int, Mapping[int, float]], findings: Findings) -> str:
+def _in_words(points: Mapping[int, Sequence[tuple[str, float]]], findings: Findings) -> str:
+    """Return the curves that are looked at closely: each point's place and score in per cent."""
     return '; '.join(
-        f'{entry.name}: '
-        + ', '.join(f'{distance}: {100 * v:.1f} %' for distance, v in curves[entry.index].items())
+        f'{entry.name}: ' + ', '.join(f'{x}: {score:.1f} %' for x, score in points[entry.index])
         for entry in findings.compared
     )
 
@@ -165,21 +165,16 @@ def accuracy_against_cost(findings: Findings, unit: str) -> Drawing | None:
     curves = {entry.index: _cost_curve(entry, unit) for entry in findings.configurations}
     if not any(curves.values()):
         return None
-    figure = new_figure(WIDTH, 3.5)
-    axes = figure.subplots()
+    what = 'operations of a frame, % of the whole network' if unit == 'flops' else 'latency of a frame, ms'
+    figure, axes = new_axes(WIDTH, 3.5, f'mean {what}', f'{findings.score_name}, %')
     for entry, (colour, marker) in _in_order(findings):
         if curves[entry.index]:
             x, y = zip(*curves[entry.index], strict=True)
             _line(axes, entry, x, y, colour, marker)
-    what = 'operations of a frame, % of the whole network' if unit == 'flops' else 'latency of a frame, ms'
-    axes.set_xlabel(f'mean {what}')
-    axes.set_ylabel(f'{findings.score_name}, %')
     axes.set_xlim(left=0)
     axes.legend(loc='best')
-    words = '; '.join(
-        f'{entry.name}: ' + ', '.join(f'{cost:.1f}: {score:.1f} %' for cost, score in curves[entry.index])
-        for entry in findings.compared
-    )
+    points = {index: [(f'{cost:.1f}', score) for cost, score in curve] for index, curve in curves.items()}
+    words = _in_words(points, findings)
     return drawn(figure, f'cca_{unit}', f'{findings.score_name} over mean {what}. {words}')
 
 
@@ -204,8 +199,7 @@ def accuracy_by_class(findings: Findings) -> Drawing | None:
     first = series[0].result['per_class_iou']
     names = sorted(first, key=lambda name: -1.0 if first[name] is None else first[name])
     marks, thick = style_of(findings), 0.8 / len(series)
-    figure = new_figure(WIDTH, 0.9 + 0.17 * len(names) * (len(series) + 0.6))
-    axes = figure.subplots()
+    figure, axes = new_axes(WIDTH, 0.9 + 0.17 * len(names) * (len(series) + 0.6), 'IoU, %', '')
     for place, entry in enumerate(series):
         iou = entry.result['per_class_iou']
         values = [np.nan if iou.get(name) is None else 100 * iou[name] for name in names]
@@ -217,7 +211,6 @@ def accuracy_by_class(findings: Findings) -> Drawing | None:
     axes.set_yticks(range(len(names)), [label(name) for name in names])
     axes.set_xlim(0, 108)
     axes.grid(visible=False, axis='y')
-    axes.set_xlabel('IoU, %')
     figure.legend(loc='outside upper left', ncols=1)
     words = '; '.join(
         f'{name}: {"no pixel" if first[name] is None else f"{100 * first[name]:.1f} %"}' for name in names
@@ -300,12 +293,10 @@ def latencies(configuration: Configuration) -> Drawing | None:
     if not timed:
         return None
     kinds = {
-        'between key frames': [row['latency_ms'] for row in timed if _colour(row) == OTHER],
-        'key frames': [row['latency_ms'] for row in timed if _colour(row) == KEY],
-        'first of a stream': [row['latency_ms'] for row in timed if _colour(row) == START],
+        kind: [row['latency_ms'] for row in timed if _colour(row) == colour]
+        for kind, colour in (('between key frames', OTHER), ('key frames', KEY), ('first of a stream', START))
     }
-    figure = new_figure(4.4, 2.8)
-    axes = figure.subplots()
+    figure, axes = new_axes(4.4, 2.8, 'latency, ms', 'frames')
     top = max(row['latency_ms'] for row in timed)
     axes.hist(
         list(kinds.values()), bins=BINS, range=(0, 1.02 * top or 1), stacked=True, color=[OTHER, KEY, START],
@@ -314,8 +305,6 @@ def latencies(configuration: Configuration) -> Drawing | None:
     period: Any = configuration.result.get('frame_interval_ms')
     if period and period < 1.5 * top:
         axes.axvline(period, color=INK, ls=':', lw=1, label=f'camera: one in {period:.0f} ms')
-    axes.set_xlabel('latency, ms')
-    axes.set_ylabel('frames')
     whole_numbers(axes.yaxis)
     figure.legend(loc='outside upper center', ncols=2)
     alt = f'{configuration.name}: latencies of {len(timed)} frames, the longest {top:.1f} ms'
@@ -328,11 +317,8 @@ def distances(configuration: Configuration) -> Drawing | None:
     counted = {int(distance): frames for distance, frames in configuration.result['distances'].items()}
     if not counted:
         return None
-    figure = new_figure(4.4, 2.8)
-    axes = figure.subplots()
+    figure, axes = new_axes(4.4, 2.8, 'frames since the key frame (0: the key frame)', 'frames')
     axes.bar(list(counted), list(counted.values()), 0.8, color=[KEY if d == 0 else OTHER for d in counted])
-    axes.set_xlabel('frames since the key frame (0: the key frame)')
-    axes.set_ylabel('frames')
     for axis in (axes.xaxis, axes.yaxis):
         whole_numbers(axis)
     listed = ', '.join(f'{distance}: {frames}' for distance, frames in counted.items())
