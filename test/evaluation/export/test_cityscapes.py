@@ -11,9 +11,8 @@ from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as citys
 from cityscapesscripts.helpers.labels import id2label, trainId2label
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.export import EXPORTERS, layouts
-from vss_ros.evaluation.export.exporter import ids_in
-from vss_ros.evaluation.export.layouts import CityscapesExporter
+from vss_ros.evaluation import export as layouts
+from vss_ros.evaluation.export import EXPORTERS, CityscapesExporter, ids_in
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.images.classes import load_classes
 

@@ -12,8 +12,7 @@ import pytest
 from cityscapesscripts.helpers.labels import trainId2label
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.export import EXPORTERS
-from vss_ros.evaluation.export.layouts import OTHER, THINGS, categories
+from vss_ros.evaluation.export import EXPORTERS, OTHER, THINGS, categories
 from vss_ros.images.classes import load_classes
 from vss_ros.images.label_code import colour_code, id_code
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vss_ros.evaluation.export.exporter import Exporter
+    from vss_ros.evaluation.export import Exporter
 
 
 def mask(classes: int) -> NDArray[np.uint8]:

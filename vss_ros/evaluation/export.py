@@ -1,21 +1,24 @@
-"""The layouts: results for Cityscapes' benchmark, colours of CamVid and UAVid, class ids for COCO's tools."""
+"""Masks in the files that other tools read: ``vss segment --export``, ``EXPORTERS[name](folder, table)``.
+
+``Exporter`` is what all layouts share: a file a frame, under the frame's name, written whole. The layouts:
+results for Cityscapes' benchmark, colours of CamVid and UAVid, class ids for COCO's tools.
+"""
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.export.exporter import Exporter
-from vss_ros.files import write_json
+from vss_ros.files import write_json, write_whole
+from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from vss_ros.images.classes import ClassTable
@@ -41,6 +44,110 @@ GROUPS = {
 """Cityscapes' groups of classes, with the names that CamVid's 11 classes and UAVid use."""
 THINGS = {'human', 'vehicle'}
 """The groups whose members can be counted: those of which Cityscapes labels instances."""
+
+
+class Exporter(ABC):
+    """Writes masks into one folder, as a data set's own tools read them.
+
+    Usage::
+
+        exporter = EXPORTERS[name](folder, table)
+        exporter.write('frankfurt/frankfurt_000000_000294', mask)
+
+    Args:
+        folder: Where to write; it is made, files of the same names are replaced.
+        table: The classes of the masks: the data set's own, or others merged from them.
+
+    Raises:
+        VssError: The classes are not the data set's.
+    """
+
+    written: ClassVar[str] = ''
+    """Name of the table whose ids or colours the data set's files hold; '' for the masks' own ids."""
+    in_colour: ClassVar[bool] = False
+    """Whether the files hold the classes' colours rather than their ids."""
+    no_class: ClassVar[int] = 0
+    """Value of a pixel that has no class, in every channel."""
+
+    def __init__(self, folder: Path, table: ClassTable) -> None:
+        own = load_classes(self.written) if self.written else table
+        values = own.colours if self.in_colour else np.arange(len(own), dtype=np.uint8)
+        self._palette = np.full((256, *values.shape[1:]), self.no_class, np.uint8)
+        self._palette[: len(table)] = values[ids_in(own, table)]
+        self.folder, self.table = Path(folder), table
+        self._names: set[str] = set()
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @abstractmethod
+    def file_name(self, frame_name: str) -> str:
+        """Return the file's path inside the folder for a frame.
+
+        Raises:
+            VssError: The layout needs names of another shape.
+        """
+
+    def pixels(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what is drawn for a mask: grey ``(H, W)`` or RGB ``(H, W, 3)``."""
+        return np.asarray(self._palette[mask])
+
+    def write(self, frame_name: str, mask: NDArray[np.uint8]) -> Path:
+        """Write one mask.
+
+        Args:
+            frame_name: The frame's name without ending, with the folders it lies in where that matters
+                (``seq16/000100``); of a video's or bag's frame its number.
+            mask: Class ids, ``(H, W)``; any other id is no class.
+
+        Returns:
+            The file, which appears once it is whole.
+
+        Raises:
+            VssError: The name leads out of the folder, is another frame's too, or is not of the shape the
+                layout needs.
+        """
+        if PurePosixPath(frame_name).is_absolute() or '..' in frame_name.split('/') or not frame_name:
+            raise VssError(f'expected a frame name inside the export folder, got {frame_name!r}; rename it')
+        name = self.file_name(frame_name)
+        if name in self._names:
+            raise VssError(
+                f'expected one frame for {name}, got a second one, {frame_name!r}; '
+                f'export inputs whose frames have the same names into folders of their own'
+            )
+        self._names.add(name)
+        pixels = self.pixels(mask)
+        if pixels.ndim == 3:
+            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8)
+        write_whole(self.folder / name, cv2.imencode('.png', pixels)[1].tobytes())
+        return self.folder / name
+
+
+def ids_in(written: ClassTable, table: ClassTable) -> NDArray[np.uint8]:
+    """Return which class of a data set's own table stands for each class that was merged from it.
+
+    Of several merged into one it is the first named in ``of``: SegNet's ``car`` becomes CamVid's ``Car``.
+
+    Args:
+        written: The table whose ids or colours the files are to hold.
+        table: The classes of the masks: that table, or one merged from it.
+
+    Returns:
+        Ids in ``written``, shape ``(len(table),)``.
+
+    Raises:
+        VssError: ``table`` was not merged from ``written``, or has a class of no part.
+    """
+    if written.name not in {table.name, table.merged_from}:
+        raise VssError(
+            f'expected masks of {written.name}, or of classes merged_from it, for this layout, got '
+            f'{table.name}; take a model of such classes, or the layout coco, which holds any'
+        )
+    table.ids_of(written)  # refuses parts that the data set does not have
+    if table.name == written.name:
+        return np.arange(len(written), dtype=np.uint8)
+    missing = [name for name, parts in zip(table.names, table.parts, strict=True) if not parts]
+    if missing:
+        raise VssError(f'expected "of" for each class of {table.name}, got none for {", ".join(missing)}')
+    return np.array([written.names.index(parts[0]) for parts in table.parts], np.uint8)
 
 
 class CityscapesExporter(Exporter):
@@ -83,10 +190,7 @@ class CamVidExporter(Exporter):
     """
 
     written = 'camvid32'
-
-    def values(self, own: ClassTable) -> NDArray[np.uint8]:
-        """Return colours."""
-        return own.colours
+    in_colour = True
 
     def file_name(self, frame_name: str) -> str:
         """Return ``NAME_L.png``, folders left out."""
@@ -97,10 +201,7 @@ class UAVidExporter(Exporter):
     """``SEQUENCE/Labels/NAME.png`` in colours, as UAVid's benchmark wants them; clutter is black."""
 
     written = 'uavid8'
-
-    def values(self, own: ClassTable) -> NDArray[np.uint8]:
-        """Return colours."""
-        return own.colours
+    in_colour = True
 
     def file_name(self, frame_name: str) -> str:
         """Return ``SEQUENCE/Labels/NAME.png`` for ``SEQUENCE/NAME`` or ``SEQUENCE/Images/NAME``.
@@ -150,3 +251,12 @@ def categories(table: ClassTable) -> list[dict[str, Any]]:
         }
         for number, (name, colour) in enumerate(zip(table.names, table.colours.tolist(), strict=True))
     ]
+
+
+EXPORTERS: dict[str, type[Exporter]] = {
+    'camvid': CamVidExporter,
+    'cityscapes': CityscapesExporter,
+    'coco': CocoExporter,
+    'uavid': UAVidExporter,
+}
+"""By the name the command line uses; the first line of each docstring says what it writes."""
