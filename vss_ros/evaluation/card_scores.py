@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,11 +138,9 @@ def measure(card: ModelCard, video: LabelledImages, prefix: str) -> Scores:
 
 def prefix_of(card: ModelCard, data_set: str) -> str | None:
     """Return the data set and split that a card states scores on, None where it states none on this set."""
-    for key in card.scores:
-        for suffix in ('_miou', '_pda', '_pda_flow_warp', '_rank_correlation'):
-            if key.startswith(f'{data_set}_') and key.endswith(suffix):
-                return key.removesuffix(suffix)
-    return None
+    pattern = rf'({re.escape(data_set)}(?:_.*)?)_(miou|pda|pda_flow_warp|rank_correlation)'
+    found = (re.fullmatch(pattern, key) for key in card.scores)
+    return next((match[1] for match in found if match), None)
 
 
 def scored_on(card: ModelCard, folder: Path, split: str) -> LabelledImages:
@@ -163,8 +162,7 @@ def differences(stated: Mapping[str, Any], measured: Mapping[str, Any]) -> Itera
     for name, value in measured.items():
         there = stated.get(name)
         if isinstance(value, dict):
-            inner = {str(key): entry for key, entry in (there or {}).items()}
-            found = {str(key): entry for key, entry in value.items()}
+            inner, found = ({str(key): entry for key, entry in each.items()} for each in (there or {}, value))
             yield from (f'{name} {fault}' for fault in differences(inner, found))
         elif there is None:
             yield f'{name}: the card states nothing, measured is {value}'

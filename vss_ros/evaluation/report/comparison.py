@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import exp, log, sqrt
-from statistics import fmean, median, stdev
+from statistics import NormalDist, fmean, median, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vss_ros.errors import VssError
@@ -27,8 +28,6 @@ BLOCK = 15
 """Frames in a row that say much the same: about one second of a camera."""
 FEWEST_BLOCKS = 6
 """With fewer nothing is said; shorter inputs have shorter blocks."""
-NORMAL_QUANTILE = 1.959964
-"""Of 97.5 %."""
 
 
 class Interval(NamedTuple):
@@ -138,17 +137,15 @@ def compare(before: Path, after: Path) -> Comparison:
 
 def _matched(old: Findings, new: Findings) -> Iterator[tuple[Configuration, Configuration, bool]]:
     """Yield what to compare, and whether the settings are the same, in the order before."""
-    rest = {entry.index: entry for entry in new.configurations}
-    by_settings = {_settings(entry): entry for entry in reversed(new.configurations)}
+    rest = list(new.configurations)
     found: dict[int, tuple[Configuration, bool]] = {}
-    for entry in old.configurations:
-        same = by_settings.get(_settings(entry))
-        if same is not None and same.index in rest:
-            found[entry.index] = rest.pop(same.index), True
-    for entry in old.configurations:
-        named = next((other for other in rest.values() if other.name == entry.name), None)
-        if entry.index not in found and named is not None:
-            found[entry.index] = rest.pop(named.index), False
+    for same_settings, key in ((True, _settings), (False, lambda entry: entry.name)):
+        for entry in old.configurations:
+            wanted = key(entry)
+            match = next((other for other in rest if key(other) == wanted), None)
+            if entry.index not in found and match is not None:
+                rest.remove(match)
+                found[entry.index] = match, same_settings
     for entry in old.configurations:
         if entry.index in found:
             yield (entry, *found[entry.index])
@@ -167,12 +164,9 @@ def _pair(before: Configuration, after: Configuration, same_settings: bool, scor
     rows = [_frames(before), _frames(after)]
     common = [frame for frame in rows[0] if frame in rows[1]]
     together = [(rows[0][frame], rows[1][frame]) for frame in common]
-    intervals: dict[str, Interval | None] = {}
     ratio = None
-    differences = [
-        b['score'] - a['score'] for a, b in together if a['score'] is not None and b['score'] is not None
-    ]
-    intervals['score'] = confidence(differences)
+    scores = [(a['score'], b['score']) for a, b in together]
+    intervals = {'score': confidence([b - a for a, b in scores if a is not None and b is not None])}
     logs = [log(b['latency_ms'] / a['latency_ms']) for a, b in together if _timed(a) and _timed(b)]
     if logs:
         ratio = exp(sum(logs) / len(logs))
@@ -181,8 +175,7 @@ def _pair(before: Configuration, after: Configuration, same_settings: bool, scor
     changes = {}
     for column in columns(score_name):
         change = Change(column, before.figure(column), after.figure(column))
-        judgement = _judged(change, intervals.get(column.key))
-        changes[column.key] = replace(change, judgement=judgement)
+        changes[column.key] = replace(change, judgement=_judged(change, intervals.get(column.key)))
     return Pair(before, after, same_settings, rows[0].keys() == rows[1].keys(), changes, ratio)
 
 
@@ -245,7 +238,7 @@ def confidence(differences: Sequence[float]) -> Interval | None:
     count = len(differences) // size
     # What is left over at the end belongs to the last block.
     bounds = [size * number for number in range(count)] + [len(differences)]
-    means = [fmean(differences[bounds[i] : bounds[i + 1]]) for i in range(count)]
+    means = [fmean(differences[start:end]) for start, end in pairwise(bounds)]
     half = student_quantile(count - 1) * stdev(means) / sqrt(count)
     middle = fmean(differences)
     return Interval(middle - half, middle + half)
@@ -253,7 +246,7 @@ def confidence(differences: Sequence[float]) -> Interval | None:
 
 def student_quantile(freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t (Fisher's expansion, 0.2 % off at 5 degrees of freedom)."""
-    z = NORMAL_QUANTILE
+    z = NormalDist().inv_cdf(0.975)
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384

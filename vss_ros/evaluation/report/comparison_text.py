@@ -23,13 +23,9 @@ def text_of(comparison: Comparison) -> str:
     """Return a line a configuration and figure that differs, what is in one only, and what to beware of."""
     lines = []
     for pair in comparison.pairs:
-        lines.append(_name(pair))
         # The score is always there: no other figure, least of all steadiness, is to be read without it.
-        lines += [
-            f'  {_line(change)}'
-            for key, change in pair.changes.items()
-            if key == 'score' or change.before != change.after
-        ]
+        shown = [c for key, c in pair.changes.items() if key == 'score' or c.before != c.after]
+        lines += [_name(pair), *(f'  {_line(change)}' for change in shown)]
     return '\n'.join([*lines, *_lonely(comparison), *(f'note: {note}' for note in comparison.notes)])
 
 
@@ -53,7 +49,6 @@ def page_of(comparison: Comparison, before: str, after: str) -> str:
         for key in ('score', 'latency_p50')
         for judgement in (BETTER, WORSE)
     ]
-    shown = columns(comparison.score_name)
     summary = (
         f'Of {len(comparison.pairs)} configurations {comparison.score_name} is better in {counted[0]} and '
         f'worse in {counted[1]}, median latency better in {counted[2]} and worse in {counted[3]}; the rest '

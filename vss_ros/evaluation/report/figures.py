@@ -29,29 +29,25 @@ STEADY = '; frames at which a stream begins left out.'
 WHOLE = ' from an image to its mask as a subscriber sees both; starts of streams included.'
 
 
-def _latency(figure: str, head: str, about: str, short: str = '') -> Column:
-    """Return the column of one latency figure of all frames but those at which a stream begins."""
-    return Column(
+LATENCIES = tuple(
+    Column(
         f'latency_{figure}', ('latency_steady_ms', figure), head, about + STEADY, unit='ms',
-        higher_is_better=False, short=(short, 'ms') if short else None,
-    )  # fmt: skip
-
-
-def _delay(figure: str, head: str, about: str) -> Column:
-    """Return the column of one figure of the delays at a subscriber of a live run."""
-    return Column(
+        higher_is_better=False, short=None if figure == 'p95' else (head, 'ms'),
+    )
+    for figure, head, about in (
+        ('max', 'worst', 'Worst latency of a frame'),
+        ('p99', 'p99', 'Latency that 99 of 100 frames keep'),
+        ('p95', 'p95', 'Latency that 95 of 100 frames keep'),
+        ('p50', 'p50', 'Median latency'),
+    )
+)  # fmt: skip
+DELAYS = tuple(
+    Column(
         f'subscriber_{figure}', ('latency_subscriber_ms', figure), f'{head} at subscriber', about + WHOLE,
         unit='ms', higher_is_better=False,
-    )  # fmt: skip
-
-
-LATENCIES = (
-    _latency('max', 'worst', 'Worst latency of a frame', 'worst'),
-    _latency('p99', 'p99', 'Latency that 99 of 100 frames keep', 'p99'),
-    _latency('p95', 'p95', 'Latency that 95 of 100 frames keep'),
-    _latency('p50', 'p50', 'Median latency', 'p50'),
-)
-DELAYS = (_delay('max', 'worst', 'Worst delay'), _delay('p50', 'p50', 'Median delay'))
+    )
+    for figure, head, about in (('max', 'worst', 'Worst delay'), ('p50', 'p50', 'Median delay'))
+)  # fmt: skip
 COSTS = (
     Column(
         'key_frame_rate', ('key_frame_rate',), 'key frames', 'Share of frames that became key frames.',

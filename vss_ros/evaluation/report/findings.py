@@ -54,14 +54,12 @@ class Configuration:
     @property
     def worst_ms(self) -> float | None:
         """Its worst latency, milliseconds; frames at which a stream begins left out."""
-        worst: float | None = self.timing['latency_steady_ms'].get('max')
-        return worst
+        return self.timing['latency_steady_ms'].get('max')  # type: ignore[no-any-return]
 
     @property
     def usual_ms(self) -> float | None:
         """The median of the same."""
-        usual: float | None = self.timing['latency_steady_ms'].get('p50')
-        return usual
+        return self.timing['latency_steady_ms'].get('p50')  # type: ignore[no-any-return]
 
     @property
     def rows(self) -> list[Row]:
@@ -77,13 +75,11 @@ class Configuration:
     @property
     def mean_ms(self) -> tuple[float | None, float | None, float | None]:
         """Mean latency of key frames, of others and of all; starts of streams left out."""
-        timed = [
-            (row['is_key_frame'], row['latency_ms'])
-            for row in self.rows
-            if row['latency_ms'] is not None and row['reason'] not in STREAM_STARTS
-        ]
-        keys, others = ([ms for is_key, ms in timed if is_key == kind] for kind in (True, False))
-        return _mean(keys), _mean(others), _mean(keys + others)
+        timed: dict[bool, list[float]] = {True: [], False: []}
+        for row in self.rows:
+            if row['latency_ms'] is not None and row['reason'] not in STREAM_STARTS:
+                timed[row['is_key_frame']].append(row['latency_ms'])
+        return _mean(timed[True]), _mean(timed[False]), _mean(timed[True] + timed[False])
 
     @property
     def accuracy_by_distance(self) -> dict[int, float]:
@@ -160,9 +156,11 @@ def read_findings(folder: Path, look_at: Sequence[str] = ()) -> Findings:
     if not evaluation.results:
         raise VssError(f'expected results of at least one configuration in {folder}, got none')
     verdict = evaluation.verdict
-    roles = _roles(verdict)
+    chosen = {role: getattr(verdict, role, None) for role in ('reference', 'fast', 'accurate')}
     configurations = [
-        Configuration(index, result, timing, roles.get(result['name'], ()))
+        Configuration(
+            index, result, timing, tuple(role for role, name in chosen.items() if name == result['name'])
+        )
         for index, (result, timing) in enumerate(zip(evaluation.results, evaluation.timings, strict=True))
     ]
     names = [entry.name for entry in configurations]
@@ -171,17 +169,6 @@ def read_findings(folder: Path, look_at: Sequence[str] = ()) -> Findings:
         raise VssError(f'expected configurations among {", ".join(names)}, got {", ".join(unknown)}')
     shown = [entry for entry in configurations if entry.name in look_at] or _worth_a_look(configurations)
     return Findings(folder, evaluation, configurations, verdict, shown)
-
-
-def _roles(verdict: Verdict | None) -> dict[str, tuple[str, ...]]:
-    """Return what the verdict takes configurations for, by name."""
-    roles: dict[str, tuple[str, ...]] = {}
-    if verdict is not None:
-        for role in ('reference', 'fast', 'accurate'):
-            name = getattr(verdict, role)
-            if name:
-                roles[name] = (*roles.get(name, ()), role)
-    return roles
 
 
 def _worth_a_look(configurations: Sequence[Configuration]) -> list[Configuration]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,11 +27,17 @@ from vss_ros.evaluation.sweep.verdict import ACCURACY_LOSS, LATENCY_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from vss_ros.evaluation.report.drawing import Drawing
     from vss_ros.evaluation.report.findings import Configuration, Findings, Row
+    from vss_ros.evaluation.rows import DecisionRow
+
+    Curve = Sequence[tuple[float, float]]
+    """Places and scores in per cent."""
 
 WIDTH = 5.0
 """Of most plots, inches: on a phone their text is still read."""
@@ -39,6 +46,8 @@ MOST_FRAMES = 300
 BINS = 40
 KEY, OTHER, START = COLOURS[1], COLOURS[0], OTHERS
 """Colours of key frames, of the frames between and of those at which a stream begins."""
+FAST = COLOURS[4]
+"""Colour of key frames that the fast track answered."""
 
 
 @styled
@@ -61,7 +70,7 @@ def accuracy_against_latency(findings: Findings) -> Drawing | None:
     marks = style_of(findings)
     for entry, worst, score in points:
         colour, marker = marks.get(entry.index, (OTHERS, 'o'))
-        axes.plot(worst, score, marker, color=colour, ms=8 if entry.index in marks else 6, label=entry.name)
+        axes.plot(worst, score, marker, color=colour, ms=8 if entry.index in marks else 6)
     axes.set_xscale('log')
     _plain_ticks(axes, [worst for _, worst, _ in points])
     reference = findings.reference
@@ -92,9 +101,8 @@ def _tag(entry: Configuration) -> str:
 
 def _plain_ticks(axes: Axes, values: list[float]) -> None:
     """Label a logarithmic axis with round numbers within the values."""
-    low, high = min(values) / 1.3, max(values) * 1.3
     steps = [base * 10.0**power for power in range(-3, 7) for base in (1, 2, 3, 5, 7)]
-    ticks = [step for step in steps if low <= step <= high]
+    ticks = [step for step in steps if min(values) / 1.3 <= step <= max(values) * 1.3]
     axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
     axes.set_xticks([], minor=True)
 
@@ -102,52 +110,49 @@ def _plain_ticks(axes: Axes, values: list[float]) -> None:
 @styled
 def accuracy_by_distance(findings: Findings) -> Drawing | None:
     """Draw the PDA curves: score over frames since the key frame; None where nothing propagates."""
-    curves = {entry.index: entry.accuracy_by_distance for entry in findings.configurations}
+    curves = {
+        entry.index: [(distance, 100 * score) for distance, score in entry.accuracy_by_distance.items()]
+        for entry in findings.configurations
+    }
     if all(len(curve) < 2 for curve in curves.values()):
         return None
     figure, axes = new_axes(WIDTH, 3.5, 'frames since the key frame', f'{findings.score_name}, %')
-    for entry, (colour, marker) in _in_order(findings):
-        curve = {distance: 100 * score for distance, score in curves[entry.index].items()}
-        if len(curve) == 1 and entry is findings.reference:
-            axes.axhline(next(iter(curve.values())), color=colour, ls='--', lw=1.2, label=_tag(entry))
-        elif len(curve) > 1:
-            _line(axes, entry, list(curve), list(curve.values()), colour, marker)
+    reference = findings.reference
+    if reference is not None and len(curves[reference.index]) == 1:
+        colour, _ = style_of(findings)[reference.index]
+        level = curves[reference.index][0][1]
+        axes.axhline(level, color=colour, ls='--', lw=1.2, label=_tag(reference))
+    lines = {index: curve if len(curve) > 1 else [] for index, curve in curves.items()}
+    _draw_curves(axes, lines, findings)
     whole_numbers(axes.xaxis)
     axes.legend(loc='best')
-    points = {
-        index: [(str(distance), 100 * score) for distance, score in curve.items()]
-        for index, curve in curves.items()
-    }
-    words = _in_words(points, findings)
+    words = _in_words(curves, findings, '{}')
     return drawn(figure, 'pda', f'{findings.score_name} by frames since the key frame. {words}')
 
 
-def _in_words(points: Mapping[int, Sequence[tuple[str, float]]], findings: Findings) -> str:
-    """Return the curves that are looked at closely: each point's place and score in per cent."""
-    return '; '.join(
-        f'{entry.name}: ' + ', '.join(f'{x}: {score:.1f} %' for x, score in points[entry.index])
+def _in_words(curves: Mapping[int, Curve], findings: Findings, place: str) -> str:
+    """Return the curves that are looked at closely: each point's place, in this format, and its score."""
+    texts = {
+        entry.name: ', '.join(f'{place.format(x)}: {score:.1f} %' for x, score in curves[entry.index])
         for entry in findings.compared
-    )
+    }
+    return '; '.join(f'{name}: {text}' for name, text in texts.items())
 
 
-def _in_order(findings: Findings) -> list[tuple[Configuration, tuple[str, str]]]:
-    """Return all configurations with their colours, those that are looked at closely last, on top."""
+def _draw_curves(axes: Axes, curves: Mapping[int, Curve], findings: Findings) -> None:
+    """Draw the curves, those looked at closely on top; the others are thin, with a number at their end."""
     marks = style_of(findings)
-    styled = [(entry, marks.get(entry.index, (OTHERS, ''))) for entry in findings.configurations]
-    return sorted(styled, key=lambda item: item[0].index in marks)
-
-
-def _line(
-    axes: Axes, entry: Configuration, x: Sequence[float], y: Sequence[float], colour: str, marker: str
-) -> None:
-    """Draw a curve; one that is not looked at closely is thin and has its number at its end."""
-    if marker:
-        axes.plot(x, y, marker=marker, color=colour, lw=1.6, ms=5, label=_tag(entry))
-        return
-    axes.plot(x, y, color=colour, lw=0.8, alpha=0.7, marker='.' if len(x) == 1 else '')
-    axes.annotate(
-        str(entry.index + 1), (x[-1], y[-1]), (3, 0), textcoords='offset points', fontsize=7, va='center'
-    )
+    for entry in sorted(findings.configurations, key=lambda entry: entry.index in marks):
+        if not curves[entry.index]:
+            continue
+        x, y = zip(*curves[entry.index], strict=True)
+        if entry.index in marks:
+            colour, marker = marks[entry.index]
+            axes.plot(x, y, marker=marker, color=colour, lw=1.6, ms=5, label=_tag(entry))
+        else:
+            axes.plot(x, y, color=OTHERS, lw=0.8, alpha=0.7, marker='.' if len(x) == 1 else '')
+            end = str(entry.index + 1), (x[-1], y[-1]), (3, 0)
+            axes.annotate(*end, textcoords='offset points', fontsize=7, va='center')
 
 
 @styled
@@ -167,18 +172,14 @@ def accuracy_against_cost(findings: Findings, unit: str) -> Drawing | None:
         return None
     what = 'operations of a frame, % of the whole network' if unit == 'flops' else 'latency of a frame, ms'
     figure, axes = new_axes(WIDTH, 3.5, f'mean {what}', f'{findings.score_name}, %')
-    for entry, (colour, marker) in _in_order(findings):
-        if curves[entry.index]:
-            x, y = zip(*curves[entry.index], strict=True)
-            _line(axes, entry, x, y, colour, marker)
+    _draw_curves(axes, curves, findings)
     axes.set_xlim(left=0)
     axes.legend(loc='best')
-    points = {index: [(f'{cost:.1f}', score) for cost, score in curve] for index, curve in curves.items()}
-    words = _in_words(points, findings)
+    words = _in_words(curves, findings, '{:.1f}')
     return drawn(figure, f'cca_{unit}', f'{findings.score_name} over mean {what}. {words}')
 
 
-def _cost_curve(entry: Configuration, unit: str) -> list[tuple[float, float]]:
+def _cost_curve(entry: Configuration, unit: str) -> Curve:
     """Return mean cost and score in per cent: of every distance, of the replay, or nothing."""
     flops = [entry.result.get(f'flops_ratio{kind}') for kind in ('_key', '_nonkey', '')]
     key, other, mean = (
@@ -202,7 +203,7 @@ def accuracy_by_class(findings: Findings) -> Drawing | None:
     figure, axes = new_axes(WIDTH, 0.9 + 0.17 * len(names) * (len(series) + 0.6), 'IoU, %', '')
     for place, entry in enumerate(series):
         iou = entry.result['per_class_iou']
-        values = [np.nan if iou.get(name) is None else 100 * iou[name] for name in names]
+        values = 100 * np.array([iou.get(name) for name in names], float)
         where = np.arange(len(names)) + 0.4 - thick * (place + 0.5)
         axes.barh(where, values, thick * 0.9, color=marks[entry.index][0], label=_tag(entry))
         for y, value in zip(where, values, strict=True):
@@ -237,26 +238,52 @@ def timeline(configuration: Configuration, score_name: str) -> Drawing | None:
     rows = stretch(configuration)
     if len(rows) < 2:
         return None
-    seconds = [(row['stamp_ns'] - rows[0]['stamp_ns']) / 1e9 for row in rows]
-    figure = new_figure(9.0, 4.6)
-    above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 2))
-    _deviations(above, rows, seconds)
-    figure.legend(loc='outside upper center', ncols=4)
-    scores = [np.nan if row['score'] is None else 100 * row['score'] for row in rows]
-    middle.plot(seconds, scores, '.-', color=COLOURS[2], lw=1, ms=4)
-    middle.set_ylabel(f'{score_name}\nof the frame, %')
-    _latencies(below, rows, seconds)
-    below.set_xlabel(f'time, s; frames {rows[0]["frame_index"]} to {rows[-1]["frame_index"]}')
-    figure.align_ylabels()
+    figure = _over_time(rows, score_name)
     keys = sum(row['is_key_frame'] for row in rows)
     what = 'deviation, score and latency over time'
     alt = f'{configuration.name}: {what}; {keys} key frames among {len(rows)} frames'
     return drawn(figure, f'timeline_{configuration.index + 1:02}', alt)
 
 
+@styled
+def write_timeline(decisions: Sequence[DecisionRow], path: Path, title: str) -> None:
+    """Write a picture (PNG) of deviation, key frames and latency over time, without a truth.
+
+    Args:
+        decisions: In order of time, at least one.
+        path: The file.
+        title: Stands above.
+
+    """
+    rows = [asdict(row) | {'latency_ms': 1e3 * row.latency} for row in decisions]
+    figure = _over_time(rows)
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def _over_time(rows: Sequence[Row], score_name: str = '') -> Figure:
+    """Draw deviation, latency and, where it has a name, the score of each frame over time."""
+    seconds = [(row['stamp_ns'] - rows[0]['stamp_ns']) / 1e9 for row in rows]
+    figure = new_figure(9.0, 4.6)
+    heights = (3, 2, 2) if score_name else (3, 2)
+    above, *middle, below = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    _deviations(above, rows, seconds)
+    figure.legend(loc='outside upper center', ncols=5)
+    for axes in middle:
+        scores = 100 * np.array([row['score'] for row in rows], float)
+        axes.plot(seconds, scores, '.-', color=COLOURS[2], lw=1, ms=4)
+        axes.set_ylabel(f'{score_name}\nof the frame, %')
+    latency = np.array([row['latency_ms'] for row in rows], float)
+    width = 0.8 * (seconds[-1] or 0.1) / max(len(rows) - 1, 1)
+    below.bar(seconds, latency, width, color=[_colour(row) for row in rows])
+    below.set_ylabel('latency, ms')
+    below.set_xlabel(f'time, s; frames {rows[0]["frame_index"]} to {rows[-1]["frame_index"]}')
+    figure.align_ylabels()
+    return figure
+
+
 def _deviations(axes: Axes, rows: Sequence[Row], seconds: Sequence[float]) -> None:
     """Draw true and predicted deviation with the threshold and the key frames."""
-    keys = [second for row, second in zip(rows, seconds, strict=True) if row['is_key_frame']]
     lines: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ('deviation', 'true deviation', {'color': OTHER, 'marker': '.', 'ms': 4, 'lw': 1.0}),
         ('predicted_deviation', 'predicted', {'color': COLOURS[3], 'lw': 1.2}),
@@ -264,22 +291,17 @@ def _deviations(axes: Axes, rows: Sequence[Row], seconds: Sequence[float]) -> No
     )
     highest = 1.0
     for name, text, style in lines:
-        values = np.array([np.nan if row[name] is None else 100 * row[name] for row in rows])
+        values = 100 * np.array([row.get(name) for row in rows], float)  # None becomes NaN
         if not np.all(np.isnan(values)):
             axes.plot(seconds, values, label=text, **style)
             highest = max(highest, np.nanmax(values))
     axes.set_ylim(0, 1.15 * highest)
-    heights = np.full(len(keys), axes.get_ylim()[1])
-    axes.vlines(keys, 0, heights, color=KEY, lw=0.9, alpha=0.7, label='key frame')
-    axes.set_ylim(top=axes.get_ylim()[1])
+    for track, colour, text in (('full', KEY, 'key frame'), ('fast', FAST, 'key frame by the fast track')):
+        timed = zip(rows, seconds, strict=True)
+        keys = [second for row, second in timed if row['is_key_frame'] and row['track'] == track]
+        if keys:
+            axes.vlines(keys, 0, 1.15 * highest, color=colour, lw=0.9, alpha=0.7, label=text)
     axes.set_ylabel('labels changed since\nthe key frame, %')
-
-
-def _latencies(axes: Axes, rows: Sequence[Row], seconds: Sequence[float]) -> None:
-    values = [np.nan if row['latency_ms'] is None else row['latency_ms'] for row in rows]
-    width = 0.8 * (seconds[-1] - seconds[0]) / max(len(rows) - 1, 1)
-    axes.bar(seconds, values, width, color=[_colour(row) for row in rows])
-    axes.set_ylabel('latency, ms')
 
 
 def _colour(row: Row) -> str:

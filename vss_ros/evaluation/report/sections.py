@@ -154,14 +154,14 @@ def _became_of_images(findings: Findings) -> Values | None:
     if not live:
         return None
     causes = sorted({cause for entry in live for cause in entry.result['drops']})
-    heads = ['images', 'answered', *(cause.replace('_', ' ') for cause in causes)]
+    heads = ['configuration', 'images', 'answered', *(cause.replace('_', ' ') for cause in causes)]
     rows = []
     for entry in live:
         drops, frames = entry.result['drops'], entry.result['frames']
         counts = [frames + sum(drops.values()), frames, *(drops.get(cause, 0) for cause in causes)]
         rates = [number(rate, 2) for rate in (entry.result['rate'], slowest_rate(entry.timing))]
         rows.append([entry.name, *counts, *rates])
-    return {'heads': ['configuration', *heads, 'speed asked for', 'speed kept'], 'rows': rows}
+    return {'heads': [*heads, 'speed asked for', 'speed kept'], 'rows': rows}
 
 
 def _state(entry: Mapping[str, Any]) -> str:
@@ -200,14 +200,10 @@ def _counts(entry: Configuration) -> str:
     texts = [f'{result["key_frames"]} key frames among {result["frames"]}, one in {rate}.']
     if interval:
         average, minimum = (_percent(interval.get(name)) for name in ('average_miou', 'minimum_miou'))
-        texts.append(
-            f'Over an interval of {interval["frames"]} frames: average {average}, minimum {minimum}.'
-        )
+        texts += [f'Over an interval of {interval["frames"]} frames: average {average}, minimum {minimum}.']
     streaming = entry.timing.get('streaming')
     if streaming:
-        texts.append(
-            f'At {streaming["misses"]} of {streaming["labelled"]} instants nothing was published yet.'
-        )
+        texts += [f'At {streaming["misses"]} of {streaming["labelled"]} instants nothing was published yet.']
     drops = ', '.join(f'{frames} {cause}' for cause, frames in result['drops'].items())
     texts.append(f'Frames left out, by cause: {drops}.' if drops else 'No frame was left out.')
     return ' '.join(texts)
@@ -226,11 +222,8 @@ def _latencies(entry: Configuration) -> list[list[str]]:
         'between key frames': entry.timing['latency_nonkey_ms'],
         'image to mask, at a subscriber': entry.timing.get('latency_subscriber_ms') or {},
     } | {f'of this: {part}': values for part, values in entry.timing['parts_ms'].items()}
-    return [
-        [name, *(number(values.get(figure)) for figure in LATENCIES)]
-        for name, values in rows.items()
-        if values
-    ]
+    measured = [(name, values) for name, values in rows.items() if values]
+    return [[name, *(number(values.get(figure)) for figure in LATENCIES)] for name, values in measured]
 
 
 def _worst(entry: Configuration, findings: Findings) -> list[Values]:
