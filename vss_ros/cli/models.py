@@ -66,8 +66,6 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
     import torch
     import yaml
 
@@ -90,7 +88,7 @@ def _show(args: argparse.Namespace) -> int:
         print(f'\nat {size[0]}x{size[1]} on {device}, {args.threads} CPU threads, {CLASSES} classes:')
         print(cost_table(rows))
         found['costs'] = {'size': list(size), 'device': str(device), 'threads': args.threads}
-        found['costs']['parts'] = [asdict(row) for row in rows]
+        found['costs']['parts'] = [row._asdict() for row in rows]
     write_json(args.json, found)
     return 0
 

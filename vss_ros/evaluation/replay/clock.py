@@ -96,32 +96,21 @@ class Clock:
 
         """
         frames = list(zip(*self._replays, strict=True))
-        latencies = [median(step.latency for step in steps) for steps in frames]
+        times = [[step.latency for step in steps] for steps in frames]
+        latencies = [median(each) for each in times]
+        ratios = [max(each) / min(each) for each in times]
+        parts: defaultdict[str, list[float]] = defaultdict(list)
+        for steps in frames:
+            for part in steps[0].parts:
+                parts[part].append(_milliseconds(median(step.parts[part] for step in steps)))
         return InputTiming(
             latency_ms=tuple(map(_milliseconds, latencies)),
-            parts_ms=_parts(frames),
+            parts_ms={part: tuple(values) for part, values in sorted(parts.items())},
             metrics=counts(latencies),
             machine=describe_machine(self._built.device),
             replays=len(self._replays),
-            spread=_spread(frames),
+            spread=round(median(ratios), 3) if len(self._replays) > 1 else None,
         )
-
-
-def _spread(frames: Sequence[Sequence[_Step]]) -> float | None:
-    """Return the usual ratio of a frame's longest time to its shortest; None for one replay."""
-    if len(frames[0]) < 2:
-        return None
-    times = [[step.latency for step in steps] for steps in frames]
-    return round(median(max(each) / min(each) for each in times), 3)
-
-
-def _parts(frames: Sequence[Sequence[_Step]]) -> dict[str, tuple[float, ...]]:
-    """Return the median times of each part over the frames on which it ran."""
-    parts: defaultdict[str, list[float]] = defaultdict(list)
-    for steps in frames:
-        for part in steps[0].parts:
-            parts[part].append(_milliseconds(median(step.parts[part] for step in steps)))
-    return {part: tuple(values) for part, values in sorted(parts.items())}
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

@@ -81,11 +81,8 @@ def failure(path: Path | str, error: Exception | str) -> Evaluated:
 
     """
     known = isinstance(error, VssError | str)
-    return Evaluated(
-        InputResult(
-            str(path), failed=True, reason=str(error) if known else f'{type(error).__name__}: {error}'
-        )
-    )
+    reason = str(error) if known else f'{type(error).__name__}: {error}'
+    return Evaluated(InputResult(str(path), failed=True, reason=reason))
 
 
 def _evaluate(frames: InputFrames, config: EvaluationConfig, built: Built, on_frame: OnFrame) -> Evaluated:

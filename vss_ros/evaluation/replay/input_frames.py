@@ -54,7 +54,6 @@ class Inputs:
     """
 
     def __init__(self) -> None:
-        """Start with no input."""
         self._known: dict[tuple[object, ...], InputFrames] = {}
 
     def open(self, path: Path | str, config: EvaluationConfig) -> InputFrames:
@@ -68,7 +67,8 @@ class Inputs:
         key = (str(path), config.image_topic, config.mask_topic, config.masks, config.agreement, config.fps)
         found = self._known.get(key)
         if found is None or found.changed:
-            self._drop(key)
+            if found is not None:
+                found.close()
             self._known[key] = found = InputFrames(Path(path), config)
             if sum(other.is_open for other in self._known.values()) > OPEN_AT_ONCE:
                 found.close()
@@ -79,13 +79,8 @@ class Inputs:
 
     def close(self) -> None:
         """Close all inputs and forget what is known of them."""
-        for key in list(self._known):
-            self._drop(key)
-
-    def _drop(self, key: tuple[object, ...]) -> None:
-        found = self._known.pop(key, None)
-        if found is not None:
-            found.close()
+        while self._known:
+            self._known.popitem()[1].close()
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -164,7 +164,8 @@ class _DistanceCounter:
         """Propagate from the window's first frame, and drop it."""
         seen = list(self._window)
         self._window.popleft()
-        reached = [d for d in self._distances if d < len(seen) and seen[d].truth is not None]
+        truths = {d: seen[d].truth for d in self._distances if d < len(seen)}
+        reached = {d: truth for d, truth in truths.items() if truth is not None}
         if not reached:
             return
         views = [entry.view for entry in seen[: max(reached) + 1]]
@@ -172,15 +173,12 @@ class _DistanceCounter:
         answers = [(0, high)]
         if self._propagation is not None:
             answers = [(d, answer) for d, _, answer in propagated(self._propagation, views, high, reached)]
+        # Features or logits are scored as the engine's own answers are.
         for distance, answer in answers:
-            self._score(seen[distance], distance, answer)
-
-    def _score(self, entry: _Seen, distance: int, answer: Tensor) -> None:
-        """Score features or logits as the engine's own answers are scored."""
-        if entry.truth is not None:
-            size = (entry.truth.shape[0], entry.truth.shape[1])
-            labels = argmax_upsampled(self._network.logits(answer), entry.size or size)
-            self._accuracy.add(distance, entry.truth, resize_labels(labels, size))
+            truth = reached[distance]
+            size = (truth.shape[0], truth.shape[1])
+            labels = argmax_upsampled(self._network.logits(answer), seen[distance].size or size)
+            self._accuracy.add(distance, truth, resize_labels(labels, size))
 
 
 def propagated(
