@@ -11,10 +11,17 @@ import pytest
 from motion_parts import smooth, warped
 from pydantic import ValidationError
 
-from vss_ros.datasets.cutouts import Cutout, Mover, cut_objects
 from vss_ros.datasets.ego_motion import FRAME_SECONDS, Drive
 from vss_ros.datasets.labelled import LabelledImages
-from vss_ros.datasets.synthetic_motion import MovingStill, Variety, photographed, random_motion
+from vss_ros.datasets.synthetic_motion import (
+    Cutout,
+    Mover,
+    MovingStill,
+    Variety,
+    cut_objects,
+    photographed,
+    random_motion,
+)
 
 SIZE = (90, 120)
 STILL = Drive(0.0, 0.0, 0.0, 0.0, (8.0, 8.0), 0.45, 0.5)

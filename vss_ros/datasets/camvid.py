@@ -27,10 +27,7 @@ VIDEO_STEP = 2
 def list_camvid(root: Path, split: str, table: ClassTable) -> Listing:
     """List a split of ``701_StillsRaw_full`` and ``LabeledApproved_full``.
 
-    Args:
-        root: Holds these two folders, and ``label_colors.txt`` where it was downloaded too.
-        split: ``train``, ``val`` or ``test`` of ``config/splits/camvid.yaml``.
-        table: ``camvid32``, or classes merged from it such as ``camvid11``.
+    Splits are those of ``config/splits/camvid.yaml``; the classes ``camvid32``, or merged from it.
 
     Raises:
         VssError: Another split or table, files that are missing (all in one message), or colours in

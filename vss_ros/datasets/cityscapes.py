@@ -39,10 +39,7 @@ class _Frame(NamedTuple):
 def list_cityscapes(root: Path, split: str, table: ClassTable) -> Listing:
     """List the labelled stills of ``leftImg8bit`` and ``gtFine``.
 
-    Args:
-        root: Holds these two folders.
-        split: ``train`` or ``val``; the labels of ``test`` are not public.
-        table: ``cityscapes19``, or other classes merged from ``cityscapes34``.
+    Of ``test`` the labels are not public; the classes are ``cityscapes19``, or merged from ``cityscapes34``.
 
     Raises:
         VssError: Another split or table, or files that are missing, all in one message.
@@ -58,7 +55,7 @@ def list_cityscapes(root: Path, split: str, table: ClassTable) -> Listing:
 def list_cityscapes_sequence(root: Path, split: str, table: ClassTable) -> Listing:
     """List the labelled frames with the 19 before each, of ``leftImg8bit_sequence`` and ``gtFine``.
 
-    Arguments and errors are those of :func:`list_cityscapes`. The ten frames after the labelled one are not
+    Errors are those of :func:`list_cityscapes`. The ten frames after the labelled one are not
     looked at.
     """
     found, labels, suffix = _labelled(root, split)

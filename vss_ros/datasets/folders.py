@@ -22,10 +22,7 @@ FOLDERS = (('train', 'trainannot'), ('images', 'labels'), ('val', 'valannot'), (
 def list_folders(root: Path, split: str, table: ClassTable) -> Listing:
     """List the stills of a pair of ``FOLDERS``; the labels hold ids (grey) or colours of the class table.
 
-    Args:
-        root: Holds the two folders.
-        split: The image folder's name; the first pair found where empty.
-        table: The classes.
+    The split is the image folder's name; where it is empty the first pair that is there is taken.
 
     Raises:
         VssError: No such folders, or images without labels.
@@ -60,11 +57,6 @@ def list_lists(root: Path, split: str, table: ClassTable) -> Listing:
 
     The lists SegNet came with name files as ``/SegNet/CamVid/train/0001TP_006690.png``; what does not exist
     there is looked for as ``train/0001TP_006690.png`` beside the list.
-
-    Args:
-        root: Holds the list.
-        split: Its name without ``.txt``.
-        table: The classes.
 
     Raises:
         VssError: No list, other lines, or files that are missing, all in one message.

@@ -32,7 +32,8 @@ class Layout:
     fits: Callable[[Path, str], bool]
     """Whether a folder looks like it, for a split."""
     files: Callable[[Path, str, ClassTable], Listing] | None
-    """Lists its files; None for what is read through."""
+    """Lists its files, from the data set's folder, a split and the classes wanted; None for what is read
+    through."""
     stills: str = ''
     """Layout that gives the same labelled images without the frames before them."""
 
@@ -100,7 +101,7 @@ def load_data(
     if not path.is_dir():
         raise VssError(f'{path}: expected a folder with {LAYOUTS[name].shape}; name one, or another layout')
     listing = files(path, options.split, table)
-    return open_listing(path, listing, options.size, every=options.every, scale_labels=scale_labels)
+    return open_listing(path, listing, options, scale_labels=scale_labels)
 
 
 def find_layout(path: Path, split: str, *, moving: bool) -> str:

@@ -68,6 +68,10 @@ class DataOptions(Schema):
     """Layout ``recording``: a folder of masks beside the recording."""
 
 
+ALL = DataOptions()
+"""All images, at their own size."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The files of one data set."""
@@ -122,20 +126,14 @@ def missing(root: Path, paths: Sequence[Path]) -> list[str]:
 
 
 def open_listing(
-    root: Path,
-    listing: Listing,
-    size: tuple[int, int] | None = None,
-    *,
-    every: int = 1,
-    scale_labels: bool = True,
+    root: Path, listing: Listing, options: DataOptions = ALL, *, scale_labels: bool = True
 ) -> LabelledImages:
     """Check that images and labels fit, and open them: in memory where they fit there, else from disk.
 
     Args:
         root: Of the data set, for messages.
         listing: Its files, all of which exist.
-        size: Height and width the images are scaled to; None for their own.
-        every: Take every so many-th labelled image.
+        options: Size, and every so many-th labelled image.
         scale_labels: Whether labels are scaled too (nearest neighbour); scores are better taken at the
             labels' own resolution.
 
@@ -144,6 +142,7 @@ def open_listing(
     """
     if not listing.images:
         raise VssError(f'{root}: expected labelled images, got none; name the folder that holds them')
+    size, every = options.size, options.every
     images, labels = listing.images[::every], listing.labels[::every]
     faults = []
     for image, label in zip(images, labels, strict=True):

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from vss_ros.datasets.cutouts import Cutout, cut_objects
 from vss_ros.datasets.ego_motion import FRAME_SECONDS
 from vss_ros.datasets.labelled import read_together
-from vss_ros.datasets.synthetic_motion import Variety, photographed, random_motion
+from vss_ros.datasets.synthetic_motion import Cutout, Variety, cut_objects, photographed, random_motion
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:

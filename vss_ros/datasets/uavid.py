@@ -25,10 +25,8 @@ def list_uavid(root: Path, split: str, table: ClassTable) -> Listing:
     As published, ``Images`` holds the labelled frames alone, which are stills. Where the frames of the videos
     between them were written there too, under their own numbers, those directly before come with them.
 
-    Args:
-        root: Holds ``uavid_train/seqN/Images/000000.png`` and ``.../Labels/000000.png``.
-        split: ``train`` or ``val``; the labels of ``test`` are not public.
-        table: ``uavid8``, or classes merged from it.
+    Files are ``uavid_train/seqN/Images/000000.png`` and ``.../Labels/000000.png``, likewise of ``val``; the
+    labels of ``test`` are not public. The classes are ``uavid8``, or merged from it.
 
     Raises:
         VssError: Another split, no sequences, files that are missing or have other names, in one message.

@@ -56,7 +56,7 @@ def train_backbone(
         recipe: What to do.
         table: The classes; void is their number in all labels.
         data: Training images by the recipe's names.
-        watched: Sequence whose mIoU is written to the curve file now and then, or None.
+        watched: What mIoU is written to the curve file of, or None.
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
         resume: Continue from the folder's checkpoint if there is one.
         teacher: Whose soft labels are learned beside the true ones, or None.

@@ -84,14 +84,8 @@ def train_side_by_side(
 ) -> M:
     """Train all modules, each with its gradient clipped by itself, and return their averages.
 
-    Args:
-        recipe: What to do.
-        modules: Holds all that is trained.
-        data: Where triples come from, by the recipe's names; the first is the main one.
-        losses: Of a batch, one after the other: each is learned from before the next is computed.
-        watch: From the averaged modules to figures for the curve file.
-        folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
-        resume: Continue from the folder's checkpoint if there is one.
+    Triples come from ``data``, by the recipe's names, the first the main one; ``losses`` yields a batch's one
+    after the other: each is learned from before the next is computed. All else is as for ``run_epochs``.
     """
     torch.manual_seed(recipe.seed)
     modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

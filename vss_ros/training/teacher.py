@@ -198,16 +198,11 @@ def _card_at_hand(name: str, output: Path) -> ModelCard:
 
 
 def start_with(network: Backbone, card: ModelCard, classes: tuple[str, ...], weights: Tensor) -> None:
-    """Copy a card's weights into a network.
+    """Copy a card's weights into a network of the same kind, in place.
 
     What was taken back from its answers is given again, because class weights are what it goes on learning
-    with. A classifier of other classes stays as it is.
-
-    Args:
-        network: Of the card's kind, with random weights; changed in place.
-        card: Of a trained one.
-        classes: The network's, in the order of its logits.
-        weights: Of the classes in its loss, ``(C,)``.
+    with. A classifier of other classes stays as it is. ``classes`` are the network's, ``weights`` those of the
+    classes in its loss, ``(C,)``.
     """
     trained = new_backbone(card)
     load_weights(card, trained)
