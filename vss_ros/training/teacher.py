@@ -201,8 +201,8 @@ def start_with(network: Backbone, card: ModelCard, classes: tuple[str, ...], wei
     """Copy a card's weights into a network of the same kind, in place.
 
     What was taken back from its answers is given again, because class weights are what it goes on learning
-    with. A classifier of other classes stays as it is. ``classes`` are the network's, ``weights`` those of the
-    classes in its loss, ``(C,)``.
+    with. A classifier of other classes stays as it is. ``classes`` are the network's, ``weights`` those of
+    the classes in its loss, ``(C,)``.
     """
     trained = new_backbone(card)
     load_weights(card, trained)
