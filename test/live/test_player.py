@@ -174,8 +174,8 @@ def test_restamped_loops_go_on_in_time(bag: Path, ros_domain: dict[str, str]) ->
 
 
 def test_interrupt_while_waiting_is_a_clean_exit(bag: Path, ros_domain: dict[str, str]) -> None:
-    with player(bag, ros_domain, '--wait-subscribers', '1', '--clock') as process:
-        time.sleep(2)
+    with listener() as node, player(bag, ros_domain, '--wait-subscribers', '1', '--clock') as process:
+        spin_until(node, lambda: node.count_publishers('/clock') > 0)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 0
