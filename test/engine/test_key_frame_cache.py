@@ -27,6 +27,17 @@ def test_features_become_accurate_while_their_key_frame_is_held() -> None:
     assert not cache.make_accurate(number, torch.ones(1))
 
 
+def test_the_last_frame_is_the_next_ones_source() -> None:
+    cache = KeyFrameCache()
+    store(cache)
+    assert cache.last is None
+    prepared, high = torch.full((1,), 2.0), torch.full((1,), 3.0)
+    cache.advance(prepared, high)
+    assert cache.last is not None
+    assert cache.last.prepared is prepared
+    assert cache.last.high is high
+
+
 def test_a_number_asked_for_before_a_reset_is_not_given_again() -> None:
     cache = KeyFrameCache()
     store(cache)

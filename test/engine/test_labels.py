@@ -35,6 +35,17 @@ def test_confidence_is_the_winners_probability() -> None:
     assert abs(int(confidence_upsampled(torch.zeros(1, 4, 6, 8), (12, 16), 0.5).max()) - 255 // 8) <= 1
 
 
+def test_labels_that_have_the_size_are_copied() -> None:
+    labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    out = np.full((2, 3), 9, np.uint8)
+    assert resize_labels(labels, (2, 3), out) is out
+    assert np.array_equal(out, labels)
+    copy = resize_labels(labels, (2, 3))
+    assert copy is not labels
+    assert np.array_equal(copy, labels)
+    assert copy.dtype == np.uint8
+
+
 def test_resize_writes_into_the_given_array() -> None:
     labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
     out = np.empty((4, 6), np.uint8)

@@ -37,6 +37,14 @@ def _view(low: torch.Tensor) -> View:
     return View(pixels, normalise(torch.from_numpy(pixels), IMAGENET), low, still, since_key=still)
 
 
+def test_feature_threshold_scores_the_relative_change() -> None:
+    scheduler = SCHEDULERS.get('feature_threshold')(16)
+    key, current = torch.full((1, 16, 6, 8), -4.0), torch.full((1, 16, 6, 8), -3.0)
+    assert scheduler.score(key, current, _view(current)) == pytest.approx(1 / 4)
+    assert scheduler.score(key, key, _view(key)) == 0
+    assert scheduler.score(key / 1000, current / 1000, _view(current)) == pytest.approx(1 / 4)
+
+
 @pytest.mark.parametrize('name', [member.name for member in SCHEDULERS])
 def test_intervals_bound_every_scheduler(name: str) -> None:
     scheduler = SCHEDULERS.get(name)(16, threshold=1e-9, min_interval=3, max_interval=6).eval()

@@ -70,6 +70,7 @@ def test_stop_finishes_the_item_in_hand_and_drops_the_waiting_one() -> None:
     threading.Timer(0.1, go.set).start()
     worker.stop()
     assert handled == [1]
+    assert worker.overwritten == 1  # lost, and counted
 
 
 def test_a_new_item_can_take_over_the_waiting_one() -> None:
