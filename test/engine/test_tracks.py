@@ -1,0 +1,61 @@
+"""The slow track in its own thread: busy until its result is fetched, errors are results too."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import torch
+
+from vss_ros.engine.tracks import FastSlow, SlowResult
+
+
+def collected(track: FastSlow) -> SlowResult:
+    """Return the result as soon as it is there."""
+    end = time.monotonic() + 10
+    while (result := track.collect()) is None:
+        assert track.busy
+        assert time.monotonic() < end, 'no result'
+        time.sleep(0.005)
+    return result
+
+
+def test_busy_from_submit_until_the_result_is_collected() -> None:
+    go = threading.Event()
+
+    def compute(entry: torch.Tensor) -> torch.Tensor:
+        assert go.wait(10)
+        return 2 * entry
+
+    track = FastSlow(compute)
+    assert not track.busy
+    track.submit(7, torch.ones(1))
+    assert track.busy
+    assert track.collect() is None
+    assert track.busy
+    go.set()
+    result = collected(track)
+    assert (result.number, result.error) == (7, None)
+    assert result.high is not None
+    assert result.high.item() == 2
+    assert not track.busy
+    assert track.collect() is None
+    track.close()
+
+
+def test_an_error_is_a_result_and_the_track_goes_on() -> None:
+    faults = [ValueError('first'), None]
+
+    def compute(entry: torch.Tensor) -> torch.Tensor:
+        fault = faults.pop(0)
+        if fault is not None:
+            raise fault
+        return entry
+
+    track = FastSlow(compute)
+    track.submit(1, torch.ones(1))
+    result = collected(track)
+    assert (result.number, result.high, str(result.error)) == (1, None, 'first')
+    track.submit(2, torch.ones(1))
+    assert collected(track).error is None
+    track.close()
