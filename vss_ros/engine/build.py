@@ -66,7 +66,11 @@ def build_segmenter(
     device = choose_device(config.device)
     card = read_card(config.model)
     _check(config, card)
-    use_threads(config.threads, background=_in_background(config))  # before a network opens that keeps them
+    # Before a network opens that keeps them; a simulated or a blocking track has no thread of its own.
+    background = (
+        config.track == 'fast_slow' and config.propagation != NO_PROPAGATION and not config.slow_delay
+    )
+    use_threads(config.threads, background=background)
     parts, size = _assembled(config, card, device)
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
     preprocess = Preprocessor(statistics, card.input_size, parts.backbone.size_step, device, size)
@@ -101,7 +105,10 @@ def _assembled(
     backbone = new_backbone(card, config.interior)
     _load(backbone, card, device)
     size = checked_size(config.size, backbone.size_multiple, backbone.fixed_size)
-    propagation = _propagation(config, card, backbone, device)
+    propagation = None
+    if config.propagation != NO_PROPAGATION:
+        propagation = _new_propagation(config.propagation, backbone)
+        _load_part(propagation, card, backbone, config.propagation, 'propagation', device)
     scheduler = _scheduler(config, card, backbone, device)
     estimator = motion_name(config.motion, propagation, scheduler)
     motion = build_motion(estimator, device) if estimator else None
@@ -110,7 +117,6 @@ def _assembled(
 
 
 def _check(config: SegmenterConfig, card: ModelCard) -> None:
-    """Refuse values that make no sense, unknown names, and parts that cannot work together."""
     if config.threads < 0 or config.slow_delay < 0 or not config.max_gap > 0:
         raise VssError(
             'expected threads and slow_delay of 0 or more and a positive max_gap, '
@@ -263,21 +269,10 @@ def _new_propagation(name: str, backbone: Backbone) -> Propagation:
     return cls(Shapes.of(backbone, cls.space))
 
 
-def _propagation(
-    config: SegmenterConfig, card: ModelCard, backbone: Backbone, device: torch.device
-) -> Propagation | None:
-    if config.propagation == NO_PROPAGATION:
-        return None
-    propagation = _new_propagation(config.propagation, backbone)
-    _load_part(propagation, card, backbone, config.propagation, 'propagation', device)
-    return propagation
-
-
 def _scheduler(
     config: SegmenterConfig, card: ModelCard, backbone: Backbone, device: torch.device
 ) -> Scheduler:
-    cls = SCHEDULERS.get(config.scheduler)
-    scheduler = cls(
+    scheduler = SCHEDULERS.get(config.scheduler)(
         backbone.low_channels,
         threshold=config.threshold,
         min_interval=config.min_interval,
@@ -299,11 +294,6 @@ def motion_name(wanted: str, propagation: Propagation | None, scheduler: Schedul
     if propagation is None or not (propagation.motion or scheduler.needs_motion):
         return None
     return wanted if wanted != 'auto' else propagation.motion or 'dis'
-
-
-def _in_background(config: SegmenterConfig) -> bool:
-    """Return whether key frames are computed in a background thread."""
-    return config.track == 'fast_slow' and config.propagation != NO_PROPAGATION and not config.slow_delay
 
 
 def _track(config: SegmenterConfig, network: WholeNetwork) -> Track:

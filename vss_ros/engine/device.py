@@ -13,7 +13,6 @@ from vss_ros.errors import VssError
 if TYPE_CHECKING:
     from torch import nn
 
-
 CPU = torch.device('cpu')
 META = torch.device('meta')
 """Tensors there have shapes and no values."""

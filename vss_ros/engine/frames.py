@@ -118,10 +118,8 @@ class FrameResult:
     features_accurate: bool
     """True once the cached key-frame features come from the whole network, not from the fast track."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall time per part.
-
-    Keys: ``preprocess``, ``low``, ``motion``, ``scheduler``, ``high``, ``propagation``, ``head``, ``labels``.
-    """
+    """Wall time of ``preprocess``, ``low``, ``motion``, ``scheduler``, ``high``, ``propagation``, ``head``
+    and ``labels``, those that ran."""
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-
 ENLARGED = 1.25
 """Most camera pixels per network pixel at which labels come straight at the camera's size."""
 
@@ -69,5 +68,5 @@ def resize_labels(
     if labels.shape == size:
         np.copyto(out, labels)
     else:
-        cv2.resize(labels, (size[1], size[0]), dst=out, interpolation=cv2.INTER_NEAREST)
+        cv2.resize(labels, size[::-1], dst=out, interpolation=cv2.INTER_NEAREST)
     return out

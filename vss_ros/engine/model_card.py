@@ -22,7 +22,6 @@ from vss_ros.schema import FROM_LIST, Schema, read_yaml
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-
 Kind = Literal['backbone', 'propagation', 'scheduler', 'motion']
 
 
@@ -64,22 +63,14 @@ class ModelCard(Schema):
     """Where the card was read; not part of the file."""
 
     def expect(self, kind: str) -> None:
-        """Refuse a card of another kind.
-
-        Raises:
-            VssError: It is one.
-        """
+        """Refuse, with a ``VssError``, a card of another kind."""
         if self.kind != kind:
             raise VssError(
                 f'card {self.name}: expected a {kind}, got a {self.kind}; name the card of a {kind}'
             )
 
     def expect_base(self, base: ModelCard) -> None:
-        """Refuse a part's card that was trained on other weights than those of a backbone's card.
-
-        Raises:
-            VssError: It was.
-        """
+        """Refuse, with a ``VssError``, a part that was trained on other weights than a backbone card's."""
         if self.base_sha256 != base.sha256:
             raise VssError(
                 f'card {self.name} was trained on weights {self.base_sha256[:12]}… of {self.base}, '
@@ -187,13 +178,9 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
     weights = folder / f'{card.name}.safetensors'
     with whole_file(weights) as partial:
         save_file({name: _stored(tensor) for name, tensor in module.state_dict().items()}, partial)
-    finished = card.model_copy(
-        update={
-            'sha256': hashlib.sha256(weights.read_bytes()).hexdigest(),
-            'parameters': sum(p.numel() for p in module.parameters()),
-            'path': '',
-        }
-    )
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    parameters = sum(p.numel() for p in module.parameters())
+    finished = card.model_copy(update={'sha256': digest, 'parameters': parameters, 'path': ''})
     write_card(finished, folder)
     return finished
 
@@ -214,7 +201,7 @@ def _stored(tensor: Tensor) -> Tensor:
 def _locate(name: str) -> Path:
     # A bare name never means a file of the working directory, which on a robot is anybody's.
     if '/' in name or name.endswith('.yaml'):
-        path = Path(name) if name.endswith('.yaml') else Path(f'{name}.yaml')
+        path = Path(f'{name.removesuffix(".yaml")}.yaml')
         if not path.is_file():
             raise VssError(f'no model card at {path}; give the path of a .yaml beside its .safetensors')
         return path

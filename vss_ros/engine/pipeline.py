@@ -166,7 +166,6 @@ class StreamSegmenter:
         return self._answer(frame, verdict, answered_by, high, key, confidence)
 
     def _look(self, frame: Frame) -> View:
-        """Preprocess the frame and, where a part needs it, compute F_l."""
         with self._timed('preprocess'):
             image = self._preprocess(frame.image)
         low = None
@@ -250,7 +249,6 @@ class StreamSegmenter:
         return verdict
 
     def _whole(self, view: View) -> Tensor:
-        """Compute this frame's features by the whole network, here and now."""
         with self._timed('high'):
             return self._network.compute(self._network.entry(view))
 
@@ -282,7 +280,7 @@ class StreamSegmenter:
             key_frame_stamp_ns=frame.stamp_ns if key is None else key.stamp_ns,
             frames_since_key=self._distance,
         )
-        accurate = True if key is None else key.accurate
+        accurate = key is None or key.accurate
         return FrameResult(
             frame.index, frame.stamp_ns, camera, labels, sure, decision, answered_by, accurate, self._seconds
         )
@@ -295,7 +293,6 @@ class StreamSegmenter:
 
 
 def _take(event: Event) -> bool:
-    """Return whether an event was set, and clear it."""
     was_set = event.is_set()
     if was_set:
         event.clear()
@@ -308,8 +305,5 @@ def _finite(values: Tensor) -> bool:
 
 
 def _not_finite() -> VssError:
-    msg = (
-        'expected finite features, got NaN or infinity from the network; '
-        'check the weights with: vss models verify'
-    )
-    return VssError(msg)
+    fault = 'expected finite features, got NaN or infinity from the network'
+    return VssError(f'{fault}; check the weights with: vss models verify')

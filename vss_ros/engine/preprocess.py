@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-
 # The view of a message's bytes is read-only, and is only read.
 warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.frames import FrameResult
 
-
 NANOSECONDS = 1_000_000_000
 
 
@@ -39,11 +38,7 @@ def ns_to_stamp(nanoseconds: int) -> Time:
 
 
 def checked_stamp(stamp: Time) -> int:
-    """Return a camera's stamp in nanoseconds.
-
-    Raises:
-        ImageError: It is no time.
-    """
+    """Return a camera's stamp in nanoseconds; raise an ``ImageError`` where it is no time."""
     if stamp.nanosec >= NANOSECONDS:
         raise ImageError(
             'stamp', f'expected a stamp with nanosec below 10^9, got {stamp.nanosec}; mend the camera driver'
@@ -81,15 +76,8 @@ def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:
     data = array('B')
     data.frombytes(stored.data.cast('B'))
     height, width = pixels.shape[:2]
-    return Image(
-        header=header,
-        height=height,
-        width=width,
-        encoding=encoding,
-        is_bigendian=0,
-        step=stored.nbytes // height,
-        data=data,
-    )
+    layout = {'height': height, 'width': width, 'step': stored.nbytes // height, 'is_bigendian': 0}
+    return Image(header=header, encoding=encoding, data=data, **layout)
 
 
 def to_decision(result: FrameResult, header: Header, latency: float) -> KeyFrameDecision:
@@ -117,11 +105,7 @@ LATCHED = QoSProfile(
 
 
 def create_label_info(node: Node, names: Sequence[str]) -> Any | None:
-    """Publish the classes' names, in order of their ids, on ``~/label_info`` once, latched.
-
-    Returns:
-        The publisher, None without vision_msgs.
-    """
+    """Publish the classes' names on ``~/label_info`` once, latched; return the publisher, if any."""
     try:
         from vision_msgs.msg import LabelInfo, VisionClass
     except ImportError:

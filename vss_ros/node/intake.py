@@ -152,5 +152,4 @@ class VideoIntake:
 
 
 def _format_of(message: Any) -> str:
-    """Return the word that names a packet's codec."""
     return str(message.encoding if hasattr(message, 'encoding') else message.format)

@@ -21,11 +21,10 @@ _NAP_NS = 20_000_000
 class StopRequest:
     """Turns SIGINT and SIGTERM into a flag, so that work ends where it is safe and the exit code is 0.
 
-    A plain flag rather than an Event: setting an Event in a signal handler can deadlock with a wait on it.
+    To be made in the main thread. A plain flag, since setting an Event in a handler can deadlock with a wait.
     """
 
     def __init__(self) -> None:
-        """Install the handlers; to be called in the main thread."""
         self.requested = False
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)

@@ -53,7 +53,6 @@ class SegmentationNode(LifecycleNode):
     """Segments one camera stream."""
 
     def __init__(self, **options: Any) -> None:
-        """Declare parameters; everything else waits for the configure transition."""
         super().__init__('segmentation', **options)
         declare_parameters(self)
         self._built: Built | None = None
@@ -179,7 +178,6 @@ class SegmentationNode(LifecycleNode):
         return resize_labels(labels, result.size, self._buffer)
 
     def _on_error(self, received: Received, error: BaseException) -> None:
-        """Count and report what a frame raised; the worker goes on with the next."""
         if isinstance(error, ImageError):
             self._reject(error)
             return

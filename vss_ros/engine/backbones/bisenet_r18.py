@@ -25,8 +25,7 @@ class AttentionRefinement(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in, H, W)`` to ``(N, 128, H, W)``."""
         y: Tensor = self.conv(x)
-        weight: Tensor = self.gate(y.mean((2, 3), keepdim=True))
-        return y * weight.sigmoid()
+        return y * self.gate(y.mean((2, 3), keepdim=True)).sigmoid()  # type: ignore[no-any-return]
 
 
 class FeatureFusion(nn.Module):
@@ -41,8 +40,7 @@ class FeatureFusion(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, 256, H, W)`` to the same shape."""
         y: Tensor = self.conv(x)
-        weight: Tensor = self.gate(y)
-        return y + y * weight.sigmoid()
+        return y + y * self.gate(y).sigmoid()  # type: ignore[no-any-return]
 
 
 @BACKBONES.register('bisenet_r18', paper='Yu et al. 2018, BiSeNet; used by Lee et al. 2021, GSVNet')

@@ -42,7 +42,6 @@ class XceptionBlock(nn.Module):
     """
 
     def __init__(self, in_channels: int, widths: Sequence[int], stride: int = 1) -> None:
-        """Build the convolutions, and a 1x1 projection where the shapes differ."""
         super().__init__()
         first, second, last = widths
         self.first = _separable(in_channels, first)
@@ -57,9 +56,7 @@ class XceptionBlock(nn.Module):
 
     def late(self, x: Tensor, early: Tensor) -> Tensor:
         """Return the block's output from its input and ``early(x)``."""
-        y: Tensor = self.last(relu(early))
-        around: Tensor = self.shortcut(x)
-        return y + around
+        return self.last(relu(early)) + self.shortcut(x)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in, H, W)`` to ``(N, widths[2], ceil(H/stride), ceil(W/stride))``."""
@@ -70,7 +67,6 @@ class AtrousPyramid(nn.Module):
     """Atrous spatial pyramid pooling: five views of the input side by side, reduced to 256 channels."""
 
     def __init__(self, in_channels: int) -> None:
-        """Build a 1x1, three atrous separable and one globally pooled branch."""
         super().__init__()
         self.pointwise = conv_bn_relu(in_channels, WIDTH, 1)
         self.atrous = nn.ModuleList(separable_conv(in_channels, WIDTH, dilation=rate) for rate in RATES)

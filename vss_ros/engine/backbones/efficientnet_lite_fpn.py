@@ -72,7 +72,6 @@ class EfficientNetLite0FPN(Backbone):
         self.stages = nn.ModuleList(_stage(channels[i], stage) for i, stage in enumerate(self.table))
         at4, self._at8, at16, at32 = channels[2], channels[3], channels[5], channels[7]
         self.detail = nn.Sequential(*conv_bn(at4, DETAIL, 1))
-
         self.context = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(at32, WIDTH, 1), nn.ReLU(inplace=True)
         )

@@ -48,7 +48,6 @@ class External(Backbone):
     has_features = False
 
     def __init__(self, classes: int) -> None:
-        """Wait for the file; ``load_file`` brings it."""
         super().__init__(classes)
         self.high_channels = classes
         self._network: Network | None = None
@@ -165,7 +164,6 @@ def _fixed_size(shape: Shape, card: ModelCard) -> tuple[int, int] | None:
 
 
 def _stride(size: tuple[int, int], logits: Tensor) -> int:
-    """Return image pixels per cell of the logits."""
     height, width = logits.shape[2:]
     stride = size[0] // max(height, 1)
     if (height * stride, width * stride) != size or stride not in (1, 2, 4, 8, 16, COARSEST):

@@ -33,7 +33,6 @@ class RDDSBlock(nn.Module):
     """Residual double-branched depthwise separable block (section 3.2, Fig. 1)."""
 
     def __init__(self, channels: int, dilation: int, dropout: float) -> None:
-        """Build two branches of the same structure, with weights of their own."""
         super().__init__()
         self.left = _branch(channels, dilation, dropout)
         self.right = _branch(channels, dilation, dropout)
@@ -41,8 +40,7 @@ class RDDSBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to the same shape."""
-        both = torch.cat((self.left(x), self.right(x)), 1)
-        return torch.relu(x + self.reduce(both))
+        return torch.relu(x + self.reduce(torch.cat((self.left(x), self.right(x)), 1)))
 
 
 def _branch(channels: int, dilation: int, dropout: float) -> nn.Sequential:

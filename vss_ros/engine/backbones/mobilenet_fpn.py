@@ -29,8 +29,7 @@ class Lateral(nn.Module):
 
     def forward(self, deep: Tensor, lateral: Tensor) -> Tensor:
         """Bring ``(N, deep, h, w)`` to ``(N, out, H, W)`` of the lateral ``(N, lateral, H, W)``."""
-        projected: Tensor = self.lateral(lateral)
-        return self.smooth(projected + resize_like(self.deep(deep), lateral))  # type: ignore[no-any-return]
+        return self.smooth(self.lateral(lateral) + resize_like(self.deep(deep), lateral))  # type: ignore[no-any-return]
 
 
 def _layers(first: int, last: int) -> nn.Sequential:
@@ -54,7 +53,6 @@ class MobileNetFPN(InteriorBackbone):
     widths = Widths(
         encoder4=128, detail4=AT4, encoder8=256, encoder16=512, decoder16=AT16, decoder8=AT8, decoder4=AT4
     )
-
     encoder_stages: ClassVar = {4: 'head1', 8: 'head2', 16: 'head3.5', 32: 'top'}
 
     def __init__(self, classes: int, interior: int = 2) -> None:

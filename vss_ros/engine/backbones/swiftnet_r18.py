@@ -26,8 +26,7 @@ class UpsampleBlend(nn.Module):
 
     def forward(self, x: Tensor, lateral: Tensor) -> Tensor:
         """Bring ``(N, 128, h, w)`` to the height and width of the lateral ``(N, in, H, W)``."""
-        projected: Tensor = self.lateral(lateral)
-        return self.blend(projected + resize_like(x, lateral))  # type: ignore[no-any-return]
+        return self.blend(self.lateral(lateral) + resize_like(x, lateral))  # type: ignore[no-any-return]
 
 
 @BACKBONES.register('swiftnet_r18', paper='Orsic et al. 2019, SwiftNet; used by Lee et al. 2021, GSVNet')
@@ -44,15 +43,9 @@ class SwiftNetR18(InteriorBackbone):
     """
 
     widths = Widths(
-        encoder4=DETAIL,
-        detail4=DETAIL,
-        encoder8=WIDTH,
-        encoder16=256,
-        decoder16=WIDTH,
-        decoder8=WIDTH,
-        decoder4=WIDTH,
-    )
-
+        encoder4=DETAIL, detail4=DETAIL, encoder8=WIDTH, encoder16=256,
+        decoder16=WIDTH, decoder8=WIDTH, decoder4=WIDTH,
+    )  # fmt: skip
     encoder_stages: ClassVar = {4: 'conv2', 8: 'conv3', 16: 'conv4.1', 32: 'conv5'}
 
     def __init__(self, classes: int, interior: int = 2) -> None:

@@ -125,8 +125,7 @@ class Residual(nn.Module):
         super().__init__()
         self.body = body
         same = stride == 1 and in_channels == out_channels
-        projection = [] if same else conv_bn(in_channels, out_channels, 1, stride)
-        self.shortcut = nn.Sequential(*projection)
+        self.shortcut = nn.Sequential(*([] if same else conv_bn(in_channels, out_channels, 1, stride)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in, H, W)`` to ``(N, out, ceil(H/stride), ceil(W/stride))``."""
@@ -152,8 +151,7 @@ def basic_stage(in_channels: int, out_channels: int, blocks: int, stride: int) -
         )
         return Residual(body, channels, out_channels, step)
 
-    rest = (block(out_channels, 1) for _ in range(blocks - 1))
-    return nn.Sequential(block(in_channels, stride), *rest)
+    return nn.Sequential(block(in_channels, stride), *(block(out_channels, 1) for _ in range(blocks - 1)))
 
 
 def bottleneck_stage(
@@ -176,8 +174,7 @@ def bottleneck_stage(
         )
         return Residual(body, channels, out_channels, step)
 
-    rest = (block(out_channels, 1) for _ in range(blocks - 1))
-    return nn.Sequential(block(in_channels, stride), *rest)
+    return nn.Sequential(block(in_channels, stride), *(block(out_channels, 1) for _ in range(blocks - 1)))
 
 
 def pooled_conv_relu(in_channels: int, out_channels: int, grid: int) -> nn.Sequential:

@@ -28,8 +28,7 @@ def spatially_variant_convolution(features: Tensor, kernels: Tensor) -> Tensor:
     """
     if not torch.is_grad_enabled():
         return _forward(features, kernels)
-    result: Tensor = _SpatiallyVariantConvolution.apply(features, kernels)  # type: ignore[no-untyped-call]
-    return result
+    return _SpatiallyVariantConvolution.apply(features, kernels)  # type: ignore[no-untyped-call,no-any-return]
 
 
 def _views(padded: Tensor, side: int, height: int, width: int) -> list[Tensor]:

@@ -32,8 +32,7 @@ class DenseInverseSearch(MotionEstimator):
 
     def prepare(self, view: View) -> Tensor:
         """Return grey images ``(N, H, W)`` uint8 on the CPU."""
-        greys = np.stack([cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in view.pixels])
-        return torch.from_numpy(greys)
+        return torch.from_numpy(np.stack([cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in view.pixels]))
 
     def estimate(self, previous: Tensor, current: Tensor, view: View) -> MotionField:
         """Return the field ``(N, 2, H/4, W/4)`` on the device of the view's image."""

@@ -41,11 +41,7 @@ class MotionField:
         return MotionField(flow, stride, known < 0.5)
 
     def compose(self, earlier: MotionField) -> MotionField:
-        """Return the motion over both steps.
-
-        Args:
-            earlier: From the frame this field leads to, to one before it; of the same stride.
-        """
+        """Return the motion over both steps; ``earlier``, of the same stride, starts where this one leads."""
         flow = self.flow + warp(earlier.flow, self.flow)
         holes = self.holes
         if earlier.holes is not None:
@@ -64,11 +60,8 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
     Bilinear between cells; beyond the border the outermost cell repeats.
 
     Args:
-        features: Earlier frame's ``(N, C, H, W)``.
+        features: Earlier frame's ``(N, C, H, W)``; the answer has their shape and dtype.
         flow: ``(N, 2, H, W)``, x then y in cells: cell ``(i, j)`` takes ``(i + y, j + x)``.
-
-    Returns:
-        ``(N, C, H, W)`` in the dtype of ``features``.
     """
     height, width = features.shape[-2:]
     # float32 whatever the features are: a half-precision grid is coarser than a cell of a large image.

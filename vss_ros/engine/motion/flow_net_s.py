@@ -63,7 +63,6 @@ class FlowNetS(MotionEstimator):
     stride = 4
 
     def __init__(self, width: float = 0.25) -> None:
-        """Build the network; untrained it says that nothing moves."""
         super().__init__()
         encoder = [round(channels * width) for channels in ENCODER]
         decoder = [round(channels * width) for channels in DECODER]
@@ -119,7 +118,6 @@ class LightFlow(MotionEstimator):
     stride = 8
 
     def __init__(self) -> None:
-        """Build the network; untrained it says that nothing moves."""
         super().__init__()
         self.entry = nn.Sequential(conv_leaky(6, WIDTH // 2), conv_leaky(WIDTH // 2, WIDTH, stride=2))
         self.branches = nn.ModuleList(conv_leaky(WIDTH, WIDTH, dilation=d) for d in DILATIONS)

@@ -35,7 +35,6 @@ class GuidingNetwork(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        """Build the network; untrained it wants the zero shift everywhere."""
         super().__init__()
         width = GUIDE_WIDTH
         self.entry = conv_bn_relu(in_channels, width)
@@ -88,7 +87,6 @@ class GuidedFilter(FlowWarp):
     switches: ClassVar = {'guided filter: zero shift': Switch('guide', ZERO_SHIFT)}
 
     def __init__(self, shapes: Shapes) -> None:
-        """Build the networks; untrained the filter is all but plain warping."""
         super().__init__(shapes)
         classes = shapes.high_channels
         self.intra = nn.Sequential(
@@ -126,5 +124,4 @@ def blend(warped: Tensor, crude: Tensor, weights: Tensor) -> Tensor:
             column ``j + dx - 1``, the last of the crude segmentation.
     """
     shifts, last = weights.split((SIDE * SIDE, 1), 1)
-    blended: Tensor = spatially_variant_convolution(warped, shifts) + last * crude
-    return blended
+    return spatially_variant_convolution(warped, shifts) + last * crude  # type: ignore[no-any-return]

@@ -36,7 +36,6 @@ class SpatiallyVariantConv(Propagation):
     switches: ClassVar = {"fusion: AdaptNet's features = 0": Switch('adapt', (0.0,))}
 
     def __init__(self, shapes: Shapes) -> None:
-        """Build the networks; fusion starts as the identity on the propagated features."""
         super().__init__(shapes)
         low_channels, high_channels = shapes.low_channels, shapes.high_channels
         self.scale = shapes.low_stride / shapes.high_stride

@@ -86,7 +86,6 @@ class TamedWarping(CorrectedWarping):
     }
 
     def __init__(self, shapes: Shapes) -> None:
-        """Build the convolutions; untrained the residual is zero, which is pure warping."""
         super().__init__(shapes)
         self.spatial = shapes.low_channels - self.lateral or shapes.low_channels
         width = min(self.spatial, self.moved)

@@ -54,7 +54,6 @@ class Scheduler(nn.Module):
     def __init__(
         self, low_channels: int, *, threshold: float = nan, min_interval: int = 1, max_interval: int = 0
     ) -> None:
-        """Keep the settings; NaN and 0 stand for the scheduler's own."""
         super().__init__()
         self.min_interval, self.max_interval = 1, self.default_max_interval
         self.low_channels = low_channels

@@ -37,7 +37,6 @@ class PredictedDeviation(Scheduler):
     default_threshold = 0.12
 
     def __init__(self, low_channels: int, **options: float) -> None:
-        """Build the networks; ``options`` are the base class's."""
         super().__init__(low_channels, **options)  # type: ignore[arg-type]
         self.reduce = nn.Conv2d(low_channels, WIDTH, 3, 1, 1)
         self.compare = conv_relu(WIDTH, WIDTH)
