@@ -59,8 +59,9 @@ def test_nothing_is_made_that_nobody_subscribed_to(
     graph = start(outputs=('key_frame',))
     (image,) = clip_images(1)
     made: list[str] = []
-    for name in ('blend', 'to_image', 'resize_labels'):
-        monkeypatch.setattr(f'vss_ros.node.segmentation_node.{name}', lambda *_, name=name: made.append(name))
+    node = 'node.segmentation_node'
+    for name in (f'{node}.to_image', f'{node}.resize_labels', 'images.classes.ClassTable.blend'):
+        monkeypatch.setattr(f'vss_ros.{name}', lambda *_, name=name: made.append(name))
     graph.send(image_message(image, 10**9))
     assert made == []
     assert len(graph.received['key_frame']) == 1
