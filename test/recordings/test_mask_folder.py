@@ -11,7 +11,7 @@ import pytest
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import ImageError
-from vss_ros.recordings.masks import MaskFolder
+from vss_ros.recordings.source import MaskFolder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -129,7 +129,6 @@ def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:
 def _message(
     pixels: NDArray[np.uint8], stamp: int, codec: str, args: argparse.Namespace, encoder: VideoEncoder | None
 ) -> Any:
-    """Make the message of the wanted format."""
     if codec == 'raw':
         return raw_image(pixels, stamp, args.frame_id)
     if encoder is not None and codec != 'png':
@@ -140,7 +139,6 @@ def _message(
 
 
 def _info(args: argparse.Namespace) -> int:
-    """Print the table; the whole bag is read for it."""
     with (
         tqdm(desc='checking', unit='B', unit_scale=True, delay=1, leave=False, disable=None) as bar,
         open_checked(args.bag, bar.update) as reader,

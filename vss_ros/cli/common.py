@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 def add_option(
     parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, text: str = '', **changes: Any
 ) -> None:
-    """Declare an option of the segmenter.
-
-    Args:
-        parser: Or a group of its arguments.
-        name: A field of ``SegmenterConfig``.
-        text: What it is for here; empty for what the option says.
-        **changes: Arguments of ``add_argument`` that differ from what the option says.
-    """
+    """Declare an option of the segmenter by its field; text and ``changes`` replace what the option says."""
     entry, default = SETTINGS[name], getattr(OFFLINE, name)
     text = text or f'{entry.text} (default: {entry.unset or ("auto" if default is None else default)})'
     arguments = {'type': entry.parse or type(default), 'default': default, 'choices': entry.choices or None}
@@ -51,13 +44,7 @@ def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
 
 
 def add_input_arguments(parser: argparse.ArgumentParser, *, masks: str = '', topics: bool = True) -> None:
-    """Declare how an input is read, beside its path.
-
-    Args:
-        parser: The verb's.
-        masks: What more there is to say of ``--masks``.
-        topics: Whether a bag's image topic can be chosen.
-    """
+    """Declare how an input is read, beside its path; ``masks`` is what more to say of ``--masks``."""
     add(parser, '--masks DIR', f'true masks, grey PNG of class ids, of videos and images{masks}')
     add(parser, '--fps', 'rate of image folders', 15.0)
     if topics:

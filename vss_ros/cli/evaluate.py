@@ -120,7 +120,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sweep(args: argparse.Namespace) -> Sweep:
-    """Return the configurations to run, in order, and those that cannot."""
     from vss_ros.engine.build import outline_segmenter
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.evaluation.sweep.sweep import Sweep, checked, read_sweep, with_references
@@ -147,7 +146,6 @@ def _sweep(args: argparse.Namespace) -> Sweep:
 
 
 def _evaluate(jobs: list[Job], sweep: Sweep, args: argparse.Namespace) -> dict[Job, Evaluated]:
-    """Run every configuration over every input, under a progress bar."""
     from tqdm import tqdm
 
     from vss_ros.evaluation.replay.input_frames import Inputs

@@ -73,12 +73,9 @@ def live_sweep(sweep: Sweep, args: argparse.Namespace) -> Sweep:
     """
     if not args.live:
         return sweep
-    left_out = [config.name for config in sweep.configurations if config.pda]
-    if left_out:
-        names = ', '.join(left_out)
+    if names := ', '.join(config.name for config in sweep.configurations if config.pda):
         print(f'vss: pda: true is left out, as it measures by replaying: {names}', file=sys.stderr)
-    live = tuple(config.as_live(args.rate) for config in sweep.configurations)
-    return replace(sweep, configurations=live)
+    return replace(sweep, configurations=tuple(c.as_live(args.rate) for c in sweep.configurations))
 
 
 def live_node() -> Any:

@@ -30,10 +30,7 @@ that is called gets imported, so that ``vss bag`` starts without PyTorch.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        arguments: Without the program's name; ``sys.argv`` by default.
+    """Run the command line, by default that of ``sys.argv``.
 
     Returns:
         Exit code: what the verb says, 2 after an error of the user's concern, 130 after Ctrl-C.
@@ -70,13 +67,10 @@ def _run(arguments: list[str]) -> int:
     for verb, (path, line) in VERBS.items():
         if verb == called:
             module = _load(verb, path)
-            subparser = verbs.add_parser(
-                verb,
-                help=line,
-                description=module.__doc__,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
+            layout = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(
+                verbs.add_parser(verb, help=line, description=module.__doc__, formatter_class=layout)
             )
-            module.add_arguments(subparser)
         else:
             verbs.add_parser(verb, help=line)
     args = parser.parse_args(arguments)
@@ -84,7 +78,6 @@ def _run(arguments: list[str]) -> int:
 
 
 def _load(verb: str, path: str) -> Any:
-    """Import a verb's module, or say what is missing."""
     try:
         return import_module(path)
     except ModuleNotFoundError as error:

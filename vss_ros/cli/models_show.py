@@ -45,10 +45,7 @@ def listing() -> dict[str, list[dict[str, str]]]:
     papers = {(kind, m.name): m.paper for kind, registry in REGISTRIES.items() for m in registry}
     return {
         'backbones': rows('backbone'),
-        'propagations': [
-            *rows('propagation'),
-            row(NO_PROPAGATION, '', 'The whole network runs on every frame.'),
-        ],
+        'propagations': [*rows('propagation'), row(NO_PROPAGATION, '', WHOLE)],
         'schedulers': rows('scheduler'),
         'motion': rows('motion'),
         'tracks': [row(*track) for track in TRACKS],
@@ -64,7 +61,6 @@ def listing() -> dict[str, list[dict[str, str]]]:
 
 
 def _combinations(kind: str, cls: Any) -> str:
-    """Return what a part of a kind works with."""
     propagation, scheduler = NO_FEATURES
     if kind == 'motion':
         moving = [m.name for m in PROPAGATIONS if m.cls.motion]
@@ -110,13 +106,8 @@ def is_from_file(name: str) -> bool:
 def costs(name: str, model: str, size: tuple[int, int], device: torch.device) -> list[PartCost]:
     """Return what the parts named by ``name`` cost with a backbone, and the sums per frame.
 
-    Weights do not matter to costs, so none are loaded.
-
-    Args:
-        name: A registered part or a card; a backbone is measured itself, another part with ``model``.
-        model: Backbone, or its card, that a propagation, scheduler or motion estimator works with.
-        size: Height and width of the network's input.
-        device: Where to measure.
+    Weights do not matter to costs, so none are loaded. ``name`` and ``model`` are registered parts or cards;
+    a backbone is measured itself, another part with ``model``. The size is the network input's, height first.
 
     Raises:
         VssError: The parts do not fit, or the size does not suit the backbone.
@@ -139,8 +130,7 @@ def _parts(name: str, model: str, device: torch.device) -> Parts:
         propagates = 'reuse'
     backbone_cls, scheduler_cls = BACKBONES.get(base), SCHEDULERS.get(decides)
     propagation_cls = PROPAGATIONS.get(propagates) if propagates else None
-    fault = refusal(backbone_cls, propagation_cls, scheduler_cls)
-    if fault:
+    if fault := refusal(backbone_cls, propagation_cls, scheduler_cls):
         raise VssError(fault)
     backbone = backbone_cls(CLASSES)
     propagation = propagation_cls(Shapes.of(backbone, propagation_cls.space)) if propagation_cls else None

@@ -36,7 +36,6 @@ class ClassTable:
     """For each class here the names in ``merged_from`` that it stands for; what no class names is void."""
 
     def __len__(self) -> int:
-        """Number of classes, without void."""
         return len(self.names)
 
     def colourise(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

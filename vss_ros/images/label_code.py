@@ -98,11 +98,7 @@ class LabelCode:
 
 
 def id_code(table: ClassTable, source: str = '') -> LabelCode:
-    """Return the code of grey files that hold ids.
-
-    Args:
-        table: The classes that are trained.
-        source: Name of the table whose ids the files hold, where that is another.
+    """Return the code of grey files that hold ids of ``source``, a table's name, by default of ``table``.
 
     Raises:
         VssError: ``table`` cannot be made from ``source``.
@@ -115,11 +111,7 @@ def id_code(table: ClassTable, source: str = '') -> LabelCode:
 
 
 def colour_code(table: ClassTable, source: str) -> LabelCode:
-    """Return the code of colour files.
-
-    Args:
-        table: The classes that are trained.
-        source: Name of the table whose colours the files hold.
+    """Return the code of files in the colours of ``source``, a table's name.
 
     Raises:
         VssError: ``table`` cannot be made from ``source``, or ``source`` has a colour twice.

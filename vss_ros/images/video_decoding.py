@@ -210,7 +210,6 @@ class VideoDecoder:
         return own[0]
 
     def _open(self, format_name: str) -> None:
-        """Begin a stream of another codec, where a message names another."""
         codec = codec_of(format_name)
         if codec is None:
             known = ', '.join(CODECS)

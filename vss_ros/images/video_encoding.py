@@ -85,12 +85,8 @@ class VideoEncoder:
 class VideoWriter:
     """Writes an MP4 (H.264, MPEG-4 where FFmpeg lacks it) that appears under its name once it is whole.
 
-    Use as a context manager; leaving by an exception removes what was written. Without an image there is no
-    file.
-
-    Args:
-        path: The video to make; an existing one is replaced at the end.
-        fps: Frames per second.
+    Use as a context manager; leaving by an exception removes what was written, and an existing file is
+    replaced at the end. Without an image there is no file.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -102,11 +98,10 @@ class VideoWriter:
         """Images written so far."""
 
     def write(self, image: NDArray[np.uint8]) -> None:
-        """Append an image.
+        """Append an RGB image ``(H, W, 3)``.
 
-        Args:
-            image: RGB, shape ``(H, W, 3)``. The first one's size is the video's, but for an odd last row or
-                column, which is cut off, as the codec wants; later ones are scaled to it.
+        The first one's size is the video's, but for an odd last row or column, which is cut off, as the codec
+        wants; later ones are scaled to it.
 
         Raises:
             VssError: The rate is impossible, the first image too small, or no encoder is at hand.

@@ -65,13 +65,7 @@ def write_report(
 ) -> int:
     """Write overlay.mp4, timeline.png, decisions.csv, summary.json and print a table.
 
-    Args:
-        received: A run that recorded everything.
-        truth: Topic of the true masks, empty where there is none.
-        output: Folder to write to.
-        source: What was played, for the title.
-        model: Name of the model card.
-        fps: Of the video.
+    ``truth`` is the topic of the true masks, empty where there is none; ``received`` recorded everything.
 
     Returns:
         0, or 1 where no image was answered.
@@ -126,7 +120,6 @@ def _score(answer: Answer, matrix: ConfusionMatrix) -> bool:
 
 
 def _write_picture(pictures: list[NDArray[np.uint8]], output: Path) -> None:
-    """Put a few frames above the timeline: picture.png."""
     if not pictures:
         return
     row = np.hstack(pictures)[..., ::-1]
@@ -153,7 +146,6 @@ def _captioned(picture: NDArray[np.uint8], row: DecisionRow | None) -> NDArray[n
 def _summary(
     rows: Sequence[DecisionRow], index: ReceivedIndex, counters: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Return the figures of ``summary.json`` but for accuracy."""
     frames_in = sum(map(len, index.images.values()))
     decisions = {stamp: len(of_stamp) for stamp, of_stamp in index.decisions.items()}
     stamps = index.masks.keys() | decisions.keys()
@@ -233,7 +225,6 @@ def _truth(source: Path) -> str:
 
 
 def _model(parameters: Sequence[str]) -> str:
-    """Return the model that the node runs with these parameters."""
     return next((p.split(':=', 1)[1] for p in parameters if p.startswith('model:=')), SegmenterConfig().model)
 
 

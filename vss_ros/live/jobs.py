@@ -85,15 +85,9 @@ def evaluate_live(
     """Play one input to the node and score every mask that arrived.
 
     How many arrive, and when, is the machine's affair: overload shows in the figures and is no error. Of a
-    damaged bag every complete image is played, and the result is partial.
-
-    Args:
-        path: A bag, video or folder of images.
-        config: What to run; a live one.
-        on_image: Called for each image that a subscriber received.
-        inputs: Holds the input open between calls; None to open it for this call.
-        folder: For the recorded bag and logs; None for one that is removed.
-        node: Full name of a node that runs already; empty to start one.
+    damaged bag every complete image is played, and the result is partial. ``inputs`` holds the input open
+    between calls. The recorded bag and logs go to ``folder``; None is for one that is removed. ``node`` is
+    the full name of one that runs already; empty to start one.
 
     Returns:
         The result; where the input or the run is at fault, one that says so (``failed`` and ``reason``).
@@ -123,10 +117,7 @@ def evaluate_live(
 
 
 def settings_of(node: str) -> SegmenterConfig:
-    """Return what a node that runs already is set to.
-
-    Args:
-        node: Its full name.
+    """Return what a node that runs already, given by its full name, is set to.
 
     Raises:
         VssError: It does not answer, or is no segmentation node.
@@ -146,6 +137,5 @@ def settings_of(node: str) -> SegmenterConfig:
 
 
 def _name(job: Job) -> str:
-    """Return the folder of a job, told from others by the last of its digest."""
     words = re.sub(r'[^\w.+=-]', '_', f'{Path(job.path).stem}.{job.config.name}')[:80]
     return f'{words}.{job.config.digest()[:8]}'

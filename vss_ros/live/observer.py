@@ -94,14 +94,8 @@ def graph() -> Iterator[SingleThreadedExecutor]:
 class Observer(Recorder):
     """Records a run and knows whether the node has finished with every image.
 
-    It subscribes to the images at once, to everything else as it appears.
-
-    Args:
-        run: Its node and topics.
-        bag: Where everything goes.
-        executor: From ``graph``.
-        check: Called while waiting; raises where that is of no use any more.
-        on_image: Called for each image that arrives.
+    It subscribes to the images at once, to everything else as it appears. The executor is that of ``graph``;
+    ``check`` is called while waiting, and raises where that is of no use any more.
     """
 
     def __init__(
@@ -204,13 +198,7 @@ def _domain() -> str:
 
 
 def ask(node: Node, kind: Any, name: str, **fields: Any) -> Any:
-    """Call a service and return the response.
-
-    Args:
-        node: The caller, which has an executor.
-        kind: The service's class.
-        name: Full name of the service.
-        **fields: Of the request.
+    """Call a service of a kind by its full name and return the response; ``node`` has an executor.
 
     Raises:
         VssError: There is no answer.

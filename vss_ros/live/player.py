@@ -49,11 +49,7 @@ class BagPlayer(Node):
     ) -> None:
         """Create the publishers.
 
-        Args:
-            playback: What to play.
-            stop: Ends waiting and playing.
-            clock: Publish ``/clock``.
-            restamp: Move header stamps to the present; their distances are divided by the rate.
+        ``restamp`` moves header stamps to the present; their distances are divided by the rate.
 
         Raises:
             VssError: No topic's message type is installed.
@@ -142,9 +138,8 @@ class BagPlayer(Node):
             now_ns = time.monotonic_ns()
             # Between two rounds the clock stands at the start of the next.
             elapsed_ns = max(0, now_ns - start_ns)
-            seconds, nanoseconds = divmod(first_ns + round(elapsed_ns * rate), 10**9)
             tick = Clock()
-            tick.clock.sec, tick.clock.nanosec = seconds, nanoseconds
+            tick.clock.sec, tick.clock.nanosec = divmod(first_ns + round(elapsed_ns * rate), 10**9)
             self._clock_publisher.publish(tick)
             # From now rather than from the last tick: a late clock need not catch up.
             self._next_tick_ns = now_ns + _CLOCK_PERIOD_NS

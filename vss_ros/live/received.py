@@ -118,11 +118,8 @@ class Received:
         """Yield what belongs together, in order of stamps, of a run that recorded everything.
 
         A stamp that lacks a part (an image without an answer, a mask without truth) is yielded without it
-        once ``PATIENCE`` later stamps have come, so that memory stays bounded.
-
-        Args:
-            index: Filled on the way.
-            truth: Topic of the true masks, empty where there is none.
+        once ``PATIENCE`` later stamps have come, so that memory stays bounded. The index is filled on the
+        way; ``truth`` is the topic of the true masks, empty where there is none.
         """
         roles = {self.camera: 'image', f'{self.node}/mask': 'mask', f'{self.node}/key_frame': 'decision'}
         roles |= {truth: 'truth'} if truth else {}
@@ -151,14 +148,9 @@ class Received:
                 yield connection.topic, time_ns, deserialise(data, connection.msgtype)
 
     def drops(self, masks: int) -> dict[str, int]:
-        """Return the images without a mask by cause, in the node's own words.
+        """Return the images without a mask by cause, in the node's own words, from how many masks came.
 
-        Args:
-            masks: Received ones.
-
-        Returns:
-            Also ``transport``, images that did not reach the node, and ``mask_lost``, masks that did not
-            reach the subscriber.
+        With ``transport``, images that did not reach the node, and ``mask_lost``, masks that did not arrive.
         """
         counted = self.counters.items()
         found = {name: count for name, count in counted if name in CAUSES or name.startswith(REJECTED)}
@@ -198,11 +190,7 @@ class ReceivedIndex:
 class Instants:
     """The moments at which a subscriber had each image, on its own clock.
 
-    An image that was lost on its way has the moment it would have come by its stamp and the rate.
-
-    Args:
-        index: What arrived.
-        rate: Speed of playing.
+    An image that was lost on its way has the moment it would have come by its stamp and the speed of playing.
     """
 
     def __init__(self, index: ReceivedIndex, rate: float) -> None:

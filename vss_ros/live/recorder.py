@@ -48,12 +48,7 @@ class Recorder(Node):
     """Subscribes to topics as they appear and writes their bytes as they come."""
 
     def __init__(
-        self,
-        topics: Sequence[str],
-        bag: BagWriter,
-        *,
-        headers_of: Collection[str] = (),
-        **options: Any,
+        self, topics: Sequence[str], bag: BagWriter, *, headers_of: Collection[str] = (), **options: Any
     ) -> None:
         """Start looking for the topics.
 

@@ -45,10 +45,7 @@ BAG = 'bag'
 class Child:
     """One of ``EXECUTABLES`` as a process of its own; leaving the context stops it in any case.
 
-    Args:
-        name: The executable, and the log without its suffix.
-        words: Its command line.
-        folder: Where the log goes.
+    Its log is ``<name>.log`` in the folder.
     """
 
     def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
@@ -150,7 +147,6 @@ def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = Non
 
 
 def _play(run: LiveRun, observer: Observer, folder: Path) -> int:
-    """Run the player; returns the number of messages sent."""
     words = [str(run.source), '--wait-subscribers', '2', '--rate', str(run.rate), '--fps', str(run.fps)]
     words += ['--topics', run.camera.name] if run.only_camera else []
     words += ['--salvage'] if run.salvage else []

@@ -47,11 +47,6 @@ def score_live(frames: InputFrames, config: EvaluationConfig, received: Received
     mask are drops by cause. Streaming accuracy asks at each image's arrival for the newest mask that had
     arrived by then, and where there was none every pixel is wrong.
 
-    Args:
-        frames: What was played.
-        config: What answered; a live one.
-        received: What came.
-
     Raises:
         VssError: The input cannot be read, or not a single mask has a truth.
     """
@@ -90,12 +85,7 @@ class _Judge:
     """
 
     def __init__(
-        self,
-        frames: InputFrames,
-        config: EvaluationConfig,
-        received: Received,
-        built: Built,
-        first: Frame,
+        self, frames: InputFrames, config: EvaluationConfig, received: Received, built: Built, first: Frame
     ) -> None:
         self._agreement = frames.truth == 'per_frame'
         # Bags are played with their own stamps; time of all else starts a little later, as 0 is no stamp.

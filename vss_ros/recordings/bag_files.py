@@ -137,12 +137,7 @@ def _is_storage(name: str) -> bool:
 
 
 def expand(data: bytes, compression: str, limit: int) -> tuple[bytes | bytearray, bool]:
-    """Decompress as far as the data go, at most one byte more than a limit.
-
-    Args:
-        data: Compressed bytes.
-        compression: ``''``, ``lz4`` or ``zstd``.
-        limit: Most bytes wanted.
+    """Decompress by ``lz4``, ``zstd`` or ``''`` as far as the data go, at most one byte beyond a limit.
 
     Returns:
         The bytes, and whether the compressed data came to their end there.

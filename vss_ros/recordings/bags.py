@@ -101,13 +101,7 @@ def is_bag(path: Path) -> bool:
 
 @contextmanager
 def open_bag(path: Path) -> Iterator[Reader]:
-    """Open a bag for reading.
-
-    Args:
-        path: A bag folder, or a bare ``.mcap`` or ``.db3`` file.
-
-    Yields:
-        The reader of the rosbags library.
+    """Open a bag folder, or a bare ``.mcap`` or ``.db3`` file; yields the reader of the rosbags library.
 
     Raises:
         VssError: It is missing, incomplete or no bag, or names files outside of its folder.
@@ -130,11 +124,7 @@ def open_bag(path: Path) -> Iterator[Reader]:
 def read_messages(
     reader: BagReader, connections: list[Connection]
 ) -> Iterator[tuple[Connection, int, bytes]]:
-    """Yield connection, bag time in nanoseconds and CDR bytes in the order of bag time.
-
-    Args:
-        reader: An open bag.
-        connections: The topics to read; at least one.
+    """Yield connection, bag time in nanoseconds and CDR bytes of one or more topics, by bag time.
 
     Raises:
         VssError: The file is damaged from here on.
@@ -151,7 +141,6 @@ def read_messages(
 
 
 def _damaged(path: Path, error: Exception) -> VssError:
-    """Say what to do about a bag that does not read."""
     return VssError(
         f'expected a readable rosbag2 bag (a folder with metadata.yaml, a .mcap or a .db3), got {path}: '
         f'{error or type(error).__name__}; mend it by `mcap recover` or `ros2 bag reindex`, or copy the '
@@ -160,13 +149,7 @@ def _damaged(path: Path, error: Exception) -> VssError:
 
 
 def qos(*, latched: bool = False, reliable: bool = True, depth: int = 5) -> Qos:
-    """Describe a publisher's quality of service for a bag.
-
-    Args:
-        latched: Late subscribers get the last message too (transient local).
-        reliable: Reliable rather than best effort.
-        depth: How many messages are kept.
-    """
+    """Describe a publisher's quality of service for a bag; ``latched`` is ROS 2's transient local."""
     forever = QosTime(9223372036, 854775807)
     return Qos(
         QosHistory.KEEP_LAST,
@@ -190,12 +173,7 @@ class BagWriter:
     """
 
     def __init__(self, target: Path, *, storage: Storage = 'mcap', overwrite: bool = False) -> None:
-        """Prepare; nothing is written before the ``with`` block is entered.
-
-        Args:
-            target: Folder the bag becomes.
-            storage: ``mcap`` or ``sqlite3``.
-            overwrite: Replace an existing bag once the new one is whole.
+        """Prepare; an existing bag is replaced only where asked for, and once the new one is whole.
 
         Raises:
             VssError: The target exists and may not be replaced, or is not a bag.
@@ -212,7 +190,6 @@ class BagWriter:
         self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> Self:
-        """Open the bag in a temporary folder on the target's own file system."""
         with ExitStack() as stack:
             self._folder = stack.enter_context(whole_folder(self.target))
             plugin = StoragePlugin.MCAP if self._storage == 'mcap' else StoragePlugin.SQLITE3
@@ -227,11 +204,9 @@ class BagWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the bag in place, or remove it after an exception."""
         self._stack.__exit__(kind, error, trace)
 
     def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close the files, or give them up after an exception."""
         if kind is not None:
             self._writer.abort()
             return

@@ -17,10 +17,9 @@ from vss_ros.recordings.bags import (
     deserialise,
     read_messages,
 )
-from vss_ros.recordings.masks import MaskPairs
 from vss_ros.recordings.messages import stamp_ns
 from vss_ros.recordings.salvage import open_checked
-from vss_ros.recordings.source import Source, SourceFrame, is_mask_topic
+from vss_ros.recordings.source import MaskPairs, Source, SourceFrame, is_mask_topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,13 +141,7 @@ class CameraBag(Source):
 
 
 def choose_camera(path: Path, topics: list[str], wanted: str | None, masks: str | None = None) -> str:
-    """Choose the topic with the camera images.
-
-    Args:
-        path: Of the recording, for messages.
-        topics: Those that carry pictures; one by each of several publishers.
-        wanted: The topic's name, needed where there are several.
-        masks: A topic that is none.
+    """Choose the topic with camera images among those with pictures, one entry for each publisher.
 
     Raises:
         VssError: There is no such topic, or the choice is unclear.
@@ -175,7 +168,6 @@ def _find_masks(path: Path, topics: list[str], wanted: str | None) -> str | None
 
 
 def _no_choice(path: Path, wanted: str, topics: list[str]) -> VssError:
-    """List what there is to choose from."""
     listed = ', '.join(sorted(topics)) or 'none'
     return VssError(f'{path}: expected {wanted}, got {listed}; name the topic to read')
 

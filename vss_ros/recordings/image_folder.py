@@ -13,8 +13,7 @@ from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError, decode_compressed
 from vss_ros.images.label_code import id_code
-from vss_ros.recordings.masks import mask_files, read_mask
-from vss_ros.recordings.source import Source, SourceFrame, files_in
+from vss_ros.recordings.source import Source, SourceFrame, files_in, mask_files, read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +106,6 @@ class ImageFolder(Source):
         return (round(position * 1e9 / self._fps) for position in range(len(self._images)))
 
     def _read(self, mask_file: Path, file: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Read the mask of one image."""
         return read_mask(mask_file, image, file.name)
 
 
@@ -118,13 +116,9 @@ class CityscapesFolder(ImageFolder):
     """
 
     def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
-        """List the images and find the folder of labels.
+        """List the images of Cityscapes' root (of its ``val``), or of a folder in its folder of images.
 
-        Args:
-            path: Cityscapes' root (its ``val`` is taken), or a folder at or below ``leftImg8bit`` or
-                ``leftImg8bit_sequence``.
-            masks: The folder ``gtFine``, where it does not lie beside the images.
-            on_reject: See :class:`Source`.
+        ``masks`` is the folder ``gtFine``, where it does not lie beside the images.
 
         Raises:
             VssError: No images.
@@ -182,13 +176,11 @@ def _label_folder(image: Path) -> Path:
     """Return where Cityscapes puts the labels of the images around one image."""
     image = image.absolute()
     folder = next((f for f in image.parents if f.name in CITYSCAPES_IMAGES), image.parents[-1])
-    below = image.relative_to(folder).parts
-    split = below[0] if len(below) > 1 else ''
-    return folder.parent / CITYSCAPES_LABELS / split
+    split, *below = image.relative_to(folder).parts
+    return folder.parent / CITYSCAPES_LABELS / (split if below else '')
 
 
 def _image_folder(path: Path) -> Path:
-    """Return the folder of images in a data set's own, or the folder itself."""
     if (path / 'images').is_dir():
         return path / 'images'
     return path / 'val' if (path / 'val').is_dir() and (path / 'valannot').is_dir() else path

@@ -270,7 +270,6 @@ class McapFile:
 
 
 def _checksum(file: BinaryIO, end: int) -> int:
-    """Compute the CRC-32 of a file's first bytes."""
     file.seek(0)
     crc = 0
     for start in range(0, end, _PIECE):
@@ -281,10 +280,7 @@ def _checksum(file: BinaryIO, end: int) -> int:
 def seal(path: Path) -> None:
     """Fill in the checksums of chunks, data and summary; rosbags writes zeros, which mean none.
 
-    With them a flipped bit anywhere in the file is noticed.
-
-    Args:
-        path: A whole file that rosbags wrote and closed. It keeps its size.
+    With them a flipped bit anywhere in the file, which rosbags has closed, is noticed. It keeps its size.
     """
     with path.open('r+b') as file:
         crc = crc32(file.read(len(_MAGIC)))

@@ -30,13 +30,7 @@ def stamp_ns(message: Any) -> int:
 
 
 def raw_image(pixels: NDArray[np.uint8], stamp_ns: int, frame_id: str = 'camera') -> Any:
-    """Make a sensor_msgs/Image without padding.
-
-    Args:
-        pixels: RGB of shape ``(H, W, 3)`` for ``rgb8``, or class ids of shape ``(H, W)`` for ``mono8``.
-        stamp_ns: Nanoseconds.
-        frame_id: Coordinate frame.
-    """
+    """Make a sensor_msgs/Image, rgb8 of pixels ``(H, W, 3)`` or mono8 of class ids ``(H, W)``."""
     height, width = pixels.shape[:2]
     return message_types().types[IMAGE](
         header=header(stamp_ns, frame_id),
@@ -57,14 +51,9 @@ def compressed_image(
     codec: Literal['jpeg', 'png'] = 'jpeg',
     quality: int = 90,
 ) -> Any:
-    """Make a sensor_msgs/CompressedImage.
+    """Make a sensor_msgs/CompressedImage of RGB ``(H, W, 3)``, or class ids ``(H, W)``, for which take PNG.
 
-    Args:
-        pixels: RGB of shape ``(H, W, 3)``, or class ids of shape ``(H, W)``, which only ``png`` keeps exact.
-        stamp_ns: Nanoseconds.
-        frame_id: Coordinate frame.
-        codec: ``jpeg`` or ``png``; also the message's ``format``.
-        quality: JPEG quality, 1 to 100.
+    JPEG's quality is 1 to 100.
     """
     if codec == 'jpeg':
         image = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None])
@@ -85,13 +74,9 @@ def video_packet(data: bytes, format_name: str, stamp_ns: int, frame_id: str = '
 
 
 def camera_info(size: tuple[int, int], stamp_ns: int, frame_id: str = 'camera', *, fov: float = 60.0) -> Any:
-    """Make a sensor_msgs/CameraInfo of an undistorted pinhole camera.
+    """Make a sensor_msgs/CameraInfo of an undistorted pinhole camera of a height and width in pixels.
 
-    Args:
-        size: Height and width in pixels.
-        stamp_ns: Nanoseconds.
-        frame_id: Coordinate frame.
-        fov: Horizontal field of view in degrees, above 0 and below 180.
+    Its horizontal field of view ``fov`` is in degrees, above 0 and below 180.
     """
     height, width = size
     focal = width / 2 / math.tan(math.radians(fov) / 2)

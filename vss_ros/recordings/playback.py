@@ -73,12 +73,10 @@ class Playback:
     """Messages in order of time; every iteration starts from the beginning."""
 
     topics: Sequence[Topic]
-    """What will be sent."""
     read: Callable[[], Iterator[TimedMessage]]
     """Begins one round."""
 
     def __iter__(self) -> Iterator[TimedMessage]:
-        """Yield one round."""
         return self.read()
 
 
@@ -109,7 +107,6 @@ def open_playback(
 
 
 def _play_bag(reader: BagReader, wanted: Sequence[str]) -> Playback:
-    """Return a bag's messages, unchanged."""
     _check_topics(wanted, [connection.topic for connection in reader.connections])
     connections = [c for c in reader.connections if not wanted or c.topic in wanted]
     topics = [Topic(c.topic, c.msgtype, c.msgcount, _is_latched(c)) for c in connections]
@@ -122,7 +119,6 @@ def _play_bag(reader: BagReader, wanted: Sequence[str]) -> Playback:
 
 
 def _is_latched(connection: Connection) -> bool:
-    """Say whether a publisher of the topic kept its last message for late subscribers."""
     return isinstance(connection.ext, ConnectionExtRosbag2) and any(
         profile.durability is QosDurability.TRANSIENT_LOCAL for profile in connection.ext.offered_qos_profiles
     )
@@ -132,8 +128,7 @@ def _play_source(path: Path, wanted: Sequence[str], fps: float) -> Playback:
     """Return a video's or folder's frames as raw images, after a look at what topics it makes."""
     with open_source(path, fps=fps) as source:
         names = {'/camera/image_raw': IMAGE, '/camera/camera_info': CAMERA_INFO}
-        if source.has_masks:
-            names['/camera/mask'] = IMAGE
+        names |= {'/camera/mask': IMAGE} if source.has_masks else {}
         offered = [Topic(name, msgtype, source.frame_count or 0) for name, msgtype in names.items()]
     _check_topics(wanted, list(names))
     topics = [topic for topic in offered if not wanted or topic.name in wanted]
@@ -142,10 +137,9 @@ def _play_source(path: Path, wanted: Sequence[str], fps: float) -> Playback:
         with open_source(path, fps=fps) as source:
             for frame, mask in source:
                 stamp = frame.stamp_ns + START_NS
-                size = (frame.image.shape[0], frame.image.shape[1])
                 messages = {
                     '/camera/image_raw': raw_image(frame.image, stamp),
-                    '/camera/camera_info': camera_info(size, stamp),
+                    '/camera/camera_info': camera_info(frame.image.shape[:2], stamp),
                     '/camera/mask': None if mask is None else raw_image(mask, stamp),
                 }
                 for name, msgtype, *_ in topics:
@@ -157,7 +151,6 @@ def _play_source(path: Path, wanted: Sequence[str], fps: float) -> Playback:
 
 
 def _check_topics(wanted: Sequence[str], offered: Sequence[str]) -> None:
-    """Refuse topics that are not there."""
     if missing := sorted(set(wanted) - set(offered)):
         raise VssError(
             f'expected topics among {", ".join(sorted(offered)) or "none"}, got {", ".join(missing)}'

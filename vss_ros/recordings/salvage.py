@@ -160,7 +160,6 @@ def _open_file(
 
 
 def _disagreements(metadata: Metadata, bag: CheckedBag) -> list[str]:
-    """Say where metadata.yaml and the files differ."""
     said: Counter[Topic] = Counter()
     for entry in metadata.topics:
         said[Topic(entry.name, entry.type)] += entry.message_count
@@ -197,8 +196,7 @@ class _SqliteFile:
     def __init__(self, path: Path) -> None:
         """Check it as far as that goes.
 
-        SQLite has no checksums: ``PRAGMA integrity_check`` finds damaged structure and missing pages, not a
-        flipped bit within a picture.
+        SQLite has no checksums: damaged structure and missing pages are found, no flipped bit in a picture.
 
         Raises:
             DamageError: It is damaged, or rosbags does not read it.
@@ -280,12 +278,9 @@ def _keep(database: sqlite3.Connection, row: tuple[Any, ...]) -> bool:
 
 
 def _rows(copy: Path, size: int, filling: bytes) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of all pages, up to four columns of each.
+    """Yield the rows of all pages of a copy, up to four columns of each; its first page is overwritten.
 
-    Args:
-        copy: The file, whose first page is overwritten.
-        size: Of the file as it was.
-        filling: Byte for what is missing of the last page.
+    Up to its last page's end, which begins at ``size`` where the page is cut off, the copy is filled up.
     """
     with copy.open('r+b') as file:
         width = int.from_bytes(file.read(18)[16:], 'big')

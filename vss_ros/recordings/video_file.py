@@ -12,8 +12,7 @@ from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import check_size
 from vss_ros.images.video_decoding import EXPORT_VECTORS, CodecReader
-from vss_ros.recordings.masks import mask_files, read_mask
-from vss_ros.recordings.source import Source, SourceFrame
+from vss_ros.recordings.source import Source, SourceFrame, mask_files, read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +28,7 @@ class VideoFile(Source):
     """
 
     def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
-        """Open the file and find its video stream.
-
-        Masks, in the order of their names, belong to the frames.
+        """Open the file; ``masks`` belong to the frames in the order of their names.
 
         Raises:
             VssError: It is no video, or the number of masks differs from the number of frames.

@@ -13,9 +13,8 @@ from vss_ros.evaluation.replay.content import content_digest, file_states
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.image_folder import is_cityscapes
-from vss_ros.recordings.masks import MaskFolder
 from vss_ros.recordings.open import open_source, recordings_in
-from vss_ros.recordings.source import SourceFrame
+from vss_ros.recordings.source import MaskFolder, SourceFrame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
