@@ -83,11 +83,8 @@ def build_segmenter(
 def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
     """Return the card and the parts of a segmenter without their weights: what they are, not to be run.
 
-    In about half the time this refuses what ``build_segmenter`` refuses; files of weights are only compared
-    with the hashes on their cards.
-
-    Raises:
-        VssError: As ``build_segmenter``.
+    In about half the time this refuses what ``build_segmenter`` refuses, by the same ``VssError``; files of
+    weights are only compared with the hashes on their cards.
     """
     choose_device(config.device)
     card = read_card(config.model)

@@ -19,11 +19,7 @@ META = torch.device('meta')
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        VssError: The device is not there.
-    """
+    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; raise a ``VssError`` for others."""
     if name == 'auto':
         name = 'cuda' if torch.cuda.is_available() else 'cpu'
     if name.startswith('cuda') and not torch.cuda.is_available():

@@ -142,11 +142,7 @@ class ExportedNetwork:
 
 
 def onnxruntime() -> ModuleType:
-    """Return the module.
-
-    Raises:
-        VssError: It is not installed.
-    """
+    """Return the module; raise a ``VssError`` where it is not installed."""
     try:
         import onnxruntime as ort
     except ImportError as error:

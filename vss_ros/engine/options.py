@@ -62,11 +62,7 @@ def option(default: Any, text: str, **more: Any) -> Any:
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
-    """Return (height, width) of ``HEIGHTxWIDTH``, None for ``auto``.
-
-    Raises:
-        VssError: It is neither.
-    """
+    """Return (height, width) of ``HEIGHTxWIDTH``, None for ``auto``; raise a ``VssError`` for other texts."""
     if text == 'auto':
         return None
     height, x, width = text.partition('x')

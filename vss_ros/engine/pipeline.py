@@ -56,8 +56,6 @@ class StreamSegmenter:
     Everything but ``request_key_frame`` and ``request_reset`` belongs to the one thread that calls ``step``.
 
     Args:
-        parts: Backbone, propagation, scheduler and track.
-        preprocess: Camera image to network input.
         max_gap_ns: A longer silence between two frames makes the second a key frame; nanoseconds.
         on_slow_track_error: Called with what went wrong in the slow track; the fast track goes on.
     """

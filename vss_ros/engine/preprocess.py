@@ -98,7 +98,6 @@ class Preprocessor:
         statistics: Mean and standard deviation of the model card.
         card_size: Height and width the network was trained for.
         multiple: What the backbone's strides demand.
-        device: Where the network runs.
         fixed_size: Input size for cameras of any size; None follows ``network_size``.
     """
 

@@ -53,11 +53,7 @@ class Registry(Generic[T]):
         return decorate
 
     def get(self, name: str) -> type[T]:
-        """Return the class registered as ``name``.
-
-        Raises:
-            VssError: The name is not registered; the message lists those that are.
-        """
+        """Return the class registered as ``name``; the ``VssError`` for others lists those there are."""
         if name not in self._members:
             raise VssError(
                 f'no {self.kind} is called {name!r}; expected one of: {", ".join(sorted(self._members))}'

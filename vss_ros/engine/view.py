@@ -82,9 +82,6 @@ class View:
 def look(
     backbone: Backbone, images: NDArray[np.uint8], statistics: Normalisation = IMAGENET, **more: Any
 ) -> View:
-    """Return the view of RGB images ``(N, H, W, 3)`` with their F_l, for training and evaluation.
-
-    ``more`` are other fields of the view.
-    """
+    """Return the view, with F_l and ``more`` fields, of RGB images ``(N, H, W, 3)``, for training."""
     image = normalise(torch.from_numpy(images).to(device_of(backbone)), statistics)
     return View(images, image, backbone.low(image), **more)

@@ -20,7 +20,6 @@ class Worker(Generic[T]):
     Args:
         handle: Called in the thread with each item.
         on_error: Called in the thread with the item and what was raised.
-        name: Thread name, for debuggers.
         merge: Makes of the waiting item and the new one the item that waits from now on; it is called while
             both sides wait, so it should only put them together. By default the new one.
     """

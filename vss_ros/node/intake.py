@@ -41,11 +41,7 @@ class Transport(NamedTuple):
         return EVERY_QOS if self.is_video else NEWEST_QOS
 
     def load(self) -> Any:
-        """Return the message class.
-
-        Raises:
-            VssError: It is not installed.
-        """
+        """Return the message class; raise a ``VssError`` where it is not installed."""
         loaded = load_message_type(self.message_type)
         if loaded is None:
             package = self.message_type.partition('/')[0]

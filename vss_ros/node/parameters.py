@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def assignments(segmenter: SegmenterConfig) -> list[str]:
-    """Return the parameters, as ``NAME:=VALUE``, with which the node runs a segmenter.
-
-    ``slow_delay`` is left out: the node's slow track is the real one.
-    """
+    """Return the parameters, as ``NAME:=VALUE``, with which the node runs a segmenter (no ``slow_delay``)."""
     return [f'{name}:={value}' for name, value in parameters(segmenter).items()]
 
 
@@ -41,9 +38,5 @@ def declare_parameters(node: Node) -> None:
 
 
 def read_parameters(node: Node) -> NodeConfig:
-    """Return the parameters as they are now.
-
-    Raises:
-        VssError: A value is of another type, out of bounds, or not among its choices.
-    """
+    """Return the parameters as they are now; raises as ``node_config``."""
     return node_config({name: node.get_parameter(name).value for name in PARAMETERS})

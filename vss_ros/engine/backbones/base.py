@@ -15,9 +15,6 @@ class Backbone(nn.Module, ABC):
 
     The cut is where the low-latency paper cuts ResNet-101 (section 3.1): the low features are cheap, tell
     how much the scene has changed, and steer how the expensive high features move from frame to frame.
-
-    Args:
-        classes: Number of classes C.
     """
 
     low_channels: int

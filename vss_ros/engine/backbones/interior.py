@@ -62,7 +62,6 @@ class InteriorBackbone(Backbone):
     than all before it, and Table 6 leaves ``head3`` out for layer 1.
 
     Args:
-        classes: Number of classes.
         interior: Interior layer, 1 to 3; a later one is cheaper between key frames and less accurate.
 
     Raises:

@@ -204,7 +204,6 @@ class PyramidPooling(nn.Module):
     """The input beside its averages over several grids (Zhao et al. 2017, section 3.2).
 
     Args:
-        in_channels: Channels of the input.
         level_channels: Channels of each level.
         grids: Cells a side (in height, where ``square`` is off) of each level.
         square: Whether a grid has as many columns as rows. SwiftNet's follow the input's aspect ratio.

@@ -26,13 +26,7 @@ class MotionEstimator(nn.Module, ABC):
 
     @abstractmethod
     def estimate(self, previous: Tensor, current: Tensor, view: View) -> MotionField:
-        """Return the motion from the current frame to the previous.
-
-        Args:
-            previous: ``prepare()`` of the previous frame.
-            current: ``prepare()`` of the current frame.
-            view: The current frame.
-        """
+        """Return the motion from the current frame, ``view``, to the previous, by ``prepare()`` of either."""
 
     def forward(self, previous: View, current: View) -> MotionField:
         """Return the motion from one view to another, as training does."""

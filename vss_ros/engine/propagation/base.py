@@ -84,10 +84,7 @@ class Propagation(nn.Module, ABC):
         self.shapes = shapes
 
     def prepare(self, view: View) -> Tensor:
-        """Return what later frames need of a frame, in a tensor of its own; computed once a frame.
-
-        F_l or, where that is not looked at, nothing.
-        """
+        """Return what later frames need of a frame, a tensor of its own: F_l or, where unused, nothing."""
         return view.low if self.needs_low else view.image.new_empty(0)
 
     @abstractmethod
@@ -116,6 +113,5 @@ class Propagation(nn.Module, ABC):
 
 
 PROPAGATIONS: Registry[Propagation] = Registry('propagation')
-
 NO_PROPAGATION = 'none'
 """The name under which the whole network runs on every frame."""

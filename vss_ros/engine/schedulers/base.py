@@ -85,12 +85,9 @@ class Scheduler(nn.Module):
         return None
 
     def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
-        """Return how much the current frame differs from the key frame, NaN where that is not looked at.
+        """Return how much the current frame, ``view``, differs from the key frame, by their ``prepare()``.
 
-        Args:
-            key: ``prepare()`` of the key frame.
-            current: ``prepare()`` of the current frame.
-            view: The current frame.
+        NaN where that is not looked at.
         """
         return nan
 
