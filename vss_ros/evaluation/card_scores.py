@@ -55,7 +55,6 @@ def per_frame_confusion(
         model: Trained.
         images: With labels.
         size: Height and width at which the network sees them; None for their own, as near as it takes them.
-
     """
     model.eval()
     device = device_of(model)
@@ -78,7 +77,6 @@ def backbone_scores(
         video: What to score on.
         prefix: Data set and split, such as ``camvid_val``.
         class_names: In the order of their ids.
-
     """
     matrix = per_frame_confusion(model, video)
     ious = zip(class_names, matrix.per_class_iou, strict=True)
@@ -122,7 +120,6 @@ def measure(card: ModelCard, video: LabelledImages, prefix: str) -> Scores:
 
     Raises:
         VssError: Missing or damaged weights, of the card or of the backbone it belongs to.
-
     """
     module: Any = build_module(card).eval().requires_grad_(False)
     if card.kind == 'backbone':
@@ -148,7 +145,6 @@ def scored_on(card: ModelCard, folder: Path, split: str) -> LabelledImages:
 
     Raises:
         VssError: It is not laid out in a known way.
-
     """
     of_classes = card if card.classes else base_of(card)
     moving = card.kind != 'backbone'

@@ -44,7 +44,6 @@ class AnswerRow:
         Args:
             result: The answer.
             more: Values of the columns that a kind of row adds.
-
         """
         decision = result.decision
         return cls(

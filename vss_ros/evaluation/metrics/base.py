@@ -82,7 +82,6 @@ class Column:
         Args:
             result: The configuration's entry of ``results.json``.
             timing: That of ``timing.json``.
-
         """
         if self.beside_score and _first(result, SCORES) is None:
             return None

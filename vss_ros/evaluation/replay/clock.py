@@ -42,7 +42,6 @@ class Clock:
 
     Args:
         built: The segmenter.
-
     """
 
     def __init__(self, built: Built) -> None:
@@ -54,7 +53,6 @@ class Clock:
 
         Args:
             frame: The first one, for its size.
-
         """
         segmenter = self._built.segmenter
         segmenter.warm_up((frame.image.shape[0], frame.image.shape[1]))
@@ -80,7 +78,6 @@ class Clock:
         Args:
             frames: Each with its truth, which is not looked at.
             on_frame: Called after each.
-
         """
         for number, (frame, _) in enumerate(frames):
             if not number:
@@ -93,7 +90,6 @@ class Clock:
 
         Args:
             counts: Returns what metrics count with these latencies, seconds.
-
         """
         frames = list(zip(*self._replays, strict=True))
         times = [[step.latency for step in steps] for steps in frames]

@@ -80,7 +80,6 @@ def code_digest(*, live: bool = False) -> str:
 
     Args:
         live: Whether the real node gives it, whose file of parameters then counts too.
-
     """
     files = sorted(code_files(live=live))
     return content_digest(file_states([*files, resource('config', 'segment.yaml')] if live else files))

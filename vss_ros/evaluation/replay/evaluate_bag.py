@@ -78,7 +78,6 @@ def failure(path: Path | str, error: Exception | str) -> Evaluated:
     Args:
         path: The input.
         error: Why not.
-
     """
     known = isinstance(error, VssError | str)
     reason = str(error) if known else f'{type(error).__name__}: {error}'
@@ -128,7 +127,6 @@ def with_truth(
         config: Says which network that is.
         built: The configuration's segmenter, which answers where it is that network itself.
         on_frame: Called after each frame that this network had to answer first.
-
     """
     if frames.truth != 'per_frame':
         yield from frames

@@ -40,7 +40,6 @@ class WorstFrames:
 
     Args:
         table: Whose colours truth and answer are drawn in; void is black.
-
     """
 
     def __init__(self, table: ClassTable) -> None:
@@ -97,7 +96,6 @@ def worst_pictures(summary: Mapping[str, Any], results: Sequence[InputResult]) -
     Args:
         summary: Of ``summarise``.
         results: What it summarises.
-
     """
     found = [{picture.frame_index: picture for picture in result.pictures} for result in results]
     return [found[entry['input']].get(entry['frame_index']) for entry in summary['worst']]
@@ -111,7 +109,6 @@ def write_pictures(folder: Path, number: int, name: str, pictures: Sequence[Fram
         number: Place of the configuration among all, from 0.
         name: Of the configuration.
         pictures: Worst first.
-
     """
     for rank, picture in enumerate(pictures):
         for kind in KINDS if picture is not None else ():

@@ -77,7 +77,6 @@ def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> lis
         parts: In evaluation mode, on ``device``; batch norms are folded away before times are taken.
         size: Height and width of the network's input.
         device: Where it runs.
-
     """
     runs = _runs(parts, size, device)
     modules: dict[str, nn.Module | None] = {
@@ -129,7 +128,6 @@ def frame_costs(costs: list[PartCost], parts: Parts) -> dict[str, PartCost]:
     Args:
         costs: Of ``part_costs``.
         parts: The same parts.
-
     """
     frames = {'whole network': WHOLE}
     if parts.propagation is not None:
@@ -196,7 +194,6 @@ def count_flops(run: Callable[[], Any], formulas: dict[Any, Any] = LEFT_OUT) -> 
     Args:
         run: What is counted.
         formulas: Added to those of PyTorch's counter, or in their place.
-
     """
     with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         run()
@@ -235,7 +232,6 @@ def frame_operations(parts: Parts, size: tuple[int, int], device: torch.device) 
         parts: In evaluation mode, on ``device``.
         size: Height and width of the network's input.
         device: Where they are.
-
     """
     costs = {name: count_flops(run) for name, run in _runs(parts, size, device).items()}
     whole = sum(costs[name] for name in WHOLE)

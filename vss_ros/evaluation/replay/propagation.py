@@ -57,7 +57,6 @@ def propagation_distance_accuracy(
 
     Raises:
         VssError: No labelled frame has as many before it as the largest distance, or 10.
-
     """
     propagation.eval()
     wanted = tuple(distances)
@@ -98,7 +97,6 @@ def count_distances(
         frames: Each frame with its truth, None where it has none, and whether a stream begins there.
         distances: Propagation distances in frames.
         accuracy: Counts.
-
     """
     parts, card = built.segmenter.parts, built.card
     backbone = parts.backbone
@@ -191,7 +189,6 @@ def propagated(
         views: Consecutive frames, the first one a key frame.
         high: The key frame's F_h or logits.
         wanted: Distances, 0 for the key frame itself.
-
     """
     if 0 in wanted:
         yield 0, views[0], high
@@ -246,7 +243,6 @@ def deviation_rank_correlation(
         distances: Frames from key frame to current frame.
         stride: Take every ``stride``-th frame as a key frame.
         motion: Where the scheduler looks at motion: the estimator.
-
     """
     scheduler.eval()
     wanted = set(distances)

@@ -28,7 +28,6 @@ class Scorer:
         at_camera: Whether truth has the camera's size, rather than that of the network's labels.
         labels_at: Size of the engine's labels, where answers come at another; None where they are these.
         timed: Whether to count also for metrics that need latencies.
-
     """
 
     def __init__(

@@ -96,7 +96,6 @@ class Comparison:
 
         Args:
             points: Of the score, in per cent.
-
         """
         names = list(self.only_before)
         for pair in self.pairs:
@@ -230,7 +229,6 @@ def confidence(differences: Sequence[float]) -> Interval | None:
 
     Args:
         differences: One per frame: after less before.
-
     """
     size = min(BLOCK, len(differences) // FEWEST_BLOCKS)
     if size < 1:

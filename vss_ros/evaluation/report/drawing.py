@@ -123,7 +123,6 @@ def place_labels(axes: Axes, labels: Sequence[tuple[float, float, str]]) -> None
     Args:
         axes: Where the points are; its limits are final.
         labels: Position in data coordinates, and text; the most important first.
-
     """
     figure = axes.get_figure(root=True)
     assert figure is not None

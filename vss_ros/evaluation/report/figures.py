@@ -73,7 +73,6 @@ def columns(score_name: str, *, live: bool = False) -> tuple[Column, ...]:
     Args:
         score_name: ``mIoU`` or ``agreement``.
         live: Whether to add the delays at a subscriber.
-
     """
     metrics = {column.key: column.named(score_name) for member in METRICS for column in member.cls.columns}
     if score_name == 'agreement':

@@ -41,7 +41,6 @@ def render(template: str, **values: Any) -> str:
     Args:
         template: Name of a file in ``templates`` that extends ``page.html``.
         values: What it shows.
-
     """
     style, script = (Markup(_templates().get_template(file).render()) for file in ('style.css', 'sort.js'))
     hashed = b64encode(sha256(script.encode()).digest()).decode()

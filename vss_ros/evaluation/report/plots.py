@@ -165,7 +165,6 @@ def accuracy_against_cost(findings: Findings, unit: str) -> Drawing | None:
     Args:
         findings: What was found.
         unit: ``flops``, in per cent of the whole network's, or ``ms``, as measured.
-
     """
     curves = {entry.index: _cost_curve(entry, unit) for entry in findings.configurations}
     if not any(curves.values()):
@@ -253,7 +252,6 @@ def write_timeline(decisions: Sequence[DecisionRow], path: Path, title: str) -> 
         decisions: In order of time, at least one.
         path: The file.
         title: Stands above.
-
     """
     rows = [asdict(row) | {'latency_ms': 1e3 * row.latency} for row in decisions]
     figure = _over_time(rows)

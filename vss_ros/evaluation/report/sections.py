@@ -178,7 +178,6 @@ def closeup(entry: Configuration, findings: Findings, plots: Mapping[str, Drawin
         entry: The configuration.
         findings: The report's, of which it is one.
         plots: By name: ``timeline``, ``latencies``, ``distances``.
-
     """
     colours = entry.result.get('class_colours') or {}
     return {

@@ -55,7 +55,6 @@ class Evaluation:
         Args:
             evaluated: Each configuration with its results over the inputs, all in the same order.
             refused: What cannot run.
-
         """
         results = [[entry.result for entry in found] for _, found in evaluated]
         summaries = [summarise(config, found) for (config, _), found in zip(evaluated, results, strict=True)]

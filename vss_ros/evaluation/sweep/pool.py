@@ -249,7 +249,6 @@ def work(connection: Connection, store: str | None) -> None:
     Args:
         connection: Gives a ``Job`` at a time; takes ``READY``, ``FRAME`` and results.
         store: Folder of the results; None for none.
-
     """
     with suppress(EOFError, OSError), Inputs() as inputs:  # the parent has gone, or wants no more
         connection.send(READY)

@@ -30,7 +30,6 @@ class ResultStore:
 
     Args:
         folder: Made where it is missing.
-
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,7 +42,6 @@ class ResultStore:
         Args:
             key: Of ``result_key``.
             replays: What was timed in fewer counts as none; more are welcome.
-
         """
         try:
             values = json.loads(self._file(key).read_text(encoding='utf-8'))
@@ -71,12 +69,7 @@ def result_key(frames: InputFrames, config: EvaluationConfig) -> str:
     Raises:
         VssError: The segmenter cannot be built.
     """
-    parts = (
-        frames.sha256,
-        config.digest(),
-        weights_digest(config.segmenter),
-        code_digest(live=config.live),
-    )
+    parts = (frames.sha256, config.digest(), weights_digest(config.segmenter), code_digest(live=config.live))
     return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
 
 

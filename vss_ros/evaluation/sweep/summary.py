@@ -35,7 +35,6 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
     Args:
         config: The configuration.
         results: Of each input, failed ones included.
-
     """
     good = [result for result in results if not result.failed]
     kind = _kind_of_truth(good)
@@ -99,7 +98,6 @@ def _figures(parts: Sequence[tuple[InputResult, Counts]], kind: str, *, timed: b
         parts: The inputs that were evaluated, each with what metrics have counted of it.
         kind: Of truth that accuracy is against.
         timed: Whether to take the metrics that need latencies, or the others.
-
     """
     names = next((result.class_names for result, _ in parts), ())
     naming = Naming(names, 'miou' if kind != PER_FRAME else 'agreement')
@@ -144,7 +142,6 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
     Args:
         name: The configuration's.
         evaluated: Of each input, failed ones included.
-
     """
     good = [entry for entry in evaluated if not entry.result.failed]
     timed = [

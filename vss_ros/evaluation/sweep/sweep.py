@@ -170,7 +170,6 @@ def _combinations(
     Args:
         block: Setting → values.
         words: The same as the file has it, in its order.
-
     """
     texts = {name: values if isinstance(values, list) else [values] for name, values in words.items()}
     varied = [name for name, values in texts.items() if len(values) > 1] or list(texts)

@@ -60,7 +60,6 @@ def candidates(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[s
     Args:
         results: Of ``summarise``, one a configuration.
         timings: Of ``summarise_timing``, in the same order.
-
     """
     found = []
     for result, timing in zip(results, timings, strict=True):
