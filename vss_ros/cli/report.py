@@ -64,8 +64,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from vss_ros.evaluation.report.comparison import compare
-    from vss_ros.evaluation.report.comparison_text import for_machines, page_of, text_of
+    from vss_ros.evaluation.report.comparison import compare, for_machines, page_of, text_of
 
     if len(args.folders) != 3 or args.look_at:
         raise VssError('expected: vss report compare A B, two folders of results and no --look-at')

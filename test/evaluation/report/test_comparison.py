@@ -8,8 +8,15 @@ import pytest
 from report_parts import configuration, evaluated, write_results
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.report.comparison import BLOCK, compare, confidence, student_quantile
-from vss_ros.evaluation.report.comparison_text import for_machines, page_of, text_of
+from vss_ros.evaluation.report.comparison import (
+    BLOCK,
+    compare,
+    confidence,
+    for_machines,
+    page_of,
+    student_quantile,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from vss_ros.evaluation.report.figures import number
-from vss_ros.evaluation.report.page import breakable, render
+from vss_ros.evaluation.report.writing import breakable, render
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\''
 

@@ -2,6 +2,6 @@
 
 Read ``findings.py`` (what a folder of results says), ``figures.py`` (the columns of every table),
 ``sections.py`` with ``templates/report.html`` (what the page says), ``plots.py`` on top of ``drawing.py``,
-``page.py`` (templates) and ``writing.py`` (the files). ``comparison.py`` judges two folders of results
-against each other, ``comparison_text.py`` shows that.
+and ``writing.py`` (templates and files). ``comparison.py`` judges two folders of results against each other
+and shows that.
 """

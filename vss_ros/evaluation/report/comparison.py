@@ -1,4 +1,7 @@
-"""Two folders of results side by side: what got better or worse, and what may be chance."""
+"""Two folders of results side by side: what got better or worse, and what may be chance.
+
+The comparison comes first, then how people read it, in a terminal or as a page.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from statistics import NormalDist, fmean, median, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vss_ros.errors import VssError
-from vss_ros.evaluation.report.figures import columns
+from vss_ros.evaluation.report.figures import columns, number
 from vss_ros.evaluation.report.findings import read_findings
 from vss_ros.evaluation.rows import STREAM_STARTS
 from vss_ros.evaluation.sweep.configuration import EvaluationConfig
@@ -28,6 +31,12 @@ BLOCK = 15
 """Frames in a row that say much the same: about one second of a camera."""
 FEWEST_BLOCKS = 6
 """With fewer nothing is said; shorter inputs have shorter blocks."""
+FIGURES = ('before', 'after', 'difference', 'judgement')
+ABOUT = (
+    'Judged are score and median latency, by the differences of the same frames in blocks of about a second: '
+    'better and worse are beyond 95 % confidence (latency: and beyond 5 %). That says how sure a difference '
+    'is on these inputs, not on other streets. The other figures have no value a frame and are not judged.'
+)
 
 
 class Interval(NamedTuple):
@@ -107,14 +116,10 @@ class Comparison:
 
 
 def compare(before: Path, after: Path) -> Comparison:
-    """Compare two folders of results.
+    """Compare two folders that ``vss evaluate -o`` wrote.
 
     Configurations are the same where their settings are, under any name; of the others, those of
     equal names are compared too, and said to differ.
-
-    Args:
-        before: What ``vss evaluate -o`` wrote.
-        after: The same, later.
 
     Raises:
         VssError: A folder holds no results, the scores are not of one kind, or nothing is in both.
@@ -161,8 +166,7 @@ def _settings(entry: Configuration) -> str:
 
 def _pair(before: Configuration, after: Configuration, same_settings: bool, score_name: str) -> Pair:
     rows = [_frames(before), _frames(after)]
-    common = [frame for frame in rows[0] if frame in rows[1]]
-    together = [(rows[0][frame], rows[1][frame]) for frame in common]
+    together = [(row, rows[1][frame]) for frame, row in rows[0].items() if frame in rows[1]]
     ratio = None
     scores = [(a['score'], b['score']) for a, b in together]
     intervals = {'score': confidence([b - a for a, b in scores if a is not None and b is not None])}
@@ -226,9 +230,6 @@ def confidence(differences: Sequence[float]) -> Interval | None:
 
     Frames that follow one another are alike, so that blocks of them are the samples (batch means), with
     Student's quantile for their number.
-
-    Args:
-        differences: One per frame: after less before.
     """
     size = min(BLOCK, len(differences) // FEWEST_BLOCKS)
     if size < 1:
@@ -249,3 +250,93 @@ def student_quantile(freedom: int) -> float:
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
     return z + first / freedom + second / freedom**2 + third / freedom**3
+
+
+def text_of(comparison: Comparison) -> str:
+    """Return a line a configuration and figure that differs, what is in one only, and what to beware of."""
+    lines = []
+    for pair in comparison.pairs:
+        # The score is always there: no other figure, least of all steadiness, is to be read without it.
+        shown = [c for key, c in pair.changes.items() if key == 'score' or c.before != c.after]
+        lines += [_name(pair), *(f'  {_line(change)}' for change in shown)]
+    return '\n'.join([*lines, *_lonely(comparison), *(f'note: {note}' for note in comparison.notes)])
+
+
+def _line(change: Change) -> str:
+    column = change.column
+    before, after = (number(value, column.digits) for value in (change.before, change.after))
+    difference = number(change.difference, column.digits, sign=True)
+    figures = f'{before:>8} → {after:>7} {column.unit:<7}{difference:>8}'
+    return f'{column.head:<16}{figures}  {change.judgement}'.rstrip()
+
+
+def _lonely(comparison: Comparison) -> list[str]:
+    sides = (('before', comparison.only_before), ('after', comparison.only_after))
+    return [f'only {side}: {", ".join(names)}' for side, names in sides if names]
+
+
+def page_of(comparison: Comparison, before: str, after: str) -> str:
+    """Return a page with one table; before and after are what the two are called."""
+    from vss_ros.evaluation.report.writing import render  # Matplotlib comes with it, and takes its time
+
+    counted = [
+        sum(pair.changes[key].judgement == judgement for pair in comparison.pairs)
+        for key in ('score', 'latency_p50')
+        for judgement in (BETTER, WORSE)
+    ]
+    summary = (
+        f'Of {len(comparison.pairs)} configurations {comparison.score_name} is better in {counted[0]} and '
+        f'worse in {counted[1]}, median latency better in {counted[2]} and worse in {counted[3]}; the rest '
+        'is the same or may be chance.'
+    )
+    shown = columns(comparison.score_name)
+    return render(
+        'comparison.html',
+        title='Two evaluations compared',
+        before=before,
+        after=after,
+        notices=[*comparison.notes, *_lonely(comparison)],
+        summary=summary,
+        heads=['configuration', *(f'{column.head}, {column.unit}' for column in shown)],
+        rows=[[_name(pair), *(_cell(pair.changes[c.key]) for c in shown)] for pair in comparison.pairs],
+        about=ABOUT,
+    )
+
+
+def _name(pair: Pair) -> str:
+    return pair.after.name if pair.same_settings else f'{pair.after.name} (settings differ)'
+
+
+def _cell(change: Change) -> dict[str, str]:
+    """Return the figure after, with the difference and its judgement."""
+    digits = change.column.digits
+    after = number(change.after, digits)
+    if change.difference is None:
+        return {'figure': f'{number(change.before, digits)} → {after}', 'change': ''}
+    text = f'{number(change.difference, digits, sign=True)} {change.judgement}'.rstrip()
+    colour = change.judgement if change.judgement in {BETTER, WORSE} else 'soft'
+    return {'figure': after, 'change': text, 'colour': colour}
+
+
+def for_machines(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as plain values, in the tables' units."""
+    return {
+        'score': comparison.score_name,
+        'configurations': [
+            {
+                'name': pair.after.name,
+                'name_before': pair.before.name,
+                'same_settings': pair.same_settings,
+                'same_frames': pair.same_frames,
+                'latency_ratio': pair.latency_ratio,
+                'figures': {
+                    key: {name: getattr(change, name) for name in FIGURES}
+                    for key, change in pair.changes.items()
+                },
+            }
+            for pair in comparison.pairs
+        ],
+        'only_before': comparison.only_before,
+        'only_after': comparison.only_after,
+        'notes': comparison.notes,
+    }

@@ -28,7 +28,6 @@ TERMINAL = (
 STEADY = '; frames at which a stream begins left out.'
 WHOLE = ' from an image to its mask as a subscriber sees both; starts of streams included.'
 
-
 LATENCIES = tuple(
     Column(
         f'latency_{figure}', ('latency_steady_ms', figure), head, about + STEADY, unit='ms',
@@ -68,11 +67,9 @@ AGREEMENT = 'mIoU against the answers of the per-frame network, as there are no 
 
 
 def columns(score_name: str, *, live: bool = False) -> tuple[Column, ...]:
-    """Return the columns: the score first, and beside it the steadiness, which says nothing alone.
+    """Return the columns, of live runs with the delays at a subscriber, for ``mIoU`` or ``agreement``.
 
-    Args:
-        score_name: ``mIoU`` or ``agreement``.
-        live: Whether to add the delays at a subscriber.
+    The score is the first, and beside it the steadiness, which says nothing alone.
     """
     metrics = {column.key: column.named(score_name) for member in METRICS for column in member.cls.columns}
     if score_name == 'agreement':
@@ -87,8 +84,7 @@ def number(value: float | None, digits: int = 1, *, sign: bool = False) -> str:
     """Return a figure as people read it, ``–`` for None, NaN and infinity."""
     if value is None or not abs(value) < float('inf'):
         return NONE
-    text = f'{value:{"+" if sign else ""}.{digits}f}'
-    return text.replace('-', '\N{MINUS SIGN}')
+    return f'{value:{"+" if sign else ""}.{digits}f}'.replace('-', '\N{MINUS SIGN}')
 
 
 def text_of(evaluation: Evaluation) -> str:
@@ -100,11 +96,9 @@ def text_of(evaluation: Evaluation) -> str:
         lines += [*sentences(verdict, evaluation.candidates), *([of_times] if of_times else []), '']
     lines += _table(evaluation)
     pairs = zip(evaluation.results, evaluation.timings, strict=True)
-    lines += [
-        _live_line(result, timing) for result, timing in pairs if result.get('live') and result['frames']
-    ]
-    note = slow_track_note(evaluation.results, evaluation.timings)
-    lines += [f'note: {note}'] if note else []
+    lines += [_live_line(result, times) for result, times in pairs if result.get('live') and result['frames']]
+    if note := slow_track_note(evaluation.results, evaluation.timings):
+        lines.append(f'note: {note}')
     lines += [f'refused: {entry["name"]}: {entry["reason"]}' for entry in evaluation.refused]
     return '\n'.join([*lines, *_faults(evaluation)])
 

@@ -132,9 +132,8 @@ class Findings:
     @property
     def compared(self) -> list[Configuration]:
         """The reference, where there is one, and those looked at closely."""
-        reference = self.reference
-        others = [entry for entry in self.shown if entry is not reference]
-        return others if reference is None else [reference, *others]
+        first = [] if self.reference is None else [self.reference]
+        return first + [entry for entry in self.shown if entry not in first]
 
     @property
     def is_pda(self) -> bool:
@@ -157,15 +156,12 @@ def read_findings(folder: Path, look_at: Sequence[str] = ()) -> Findings:
         raise VssError(f'expected results of at least one configuration in {folder}, got none')
     verdict = evaluation.verdict
     chosen = {role: getattr(verdict, role, None) for role in ('reference', 'fast', 'accurate')}
-    configurations = [
-        Configuration(
-            index, result, timing, tuple(role for role, name in chosen.items() if name == result['name'])
-        )
-        for index, (result, timing) in enumerate(zip(evaluation.results, evaluation.timings, strict=True))
-    ]
+    configurations = []
+    for result, timing in zip(evaluation.results, evaluation.timings, strict=True):
+        roles = tuple(role for role, name in chosen.items() if name == result['name'])
+        configurations.append(Configuration(len(configurations), result, timing, roles))
     names = [entry.name for entry in configurations]
-    unknown = [name for name in look_at if name not in names]
-    if unknown:
+    if unknown := [name for name in look_at if name not in names]:
         raise VssError(f'expected configurations among {", ".join(names)}, got {", ".join(unknown)}')
     shown = [entry for entry in configurations if entry.name in look_at] or _worth_a_look(configurations)
     return Findings(folder, evaluation, configurations, verdict, shown)
@@ -173,8 +169,7 @@ def read_findings(folder: Path, look_at: Sequence[str] = ()) -> Findings:
 
 def _worth_a_look(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Return the verdict's choices; without any the most accurate and the one that is never late."""
-    chosen = [entry for entry in configurations if {'fast', 'accurate'} & set(entry.roles)]
-    if chosen:
+    if chosen := [entry for entry in configurations if {'fast', 'accurate'} & set(entry.roles)]:
         return chosen
     scored = [entry for entry in configurations if entry.score is not None] or list(configurations[:1])
     best = max(scored, key=lambda entry: entry.score or 0.0)

@@ -64,9 +64,8 @@ def accuracy_against_latency(findings: Findings) -> Drawing | None:
     ]
     if not points:
         return None
-    figure, axes = new_axes(
-        WIDTH, 3.7, 'worst latency of a frame, ms (log scale)', f'{findings.score_name}, %'
-    )
+    what = 'worst latency of a frame, ms (log scale)'
+    figure, axes = new_axes(WIDTH, 3.7, what, f'{findings.score_name}, %')
     marks = style_of(findings)
     for entry, worst, score in points:
         colour, marker = marks.get(entry.index, (OTHERS, 'o'))
@@ -75,15 +74,13 @@ def accuracy_against_latency(findings: Findings) -> Drawing | None:
     _plain_ticks(axes, [worst for _, worst, _ in points])
     reference = findings.reference
     if reference is not None and reference.usual_ms is not None and reference.score is not None:
-        limits = LATENCY_SHARE * reference.usual_ms, 100 * (reference.score - ACCURACY_LOSS)
-        axes.axvline(limits[0], color=OTHERS, ls='--', lw=1)
-        axes.axhline(limits[1], color=OTHERS, ls='--', lw=1)
+        axes.axvline(LATENCY_SHARE * reference.usual_ms, color=OTHERS, ls='--', lw=1)
+        axes.axhline(100 * (reference.score - ACCURACY_LOSS), color=OTHERS, ls='--', lw=1)
     axes.margins(0.12, 0.15)
     important = sorted(points, key=lambda point: not point[0].roles)
     place_labels(axes, [(worst, score, _tag(entry)) for entry, worst, score in important])
     words = '; '.join(f'{entry.name}: {score:.1f} % at {worst:.1f} ms' for entry, worst, score in points)
-    alt = f'{findings.score_name} over worst latency. {words}'
-    return drawn(figure, 'accuracy_latency', alt)
+    return drawn(figure, 'accuracy_latency', f'{findings.score_name} over worst latency. {words}')
 
 
 def style_of(findings: Findings) -> dict[int, tuple[str, str]]:
@@ -119,8 +116,7 @@ def accuracy_by_distance(findings: Findings) -> Drawing | None:
     figure, axes = new_axes(WIDTH, 3.5, 'frames since the key frame', f'{findings.score_name}, %')
     reference = findings.reference
     if reference is not None and len(curves[reference.index]) == 1:
-        colour, _ = style_of(findings)[reference.index]
-        level = curves[reference.index][0][1]
+        colour, level = style_of(findings)[reference.index][0], curves[reference.index][0][1]
         axes.axhline(level, color=colour, ls='--', lw=1.2, label=_tag(reference))
     lines = {index: curve if len(curve) > 1 else [] for index, curve in curves.items()}
     _draw_curves(axes, lines, findings)
@@ -160,11 +156,8 @@ def accuracy_against_cost(findings: Findings, unit: str) -> Drawing | None:
     """Draw the CCA plot: score over the mean cost of a frame.
 
     Where the PDA protocol was measured a configuration is a curve, by Eq. 8 of the distortion-aware paper;
-    otherwise it is one point, what it cost in this replay. None where no cost is known.
-
-    Args:
-        findings: What was found.
-        unit: ``flops``, in per cent of the whole network's, or ``ms``, as measured.
+    otherwise it is one point, what it cost in this replay. None where no cost is known. The unit is
+    ``flops``, in per cent of the whole network's, or ``ms``, as measured.
     """
     curves = {entry.index: _cost_curve(entry, unit) for entry in findings.configurations}
     if not any(curves.values()):
@@ -238,23 +231,15 @@ def timeline(configuration: Configuration, score_name: str) -> Drawing | None:
     if len(rows) < 2:
         return None
     figure = _over_time(rows, score_name)
-    keys = sum(row['is_key_frame'] for row in rows)
-    what = 'deviation, score and latency over time'
-    alt = f'{configuration.name}: {what}; {keys} key frames among {len(rows)} frames'
+    counted = f'{sum(row["is_key_frame"] for row in rows)} key frames among {len(rows)} frames'
+    alt = f'{configuration.name}: deviation, score and latency over time; {counted}'
     return drawn(figure, f'timeline_{configuration.index + 1:02}', alt)
 
 
 @styled
 def write_timeline(decisions: Sequence[DecisionRow], path: Path, title: str) -> None:
-    """Write a picture (PNG) of deviation, key frames and latency over time, without a truth.
-
-    Args:
-        decisions: In order of time, at least one.
-        path: The file.
-        title: Stands above.
-    """
-    rows = [asdict(row) | {'latency_ms': 1e3 * row.latency} for row in decisions]
-    figure = _over_time(rows)
+    """Write a picture (PNG) of deviation, key frames and latency over time, of at least one decision."""
+    figure = _over_time([asdict(row) | {'latency_ms': 1e3 * row.latency} for row in decisions])
     figure.suptitle(title)
     figure.savefig(path)
 
@@ -281,7 +266,6 @@ def _over_time(rows: Sequence[Row], score_name: str = '') -> Figure:
 
 
 def _deviations(axes: Axes, rows: Sequence[Row], seconds: Sequence[float]) -> None:
-    """Draw true and predicted deviation with the threshold and the key frames."""
     lines: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ('deviation', 'true deviation', {'color': OTHER, 'marker': '.', 'ms': 4, 'lw': 1.0}),
         ('predicted_deviation', 'predicted', {'color': COLOURS[3], 'lw': 1.2}),

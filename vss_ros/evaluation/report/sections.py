@@ -46,12 +46,9 @@ def overview(findings: Findings) -> Values:
         'columns': shown,
         'heads': heads,
         'rows': [
-            {
-                'name': entry.name,
-                'options': ' '.join(options(entry)),
-                'roles': [ROLES[role] for role in entry.roles],
-                'figures': [(entry.figure(column), column.digits) for column in shown],
-            }
+            {'name': entry.name, 'options': ' '.join(options(entry)),
+             'roles': [ROLES[role] for role in entry.roles],
+             'figures': [(entry.figure(column), column.digits) for column in shown]}
             for entry in findings.configurations
         ],
         'machine_note': machine_note(findings),
@@ -73,8 +70,7 @@ def _notices(findings: Findings) -> list[str]:
     if bad:
         whole = len({entry['path'] for entry in inputs})
         notices.insert(0, f'{len(bad)} of {whole} inputs could not be read whole; see Inputs below.')
-    late = [entry.name for entry in findings.configurations if is_behind(entry.result, entry.timing)]
-    if late:
+    if late := [entry.name for entry in findings.configurations if is_behind(entry.result, entry.timing)]:
         notices.append(
             f'This machine was too slow to play at the speed asked for: {", ".join(late)}; see below what '
             'became of the images.'
@@ -97,15 +93,11 @@ def _verdict(findings: Findings) -> Values:
     cards = []
     for best, name, sentence in zip(('Best', 'Soonest'), (found.fast, found.accurate), answers, strict=True):
         question, _, answer = sentence.partition(': ')
-        cards.append(
-            {
-                'question': f'{best} with {question}',
-                'name': name or 'none',
-                # The name stands above, so that its figures need no brackets any more.
-                'figures': answer[len(name) + 2 : -1] if name else answer.removeprefix('none; '),
-                'options': options(by_name[name]) if name else [],
-            }
-        )
+        # The name stands above, so that its figures need no brackets any more.
+        figures = answer[len(name) + 2 : -1] if name else answer.removeprefix('none; ')
+        chosen = options(by_name[name]) if name else []
+        card = {'question': f'{best} with {question}', 'name': name or 'none'}
+        cards.append(card | {'figures': figures, 'options': chosen})
     return {'cards': cards, 'against': f'{reference[0].upper()}{reference[1:]}'}
 
 
@@ -141,8 +133,7 @@ def machine_note(findings: Findings) -> str:
     )
     several = len({(machine['cpu'], machine['device']) for machine in machines}) > 1
     mixed = several or any(entry.timing.get('machines', 1) > 1 for entry in findings.configurations)
-    of_times = replays_note(findings.evaluation.results, findings.evaluation.timings)
-    if of_times:
+    if of_times := replays_note(findings.evaluation.results, findings.evaluation.timings):
         note += f' {of_times[0].upper()}{of_times[1:]}.'
     warning = ' Not all configurations were timed alike (machine, threads or day): compare times with care.'
     return note + (warning if mixed else '')
@@ -150,8 +141,7 @@ def machine_note(findings: Findings) -> str:
 
 def _became_of_images(findings: Findings) -> Values | None:
     """Return drops by cause and the speed that was kept, one live configuration a row; None without any."""
-    live = [entry for entry in findings.configurations if entry.result.get('live')]
-    if not live:
+    if not (live := [entry for entry in findings.configurations if entry.result.get('live')]):
         return None
     causes = sorted({cause for entry in live for cause in entry.result['drops']})
     heads = ['configuration', 'images', 'answered', *(cause.replace('_', ' ') for cause in causes)]
@@ -165,20 +155,13 @@ def _became_of_images(findings: Findings) -> Values | None:
 
 
 def _state(entry: Mapping[str, Any]) -> str:
-    """Return whether an input was read whole."""
     if entry['failed']:
         return f'not evaluated: {entry["reason"]}'
     return f'only in part: {entry["reason"]}' if entry['partial'] else 'whole'
 
 
 def closeup(entry: Configuration, findings: Findings, plots: Mapping[str, Drawing | None]) -> Values:
-    """Return what one configuration did, frame by frame.
-
-    Args:
-        entry: The configuration.
-        findings: The report's, of which it is one.
-        plots: By name: ``timeline``, ``latencies``, ``distances``.
-    """
+    """Return what one configuration did, frame by frame; ``plots`` are those of its own, by name."""
     colours = entry.result.get('class_colours') or {}
     return {
         'name': entry.name,
@@ -193,15 +176,13 @@ def closeup(entry: Configuration, findings: Findings, plots: Mapping[str, Drawin
 
 
 def _counts(entry: Configuration) -> str:
-    """Return key frames, interval scores and drops in a sentence or three."""
     result, interval = entry.result, entry.result.get('interval') or {}
     rate = number(result['mean_interval'])
     texts = [f'{result["key_frames"]} key frames among {result["frames"]}, one in {rate}.']
     if interval:
         average, minimum = (_percent(interval.get(name)) for name in ('average_miou', 'minimum_miou'))
         texts += [f'Over an interval of {interval["frames"]} frames: average {average}, minimum {minimum}.']
-    streaming = entry.timing.get('streaming')
-    if streaming:
+    if streaming := entry.timing.get('streaming'):
         texts += [f'At {streaming["misses"]} of {streaming["labelled"]} instants nothing was published yet.']
     drops = ', '.join(f'{frames} {cause}' for cause, frames in result['drops'].items())
     texts.append(f'Frames left out, by cause: {drops}.' if drops else 'No frame was left out.')

@@ -1,12 +1,24 @@
-"""Writes the report of a folder of results: ``report.html``, its plots as PNG, ``report.json``."""
+"""Writes the report of a folder of results: ``report.html``, its plots as PNG, ``report.json``.
+
+Pages come from templates: each is complete in itself. The templates escape every value where it enters, so
+that a name is shown as the text it is; only Matplotlib's drawings and the two files of style and script, all
+made here, are markup.
+"""
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from vss_ros.evaluation.report import plots
+from vss_ros.evaluation.report.figures import number
 from vss_ros.evaluation.report.findings import read_findings
-from vss_ros.evaluation.report.page import render
 from vss_ros.evaluation.report.sections import closeup, machine_note, options, overview
 from vss_ros.evaluation.sweep.verdict import ACCURACY_LOSS, LATENCY_SHARE, sentences
 from vss_ros.files import write_json, write_text, write_whole
@@ -60,9 +72,7 @@ def write_report(folder: Path, look_at: Sequence[str] = ()) -> Path:
         limits={'latency': f'{100 * LATENCY_SHARE:.0f}', 'loss': f'{100 * ACCURACY_LOSS:.0f}'},
         most_frames=plots.MOST_FRAMES,
         over=over,
-        closeups=[
-            closeup(entry, findings, drawn) for entry, drawn in zip(findings.shown, close, strict=True)
-        ],
+        closeups=[closeup(e, findings, drawn) for e, drawn in zip(findings.shown, close, strict=True)],
         **overview(findings),
     )
     write_text(folder / PAGE, page)
@@ -94,3 +104,34 @@ def for_machines(findings: Findings) -> dict[str, Any]:
         ],
         'refused': findings.evaluation.refused,
     }
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader('vss_ros.evaluation.report'),
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined,
+    )  # fmt: skip
+    environment.filters |= {
+        'number': number,
+        'breakable': breakable,
+        'base64': lambda b: b64encode(b).decode(),
+    }
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page: a file in ``templates`` that extends ``page.html``, filled with values.
+
+    Its content security policy lets in only the styles, the pictures and the one script that are in it: no
+    name of a bag or of a configuration can run, and nothing is ever fetched.
+    """
+    style, script = (Markup(_templates().get_template(file).render()) for file in ('style.css', 'sort.js'))
+    hashed = b64encode(sha256(script.encode()).digest()).decode()
+    page = _templates().get_template(template)
+    return page.render(style=style, script=script, script_hash=hashed, **values) + '\n'
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that may break after each of its words, as narrow columns need."""
+    return Markup('<wbr>').join(re.split(r'(?<=[_+/])', name))

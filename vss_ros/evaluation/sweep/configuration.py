@@ -59,10 +59,8 @@ class EvaluationConfig:
             msg = f'slow_delay {self.segmenter.slow_delay}: expected 1 or more frames, a simulated slow track'
             raise VssError(msg)
         if self.repeats < 1 or (self.live and self.repeats > 1):
-            raise VssError(
-                f'repeats {self.repeats}: expected 1 or more and, of live runs, of which each is one of its '
-                'own, 1'
-            )
+            expected = 'expected 1 or more and, of live runs, of which each is one of its own, 1'
+            raise VssError(f'repeats {self.repeats}: {expected}')
 
     @property
     def passes(self) -> int:
@@ -76,15 +74,14 @@ class EvaluationConfig:
         """
         segmenter, plain = self.segmenter, SegmenterConfig(slow_delay=1)
         if segmenter.propagation == NO_PROPAGATION:
-            segmenter = replace(
-                segmenter,
-                scheduler=plain.scheduler,
-                threshold=nan,
-                min_interval=1,
-                interval=0,
-                track='blocking',
-                motion='auto',
-            )
+            unused = {
+                'threshold': nan,
+                'min_interval': 1,
+                'interval': 0,
+                'track': 'blocking',
+                'motion': 'auto',
+            }
+            segmenter = replace(segmenter, scheduler=plain.scheduler, **unused)
         if segmenter.track == 'blocking':
             segmenter = replace(segmenter, slow_delay=1)
         return replace(self, segmenter=segmenter)
@@ -95,12 +92,9 @@ class EvaluationConfig:
         return replace(self, segmenter=segmenter, pda=False).canonical()
 
     def as_live(self, rate: float) -> EvaluationConfig:
-        """Return the same configuration for the real node, whose slow track nobody simulates.
+        """Return the same configuration for the real node at this speed, 1 being the input's own.
 
-        Accuracy over propagation distance is left out: it is measured by replaying.
-
-        Args:
-            rate: Speed, 1 being the input's own.
+        Its slow track is not simulated, and accuracy over propagation distance is measured by replaying only.
 
         Raises:
             VssError: The rate makes no sense.

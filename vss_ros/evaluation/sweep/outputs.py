@@ -50,21 +50,13 @@ class Evaluation:
         evaluated: Sequence[tuple[EvaluationConfig, Sequence[Evaluated]]],
         refused: Sequence[Refused] = (),
     ) -> Evaluation:
-        """Sum up.
-
-        Args:
-            evaluated: Each configuration with its results over the inputs, all in the same order.
-            refused: What cannot run.
-        """
+        """Sum up each configuration with its results over the inputs, which are in the same order for all."""
         results = [[entry.result for entry in found] for _, found in evaluated]
         summaries = [summarise(config, found) for (config, _), found in zip(evaluated, results, strict=True)]
         return cls(
             summaries,
             [summarise_timing(config.name, found) for config, found in evaluated],
-            [
-                {'name': entry.config.name, 'config': entry.config.to_dict(), 'reason': entry.reason}
-                for entry in refused
-            ],
+            [{'name': r.config.name, 'config': r.config.to_dict(), 'reason': r.reason} for r in refused],
             [worst_pictures(summary, found) for summary, found in zip(summaries, results, strict=True)],
         )
 
@@ -86,22 +78,14 @@ class Evaluation:
     @property
     def deterministic(self) -> dict[str, Any]:
         """What ``results.json`` holds."""
-        return {
-            'format': FORMAT,
-            'vss_ros': __version__,
-            'configurations': self.results,
-            'refused': self.refused,
-        }
+        about = {'format': FORMAT, 'vss_ros': __version__}
+        return about | {'configurations': self.results, 'refused': self.refused}
 
     @property
     def measured(self) -> dict[str, Any]:
         """What ``timing.json`` holds."""
-        verdict = self.verdict
-        return {
-            'format': FORMAT,
-            'verdict': None if verdict is None else verdict.to_dict(),
-            'configurations': self.timings,
-        }
+        verdict = None if self.verdict is None else self.verdict.to_dict()
+        return {'format': FORMAT, 'verdict': verdict, 'configurations': self.timings}
 
     def merged(self) -> list[dict[str, Any]]:
         """Return results and timings in one, for ``--json``."""
@@ -144,9 +128,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         VssError: The files are missing or of another layout.
     """
     try:
-        results, timing = (
-            json.loads((folder / name).read_text(encoding='utf-8')) for name in (RESULTS, TIMING)
-        )
+        results, timing = (json.loads((folder / name).read_bytes()) for name in (RESULTS, TIMING))
     except (OSError, ValueError) as error:
         raise VssError(
             f'expected the results of `vss evaluate -o DIR` in {folder}, got: {error}; run it again'

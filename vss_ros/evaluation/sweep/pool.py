@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vss_ros.evaluation.replay.result import Evaluated
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
 
-
 PROGRAM = 'vss_ros.evaluation.sweep.pool'
 ATTEMPTS = 2
 """Times that a job is tried whose worker dies."""
@@ -68,7 +67,7 @@ def expected_frames(jobs: Sequence[Job], inputs: Inputs, workers: int = 1) -> di
 
 
 def _look(job: Job, inputs: Inputs) -> tuple[int, bool]:
-    """Return how many frames an input promises and whether it has masks."""
+    """Return how many frames an input says it has and whether it has masks."""
     try:
         found = inputs.open(job.path, job.config)
     except (VssError, OSError):
@@ -154,32 +153,27 @@ class _Pool:
     def __init__(
         self, jobs: Sequence[Job], store: str | None, on_frame: Callable[[Job], None] | None
     ) -> None:
-        self._jobs = deque(jobs)
-        self._store, self._on_frame = store, on_frame
+        self._jobs, self._store, self._on_frame = deque(jobs), store, on_frame
         self._deaths: Counter[Job] = Counter()
         self._workers: list[_Worker] = []
 
     def run(self, workers: int) -> Iterator[tuple[Job, Evaluated]]:
-        """Start workers and yield each job with its result as it is done."""
         for _ in range(workers):
             self._hire()
         while self._workers:
             ready = wait([worker.connection for worker in self._workers])
             for worker in [worker for worker in self._workers if worker.connection in ready]:
-                done = self._listen(worker)
-                if done is not None:
+                if (done := self._listen(worker)) is not None:
                     yield done
 
     def close(self) -> None:
-        """End all workers."""
         for worker in self._workers:
             worker.close()
         self._workers.clear()
 
     def _hire(self) -> None:
-        worker = _Worker(self._store)
-        self._workers.append(worker)
-        self._feed(worker)
+        self._workers.append(_Worker(self._store))
+        self._feed(self._workers[-1])
 
     def _feed(self, worker: _Worker) -> None:
         """Give a worker its next job, or leave where there is none."""
@@ -223,18 +217,15 @@ class _Pool:
         if job is None:
             return None
         self._deaths[job] += 1
-        given_up = self._deaths[job] >= ATTEMPTS
-        if not given_up:
+        done = None
+        if self._deaths[job] < ATTEMPTS:
             self._jobs.appendleft(job)
+        else:
+            reason = f'the worker died {ATTEMPTS} times at this input (exit code {code}); is memory short? '
+            done = job, failure(job.path, reason + 'Use fewer --workers')
         if self._jobs:
             self._hire()
-        if not given_up:
-            return None
-        reason = (
-            f'the worker died {ATTEMPTS} times at this input (exit code {code}); '
-            'is memory short? Use fewer --workers'
-        )
-        return job, failure(job.path, reason)
+        return done
 
 
 READY = True
@@ -244,12 +235,7 @@ FRAME = None
 
 
 def work(connection: Connection, store: str | None) -> None:
-    """Run jobs.
-
-    Args:
-        connection: Gives a ``Job`` at a time; takes ``READY``, ``FRAME`` and results.
-        store: Folder of the results; None for none.
-    """
+    """Run jobs: the connection gives a ``Job`` at a time and takes ``READY``, ``FRAME`` and results."""
     with suppress(EOFError, OSError), Inputs() as inputs:  # the parent has gone, or wants no more
         connection.send(READY)
         while True:

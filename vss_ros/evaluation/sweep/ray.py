@@ -61,7 +61,6 @@ def connect(address: str) -> Any:
 
 
 def _check_port(host: str, port: int) -> None:
-    """Refuse an address at which nobody listens."""
     try:
         socket.create_connection((host.strip('[]'), port), PATIENCE).close()
     except OSError as error:
@@ -81,15 +80,7 @@ def _refusal(address: str, text: str) -> str:
 
 
 def check_room(machines: Sequence[dict[str, float]], wanted: dict[str, int]) -> None:
-    """Refuse tasks that would wait for ever.
-
-    Args:
-        machines: What each has, by Ray's names.
-        wanted: ``num_cpus`` and ``num_gpus`` of a task.
-
-    Raises:
-        VssError: No machine is large enough.
-    """
+    """Refuse tasks that would wait for ever, as no machine has their ``num_cpus`` and ``num_gpus``."""
     cpus, gpus = wanted['num_cpus'], wanted['num_gpus']
     if not any(m.get('CPU', 0) >= cpus and m.get('GPU', 0) >= gpus for m in machines):
         got = ', '.join(f'{m.get("CPU", 0):g} CPUs and {m.get("GPU", 0):g} GPUs' for m in machines)
@@ -151,21 +142,18 @@ def resources(configs: Iterable[EvaluationConfig]) -> dict[str, int]:
     """
     segmenters = [config.segmenter for config in configs]
     devices = {segmenter.device for segmenter in segmenters}
-    numbered = sorted(device for device in devices if ':' in device)
-    if numbered:
+    if numbered := sorted(device for device in devices if ':' in device):
         raise VssError(
             f'--device {numbered[0]}: expected cuda with --engine ray, which hands out GPUs itself'
         )
-    threads = max((segmenter.threads for segmenter in segmenters), default=1)
-    return {'num_cpus': max(threads, 1), 'num_gpus': int('cuda' in devices)}
+    threads = max((1, *(segmenter.threads for segmenter in segmenters)))
+    return {'num_cpus': threads, 'num_gpus': int('cuda' in devices)}
 
 
 def evaluate_input(task: Task, known: frozenset[str]) -> Iterator[Answer]:
-    """Yield the answer to each configuration in order. This is what workers run.
+    """Yield the answer to each configuration in order, given the keys of the results that the caller has.
 
-    Args:
-        task: What to do.
-        known: Keys of the results that the caller has.
+    This is what workers run.
 
     Raises:
         VssError: This machine has other code, or cannot build a segmenter.
@@ -182,8 +170,7 @@ def evaluate_input(task: Task, known: frozenset[str]) -> Iterator[Answer]:
 
 
 def _answer(task: Task, config: EvaluationConfig, known: frozenset[str], inputs: Inputs) -> Answer:
-    hidden = [path for path in task.seen if not Path(path).exists()]
-    if hidden:
+    if hidden := [path for path in task.seen if not Path(path).exists()]:
         reason = f'expected {hidden[0]} on {platform.node()} too, got nothing there; {SHARED}'
         return '', failure(task.path, reason)
     try:

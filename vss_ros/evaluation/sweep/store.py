@@ -26,28 +26,18 @@ if TYPE_CHECKING:
 class ResultStore:
     """A folder of results, one file each, named by the SHA-256 of everything they depend on.
 
-    Several processes and machines may share it: a file appears under its name when it is whole.
-
-    Args:
-        folder: Made where it is missing.
+    Made where it is missing. Several processes and machines may share it: a file appears when it is whole.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Remember the folder."""
         self.folder = folder
 
     def load(self, key: str, replays: int = 1) -> Evaluated | None:
-        """Return a result, None where there is none or its file is damaged.
-
-        Args:
-            key: Of ``result_key``.
-            replays: What was timed in fewer counts as none; more are welcome.
-        """
+        """Return a result; None where there is none, its file is damaged, or fewer replays were timed."""
         try:
-            values = json.loads(self._file(key).read_text(encoding='utf-8'))
-            found = Evaluated(
-                InputResult.from_dict(values['result']), InputTiming.from_dict(values['timing'])
-            )
+            values = json.loads(self._file(key).read_bytes())
+            timing = InputTiming.from_dict(values['timing'])
+            found = Evaluated(InputResult.from_dict(values['result']), timing)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return found if found.timing.replays >= replays else None

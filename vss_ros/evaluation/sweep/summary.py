@@ -30,11 +30,7 @@ def summarise(config: EvaluationConfig, results: Sequence[InputResult]) -> dict[
     """Return what one configuration did over all inputs; of a replay the same bytes as JSON in every run.
 
     Where some inputs have true masks and others none, accuracy is of the former and ``agreement`` of the
-    latter: the two are never added.
-
-    Args:
-        config: The configuration.
-        results: Of each input, failed ones included.
+    latter: the two are never added. Results are of each input, failed ones included.
     """
     good = [result for result in results if not result.failed]
     kind = _kind_of_truth(good)
@@ -87,18 +83,11 @@ def _kind_of_truth(good: Sequence[InputResult]) -> str:
 
 
 def _is_scored(result: InputResult, kind: str) -> bool:
-    """Tell whether an input is among those that accuracy is of."""
     return not result.failed and (result.truth == PER_FRAME) == (kind == PER_FRAME)
 
 
 def _figures(parts: Sequence[tuple[InputResult, Counts]], kind: str, *, timed: bool) -> dict[str, Any]:
-    """Return the entries of all metrics.
-
-    Args:
-        parts: The inputs that were evaluated, each with what metrics have counted of it.
-        kind: Of truth that accuracy is against.
-        timed: Whether to take the metrics that need latencies, or the others.
-    """
+    """Return the entries of all metrics that need latencies, or of the others, over the inputs evaluated."""
     names = next((result.class_names for result, _ in parts), ())
     naming = Naming(names, 'miou' if kind != PER_FRAME else 'agreement')
     figures: dict[str, Any] = {}
@@ -114,21 +103,15 @@ def _figures(parts: Sequence[tuple[InputResult, Counts]], kind: str, *, timed: b
 def worst_frames(results: Sequence[InputResult], kind: str) -> list[dict[str, Any]]:
     """Return the ``WORST_FRAMES`` frames of lowest score, worst first."""
     found = [
-        {
-            'input': number,
-            'path': result.path,
-            'frame_index': row.frame_index,
-            'stamp_ns': row.stamp_ns,
-            'score': row.score,
-        }
+        {'input': number, 'path': result.path}
+        | {name: getattr(row, name) for name in ('frame_index', 'stamp_ns', 'score')}
         for number, result in enumerate(results)
         if _is_scored(result, kind)
         for row in result.rows
         if row.score is not None
     ]
-    return sorted(found, key=lambda entry: (entry['score'], entry['input'], entry['frame_index']))[
-        :WORST_FRAMES
-    ]
+    found.sort(key=lambda entry: (entry['score'], entry['input'], entry['frame_index']))
+    return found[:WORST_FRAMES]
 
 
 def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any]:
@@ -138,10 +121,6 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
     the whole network. ``latency_subscriber_ms``, of live runs, is from image to mask at a subscriber.
     ``replays`` says of how many runs each frame's time is the median, at least, and ``spread`` by which
     factor these usually differ for one frame, at most: 1 on a machine that does nothing else.
-
-    Args:
-        name: The configuration's.
-        evaluated: Of each input, failed ones included.
     """
     good = [entry for entry in evaluated if not entry.result.failed]
     timed = [
@@ -167,32 +146,25 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
         'machines': len({str(machine) for machine in machines}),
         'inputs': [
             {
-                'path': entry.result.path,
-                'latency_ms': list(entry.timing.latency_ms),
-                'played_rate': entry.timing.played_rate,
+                'path': e.result.path,
+                'latency_ms': list(e.timing.latency_ms),
+                'played_rate': e.timing.played_rate,
             }
-            for entry in evaluated
+            for e in evaluated
         ],
     }
 
 
 def replays_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> str:
-    """Return of how many replays times are, and how far to trust them; nothing for live runs.
-
-    Args:
-        results: Of ``summarise``, one a configuration.
-        timings: Of ``summarise_timing``, in the same order.
-    """
+    """Return of how many replays times are, and how far to trust them; nothing for live runs."""
     pairs = zip(results, timings, strict=True)
     timed = [timing for result, timing in pairs if not result.get('live') and timing['latency_ms']]
     counts = {timing.get('replays', 1) for timing in timed}
     if not counts:
         return ''
     if counts == {1}:
-        return (
-            'times are of one replay, in which one busy moment of the machine can be the worst latency; '
-            '--repeats 3 takes medians'
-        )
+        text = 'times are of one replay, in which one busy moment of the machine can be the worst latency; '
+        return text + '--repeats 3 takes medians'
     number = ' or '.join(map(str, sorted(counts)))
     text = f"each frame's time is the median of {number} replays, streaming accuracy is with these"
     spread = max(timing.get('spread') or 1 for timing in timed)

@@ -27,7 +27,6 @@ PDA = 'pda'
 
 
 def _kind(name: str, default: Any) -> Any:
-    """Return the type of a setting as files state it."""
     if name == 'size':
         return Annotated[Any, converted(lambda value: parse_size(str(value)))]
     if name == 'threshold':
@@ -38,11 +37,8 @@ def _kind(name: str, default: Any) -> Any:
     return type(default)
 
 
-KINDS: dict[str, Any] = {
-    field.name: _kind(field.name, field.default)
-    for field in fields(SegmenterConfig)
-    if field.name != 'threads'
-} | {PDA: bool}
+VARIED = [field for field in fields(SegmenterConfig) if field.name != 'threads']
+KINDS: dict[str, Any] = {field.name: _kind(field.name, field.default) for field in VARIED} | {PDA: bool}
 """What a sweep may vary: the names of the command line's options, with ``_`` for ``-``, and their types."""
 EMPTY = BeforeValidator(lambda value: {} if value is None else value)
 SEVERAL = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
@@ -50,18 +46,13 @@ BLOCKS = BeforeValidator(lambda value: [] if value is None else value if isinsta
 NAMED = BeforeValidator(
     lambda value: {str(name): entry for name, entry in value.items()} if isinstance(value, dict) else value
 )
+LISTS = {name: Annotated[list[kind], SEVERAL] for name, kind in KINDS.items()}
 if TYPE_CHECKING:
     Settings: TypeAlias = Schema
     Choices: TypeAlias = Schema
 else:
-    Settings = create_model(
-        'Settings', __base__=Schema, **{name: (kind, None) for name, kind in KINDS.items()}
-    )
-    Choices = create_model(
-        'Choices',
-        __base__=Schema,
-        **{name: (Annotated[list[kind], SEVERAL], None) for name, kind in KINDS.items()},
-    )
+    Settings = create_model('Settings', __base__=Schema, **{name: (KINDS[name], None) for name in KINDS})
+    Choices = create_model('Choices', __base__=Schema, **{name: (LISTS[name], None) for name in LISTS})
 
 
 class SweepFile(Schema):
@@ -69,9 +60,7 @@ class SweepFile(Schema):
 
     base: Annotated[Settings, EMPTY] = Field(default_factory=Settings)
     """Settings of all configurations."""
-    configurations: Annotated[dict[str, Annotated[Settings, EMPTY]], NAMED, EMPTY] = Field(
-        default_factory=dict
-    )
+    configurations: Annotated[dict[str, Annotated[Settings, EMPTY]], NAMED, EMPTY] = Field({})
     """Settings by name."""
     product: Annotated[list[Choices], BLOCKS] = Field(default_factory=list)
     """Of each block's lists of values all combinations are taken."""
@@ -145,20 +134,14 @@ def read_sweep(path: Path, base: EvaluationConfig) -> list[EvaluationConfig]:
 
 
 def _stated(settings: Schema) -> dict[str, Any]:
-    """Return those settings that the file states."""
     return {name: getattr(settings, name) for name in settings.model_fields_set}
 
 
 def _with_settings(config: EvaluationConfig, settings: Mapping[str, Any]) -> EvaluationConfig:
-    """Return a configuration with some settings changed.
-
-    Raises:
-        VssError: They make no sense together.
-    """
-    values: dict[str, Any] = {
-        name: nan if value is None and name == 'threshold' else value for name, value in settings.items()
-    }
+    values = dict(settings)
     pda = values.pop(PDA, config.pda)
+    if values.get('threshold', nan) is None:
+        values['threshold'] = nan
     return replace(config, pda=pda, segmenter=replace(config.segmenter, **values))
 
 
@@ -167,29 +150,22 @@ def _combinations(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield all combinations of a block's values, each with a name made of what differs among them.
 
-    Args:
-        block: Setting → values.
-        words: The same as the file has it, in its order.
+    The words are the same block as the file has it, in its order.
     """
     texts = {name: values if isinstance(values, list) else [values] for name, values in words.items()}
     varied = [name for name, values in texts.items() if len(values) > 1] or list(texts)
     for chosen in product(*(list(zip(texts[name], block[name], strict=True)) for name in texts)):
         by_name = dict(zip(texts, chosen, strict=True))
-        name = '+'.join(_word(setting, by_name[setting][0]) for setting in varied)
+        words_of = ((setting, by_name[setting][0]) for setting in varied)
+        # Numbers say of what.
+        name = '+'.join(word if isinstance(word, str) else f'{setting}={word}' for setting, word in words_of)
         yield name, {setting: value for setting, (_, value) in by_name.items()}
 
 
 def _has(config: EvaluationConfig, wanted: Mapping[str, list[Any]]) -> bool:
     """Tell whether a configuration has one of the wanted values of each setting."""
-    return all(
-        config in [_with_settings(config, {name: value}) for value in values]
-        for name, values in wanted.items()
-    )
-
-
-def _word(name: str, value: Any) -> str:
-    """Return a setting as a part of a name: numbers say of what."""
-    return str(value) if isinstance(value, str) else f'{name}={value}'
+    wishes = wanted.items()
+    return all(config in [_with_settings(config, {name: value}) for value in some] for name, some in wishes)
 
 
 def _unique(found: Iterable[EvaluationConfig]) -> list[EvaluationConfig]:
@@ -223,10 +199,7 @@ def _reference_name(config: EvaluationConfig, found: list[EvaluationConfig]) -> 
 
 
 def checked(configurations: Iterable[EvaluationConfig]) -> Sweep:
-    """Return what can be built and, with its sentence, what cannot.
-
-    What is left open, device and threads, is settled here.
-    """
+    """Return what can be built, device and threads settled, and, with its sentence, what cannot."""
     good, refused = [], []
     for config in configurations:
         try:

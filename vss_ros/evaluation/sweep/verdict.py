@@ -55,12 +55,7 @@ class Verdict:
 
 
 def candidates(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> list[Candidate]:
-    """Return the configurations that have both a score and latencies.
-
-    Args:
-        results: Of ``summarise``, one a configuration.
-        timings: Of ``summarise_timing``, in the same order.
-    """
+    """Return the configurations that have both a score and latencies, from summaries in the same order."""
     found = []
     for result, timing in zip(results, timings, strict=True):
         score = score_of(result)
@@ -116,9 +111,9 @@ def slow_track_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapp
         milliseconds = whole.get(segmenter['model'])
         if segmenter['track'] != 'fast_slow' or segmenter['propagation'] == NO_PROPAGATION:
             continue
-        if not segmenter['slow_delay']:  # a live run, whose slow track takes the time it takes
-            continue
-        if milliseconds and interval and milliseconds > segmenter['slow_delay'] * interval:
+        # The slow track of a live run, without a delay, takes the time it takes.
+        delay = interval and segmenter['slow_delay'] * interval
+        if milliseconds and delay and milliseconds > delay:
             return (
                 f'{segmenter["model"]} takes {milliseconds:.0f} ms here, more than the slow track has: '
                 f'{segmenter["slow_delay"]} frame(s) of {interval:.0f} ms; '
@@ -132,18 +127,12 @@ def sentences(verdict: Verdict, found: Sequence[Candidate]) -> list[str]:
     by_name = {candidate.name: candidate for candidate in found}
     reference = by_name[verdict.reference]
     against = f'{reference.name} ({_figures(reference, verdict)}, usually {reference.usual_ms:.1f} ms)'
+    soonest = min(found, key=lambda c: c.worst_ms)
+    closest = max((c for c in found if c is not reference), key=lambda c: c.score, default=reference)
     lines = []
     for name, question, nearest in (
-        (
-            verdict.fast,
-            f'worst latency at most {100 * LATENCY_SHARE:.0f} % of per-frame',
-            min(found, key=lambda c: c.worst_ms),
-        ),
-        (
-            verdict.accurate,
-            f'at most {100 * ACCURACY_LOSS:.0f} {verdict.score_name} lost',
-            max((c for c in found if c is not reference), key=lambda c: c.score, default=reference),
-        ),
+        (verdict.fast, f'worst latency at most {100 * LATENCY_SHARE:.0f} % of per-frame', soonest),
+        (verdict.accurate, f'at most {100 * ACCURACY_LOSS:.0f} {verdict.score_name} lost', closest),
     ):
         if name:
             lines.append(f'{question}: {name} ({_compared(by_name[name], reference, verdict)})')
