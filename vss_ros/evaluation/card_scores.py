@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.propagation import Propagation
     from vss_ros.engine.schedulers import Scheduler
 
-
 DISTANCES = (0, 1, 2, 3, 5, 7, 9)
 """Frames, of the PDA curves on cards."""
 TOLERANCE = 0.001
@@ -70,14 +69,7 @@ def per_frame_confusion(
 def backbone_scores(
     model: Backbone, video: LabelledImages, prefix: str, class_names: Sequence[str]
 ) -> Scores:
-    """Return mIoU and per-class IoU of the whole network on every image.
-
-    Args:
-        model: Trained.
-        video: What to score on.
-        prefix: Data set and split, such as ``camvid_val``.
-        class_names: In the order of their ids.
-    """
+    """Return mIoU and per-class IoU of the whole network on every image; prefix is like ``camvid_val``."""
     matrix = per_frame_confusion(model, video)
     ious = zip(class_names, matrix.per_class_iou, strict=True)
     return {
@@ -184,6 +176,7 @@ def _backbone_of(card: ModelCard) -> Backbone:
     backbone = new_backbone(base, int(layer) if layer.isdecimal() else 0)
     load_weights(base, backbone)
     if not backbone.has_features:
-        msg = f"{card.name} belongs to a user's own network, whose parts are scored by: vss evaluate"
-        raise VssError(msg)
+        raise VssError(
+            f"{card.name} belongs to a user's own network, whose parts are scored by: vss evaluate"
+        )
     return backbone.eval().requires_grad_(False)

@@ -166,8 +166,7 @@ class CityscapesExporter(Exporter):
         Raises:
             VssError: The name has no such part.
         """
-        match = FRAME.fullmatch(frame_name)
-        if match is None:
+        if (match := FRAME.fullmatch(frame_name)) is None:
             raise VssError(
                 f'expected a frame of Cityscapes, such as frankfurt_000000_000294_leftImg8bit, got '
                 f'{frame_name!r}; segment a folder of such images, or export in another layout'
@@ -221,7 +220,6 @@ class CocoExporter(Exporter):
     no_class = 255
 
     def __init__(self, folder: Path, table: ClassTable) -> None:
-        """Write the table of classes, which may be any."""
         super().__init__(folder, table)
         write_json(self.folder / TABLE_FILE, {'categories': categories(table)})
 
@@ -231,10 +229,7 @@ class CocoExporter(Exporter):
 
 
 def categories(table: ClassTable) -> list[dict[str, Any]]:
-    """Return a class table as COCO's list of categories.
-
-    Args:
-        table: Any classes; a name that is in none of ``GROUPS`` gets the supercategory ``other``.
+    """Return any class table as COCO's list of categories; of no group in ``GROUPS`` is ``other``.
 
     Returns:
         For each class ``id`` (the value in the masks, from 0), ``name``, ``supercategory``, ``color``

@@ -77,12 +77,7 @@ class Column:
     """Heading in two short lines for the terminal's table; None to leave it out there."""
 
     def value(self, result: Mapping[str, Any], timing: Mapping[str, Any]) -> float | None:
-        """Return the figure in ``unit``, None where it was not measured.
-
-        Args:
-            result: The configuration's entry of ``results.json``.
-            timing: That of ``timing.json``.
-        """
+        """Return the figure in ``unit`` from entries of ``results.json`` and ``timing.json``, or None."""
         if self.beside_score and _first(result, SCORES) is None:
             return None
         found: Any = result if self.path[0] in (*result, 'score') else timing
@@ -197,15 +192,7 @@ METRICS: Registry[Metric] = Registry('metric')
 
 
 def total(name: str, parts: Sequence[Mapping[str, Any]]) -> Metric | None:
-    """Return one metric over several inputs.
-
-    Args:
-        name: Of a registered metric.
-        parts: What each input's metrics have counted, by name.
-
-    Returns:
-        None where no input has counts of this metric.
-    """
+    """Return one metric over several inputs' counts by name, None where none has any of this metric."""
     found = [METRICS.get(name).from_dict(part[name]) for part in parts if name in part]
     for other in found[1:]:
         found[0].merge(other)

@@ -118,9 +118,8 @@ class BoundaryFScore(Metric):
         """
         if truth.shape != prediction.shape:
             raise VssError(f'expected a prediction of shape {truth.shape}, got {prediction.shape}')
-        pixels = self.tolerance
-        if pixels < 1:
-            pixels = float(ceil(pixels * hypot(*truth.shape)))
+        share = self.tolerance
+        pixels = share if share >= 1 else float(ceil(share * hypot(*truth.shape)))
         self._tolerance_px = max(self._tolerance_px, pixels)
         valid = truth != self.void_id
         true = _boundary_ids(truth, valid, self.classes)
@@ -137,8 +136,7 @@ class BoundaryFScore(Metric):
         Raises:
             VssError: Classes or tolerance differ.
         """
-        mine = (self.classes, self.void_id, self.tolerance)
-        others = (other.classes, other.void_id, other.tolerance)
+        mine, others = ((each.classes, each.void_id, each.tolerance) for each in (self, other))
         if mine != others:
             raise VssError(
                 f'expected a score of the same classes, void id and tolerance {mine}, got {others}'

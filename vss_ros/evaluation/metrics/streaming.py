@@ -117,11 +117,8 @@ class StreamingAccuracy(Metric):
         """
         stamps = [answer.row.stamp_ns for answer in self._answers]
         # A stamp that comes twice is no instant of its own: the stream is cut there as well.
-        starts = [
-            place
-            for place, answer in enumerate(self._answers)
-            if answer.row.starts_stream or stamps[place] <= stamps[place - 1]
-        ]
+        answers = enumerate(self._answers)
+        starts = [at for at, answer in answers if answer.row.starts_stream or stamps[at] <= stamps[at - 1]]
         for first, end in zip(starts, [*starts[1:], len(stamps)], strict=True):
             self.new_stream()
             times = publish_times(stamps[first:end], latencies[first:end])
@@ -133,14 +130,9 @@ class StreamingAccuracy(Metric):
 
     def values(self, naming: Naming) -> dict[str, Any]:
         """Return mIoU (or agreement) over the labelled instants and the masks' mean age."""
-        return {
-            'streaming': {
-                naming.score: rounded(self.miou),
-                'mean_staleness_frames': rounded(self.mean_staleness_frames),
-                'labelled': self.labelled,
-                'misses': self.misses,
-            }
-        }
+        ratios = {naming.score: self.miou, 'mean_staleness_frames': self.mean_staleness_frames}
+        counts = {'labelled': self.labelled, 'misses': self.misses}
+        return {'streaming': {name: rounded(value) for name, value in ratios.items()} | counts}
 
     def new_stream(self) -> None:
         """Forget frames and masks of the stream so far; the scores stay."""

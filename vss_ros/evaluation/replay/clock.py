@@ -39,9 +39,6 @@ class Clock:
 
     A replay does the same work at the same frame every time, so that differences between two come from the
     machine: with three, one busy moment is in no figure any more.
-
-    Args:
-        built: The segmenter.
     """
 
     def __init__(self, built: Built) -> None:
@@ -49,11 +46,7 @@ class Clock:
         self._replays: list[list[_Step]] = []
 
     def start(self, frame: Frame) -> None:
-        """Begin a replay: first calls are over before the clock runs, and nothing of a stream is left.
-
-        Args:
-            frame: The first one, for its size.
-        """
+        """Begin a replay: first calls, at the size of this frame, are over before the clock runs."""
         segmenter = self._built.segmenter
         segmenter.warm_up((frame.image.shape[0], frame.image.shape[1]))
         while segmenter.parts.track.busy:  # with what the warming up has left behind
@@ -73,12 +66,7 @@ class Clock:
         return result
 
     def repeat(self, frames: Iterable[tuple[Frame, Any]], on_frame: Callable[[], None]) -> None:
-        """Replay the same frames once more for their times only.
-
-        Args:
-            frames: Each with its truth, which is not looked at.
-            on_frame: Called after each.
-        """
+        """Replay the same frames, each with its truth, once more for their times only."""
         for number, (frame, _) in enumerate(frames):
             if not number:
                 self.start(frame)
@@ -86,11 +74,7 @@ class Clock:
             on_frame()
 
     def timing(self, counts: Callable[[Sequence[float]], Counts]) -> InputTiming:
-        """Return the medians.
-
-        Args:
-            counts: Returns what metrics count with these latencies, seconds.
-        """
+        """Return the medians; ``counts`` is what metrics count with these latencies, seconds."""
         frames = list(zip(*self._replays, strict=True))
         times = [[step.latency for step in steps] for steps in frames]
         latencies = [median(each) for each in times]
@@ -112,9 +96,8 @@ class Clock:
 def describe_machine(device: torch.device) -> dict[str, Any]:
     """Return processor, device, threads, date and versions, which belong to every measured time."""
     info = Path('/proc/cpuinfo')
-    model = re.search(
-        r'^model name.*?:(.*)', info.read_text(encoding='utf-8') if info.is_file() else '', re.MULTILINE
-    )
+    text = info.read_text(encoding='utf-8') if info.is_file() else ''
+    model = re.search('^model name.*?:(.*)', text, re.MULTILINE)
     return {
         'cpu': model[1].strip() if model else platform.processor() or platform.machine(),
         'device': torch.cuda.get_device_name(device) if device.type == 'cuda' else 'cpu',

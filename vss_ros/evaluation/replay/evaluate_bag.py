@@ -73,12 +73,7 @@ def evaluate_bag(
 
 
 def failure(path: Path | str, error: Exception | str) -> Evaluated:
-    """Return the result of an input that could not be evaluated.
-
-    Args:
-        path: The input.
-        error: Why not.
-    """
+    """Return the result of an input that could not be evaluated, and why."""
     known = isinstance(error, VssError | str)
     reason = str(error) if known else f'{type(error).__name__}: {error}'
     return Evaluated(InputResult(str(path), failed=True, reason=reason))

@@ -36,11 +36,7 @@ KINDS = {'image': 'jpg', 'truth': 'png', 'mask': 'png'}
 
 
 class WorstFrames:
-    """Keeps pictures of the frames of lowest score.
-
-    Args:
-        table: Whose colours truth and answer are drawn in; void is black.
-    """
+    """Keeps pictures of the frames of lowest score, drawn in the table's colours; void is black."""
 
     def __init__(self, table: ClassTable) -> None:
         self._table = table

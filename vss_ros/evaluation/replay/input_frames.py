@@ -34,10 +34,7 @@ def expand(paths: Iterable[Path]) -> list[Path]:
 
     What does not exist stays in the list: its evaluation says so, and those of the others go on.
     """
-    found: dict[Path, None] = {}
-    for path in paths:
-        found.update(dict.fromkeys(recordings_in(path) or [path]))
-    return list(found)
+    return list(dict.fromkeys(found for path in paths for found in recordings_in(path) or [path]))
 
 
 MEMORY_BYTES = 256 * 2**20
@@ -82,27 +79,22 @@ class Inputs:
             self._known.popitem()[1].close()
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
         self.close()
 
 
 class InputFrames:
-    """The frames of one input; iterate it as often as there are configurations.
+    """The frames of a bag, a video or a folder of images; iterate it as often as there are configurations.
 
-    Args:
-        path: A bag, a video or a folder of images.
-        config: Says which topics and masks.
+    Nothing is decoded at first, and the files stay open for the first iteration.
 
     Raises:
         VssError: It cannot be opened.
     """
 
     def __init__(self, path: Path, config: EvaluationConfig) -> None:
-        """Open the input; nothing is decoded, and the files stay open for the first iteration."""
         self.path = path
         self._config = config
         self._folder = None if config.agreement else masks_for(path, config.masks)
@@ -230,10 +222,6 @@ class InputFrames:
 def masks_for(path: Path, masks: str) -> Path | None:
     """Return the folder of an input's masks: in ``masks`` the one called like the input, else ``masks``.
 
-    Args:
-        path: The input.
-        masks: What the user named; empty for none.
-
     Returns:
         None where nothing was named, or where the folder holds but other inputs' masks.
 
@@ -245,7 +233,7 @@ def masks_for(path: Path, masks: str) -> Path | None:
     folder = Path(masks)
     if not folder.is_dir():
         raise VssError(f'expected a folder of masks, got {folder}, which is none')
-    for name in (path.name, path.stem):
-        if (folder / name).is_dir():
-            return folder / name
+    for own in (folder / path.name, folder / path.stem):
+        if own.is_dir():
+            return own
     return folder if any(folder.glob('*.png')) or is_cityscapes(path) else None

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.pipeline import Parts
 
-
 REPEATS = 5
 WHOLE = {'low', 'high', 'head'}
 """The parts of the whole network."""
@@ -71,12 +70,9 @@ class PartCost(NamedTuple):
 
 
 def part_costs(parts: Parts, size: tuple[int, int], device: torch.device) -> list[PartCost]:
-    """Measure every part of a segmenter on random frames.
+    """Measure every part of a segmenter, in evaluation mode on this device, on random frames.
 
-    Args:
-        parts: In evaluation mode, on ``device``; batch norms are folded away before times are taken.
-        size: Height and width of the network's input.
-        device: Where it runs.
+    The size is height and width of the network's input. Batch norms are folded away before times are taken.
     """
     runs = _runs(parts, size, device)
     modules: dict[str, nn.Module | None] = {
@@ -123,12 +119,7 @@ def _runs(parts: Parts, size: tuple[int, int], device: torch.device) -> dict[str
 
 
 def frame_costs(costs: list[PartCost], parts: Parts) -> dict[str, PartCost]:
-    """Return the sums over a key frame by the whole network and over a frame between key frames.
-
-    Args:
-        costs: Of ``part_costs``.
-        parts: The same parts.
-    """
+    """Return the sums of ``part_costs`` over a whole key frame and over a frame between key frames."""
     frames = {'whole network': WHOLE}
     if parts.propagation is not None:
         frames['between key frames'] = _between(parts)
@@ -141,9 +132,8 @@ def frame_costs(costs: list[PartCost], parts: Parts) -> dict[str, PartCost]:
 
 def _between(parts: Parts) -> set[str]:
     """Return the parts that work on a frame between key frames."""
-    network = WholeNetwork(parts.backbone, parts.propagation, parts.scheduler)
     needed = {'motion', 'propagation', 'scheduler'}
-    if network.needs_low:
+    if WholeNetwork(parts.backbone, parts.propagation, parts.scheduler).needs_low:
         needed.add('low')
     if parts.propagation is not None and parts.propagation.space is Space.FEATURES:
         needed.add('head')
@@ -191,9 +181,7 @@ def _backbone_parameters(backbone: nn.Module, image: torch.Tensor) -> dict[str, 
 def count_flops(run: Callable[[], Any], formulas: dict[Any, Any] = LEFT_OUT) -> int:
     """Return the floating-point operations of a call, a multiply-add as two; the meta device will do.
 
-    Args:
-        run: What is counted.
-        formulas: Added to those of PyTorch's counter, or in their place.
+    The formulas are added to those of PyTorch's counter, or stand in their place.
     """
     with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         run()
@@ -226,13 +214,7 @@ class FrameOperations:
 
 
 def frame_operations(parts: Parts, size: tuple[int, int], device: torch.device) -> FrameOperations:
-    """Count the operations of each kind of frame.
-
-    Args:
-        parts: In evaluation mode, on ``device``.
-        size: Height and width of the network's input.
-        device: Where they are.
-    """
+    """Count the operations of each kind of frame; parts are in evaluation mode, size is height and width."""
     costs = {name: count_flops(run) for name, run in _runs(parts, size, device).items()}
     whole = sum(costs[name] for name in WHOLE)
     if parts.propagation is None:

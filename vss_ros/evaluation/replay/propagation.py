@@ -148,7 +148,6 @@ class _DistanceCounter:
         self._window: deque[_Seen] = deque()
 
     def add(self, view: View, truth: NDArray[np.uint8] | None, size: tuple[int, int] | None = None) -> None:
-        """Take the stream's next frame."""
         self._window.append(_Seen(view, truth, size))
         if len(self._window) > max(self._distances):
             self._leave()
@@ -162,9 +161,8 @@ class _DistanceCounter:
         """Propagate from the window's first frame, and drop it."""
         seen = list(self._window)
         self._window.popleft()
-        truths = {d: seen[d].truth for d in self._distances if d < len(seen)}
-        reached = {d: truth for d, truth in truths.items() if truth is not None}
-        if not reached:
+        near = [d for d in self._distances if d < len(seen)]
+        if not (reached := {d: truth for d in near if (truth := seen[d].truth) is not None}):
             return
         views = [entry.view for entry in seen[: max(reached) + 1]]
         high = self._network.compute(self._network.entry(views[0]))

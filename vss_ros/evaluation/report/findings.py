@@ -156,7 +156,7 @@ def read_findings(folder: Path, look_at: Sequence[str] = ()) -> Findings:
         raise VssError(f'expected results of at least one configuration in {folder}, got none')
     verdict = evaluation.verdict
     chosen = {role: getattr(verdict, role, None) for role in ('reference', 'fast', 'accurate')}
-    configurations = []
+    configurations: list[Configuration] = []
     for result, timing in zip(evaluation.results, evaluation.timings, strict=True):
         roles = tuple(role for role, name in chosen.items() if name == result['name'])
         configurations.append(Configuration(len(configurations), result, timing, roles))

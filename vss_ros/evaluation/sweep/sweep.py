@@ -46,11 +46,11 @@ BLOCKS = BeforeValidator(lambda value: [] if value is None else value if isinsta
 NAMED = BeforeValidator(
     lambda value: {str(name): entry for name, entry in value.items()} if isinstance(value, dict) else value
 )
-LISTS = {name: Annotated[list[kind], SEVERAL] for name, kind in KINDS.items()}
 if TYPE_CHECKING:
     Settings: TypeAlias = Schema
     Choices: TypeAlias = Schema
 else:
+    LISTS = {name: Annotated[list[kind], SEVERAL] for name, kind in KINDS.items()}
     Settings = create_model('Settings', __base__=Schema, **{name: (KINDS[name], None) for name in KINDS})
     Choices = create_model('Choices', __base__=Schema, **{name: (LISTS[name], None) for name in LISTS})
 
