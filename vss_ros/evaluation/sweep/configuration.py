@@ -74,14 +74,10 @@ class EvaluationConfig:
         """
         segmenter, plain = self.segmenter, SegmenterConfig(slow_delay=1)
         if segmenter.propagation == NO_PROPAGATION:
-            unused = {
-                'threshold': nan,
-                'min_interval': 1,
-                'interval': 0,
-                'track': 'blocking',
-                'motion': 'auto',
-            }
-            segmenter = replace(segmenter, scheduler=plain.scheduler, **unused)
+            segmenter = replace(
+                segmenter, scheduler=plain.scheduler, threshold=nan, min_interval=1, interval=0,
+                track='blocking', motion='auto',
+            )  # fmt: skip
         if segmenter.track == 'blocking':
             segmenter = replace(segmenter, slow_delay=1)
         return replace(self, segmenter=segmenter)
