@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from vss_ros.engine.key_frame_cache import WholeNetwork
 from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
+from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.replay.propagation import propagated, views_of

@@ -15,7 +15,8 @@ from functools import partial
 import torch
 
 from experiments.flops import TABLE_FORMULAS, Bench, decision, layers, meta, millions
-from vss_ros.engine.motion.flow_net_s import FlowNetS, LightFlow
+from vss_ros.engine.motion.flow_net_s import FlowNetS
+from vss_ros.engine.motion.light_flow import LightFlow
 from vss_ros.engine.propagation.distortion_aware import DistortionAware
 from vss_ros.engine.propagation.spatially_variant_conv import SpatiallyVariantConv
 from vss_ros.engine.propagation.tamed_warping import TamedWarping

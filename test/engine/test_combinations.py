@@ -19,7 +19,6 @@ from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.backbones.external import External
 from vss_ros.engine.build import refusal
 from vss_ros.engine.frames import AnsweredBy, FrameResult, Reason
-from vss_ros.engine.key_frame_cache import WholeNetwork
 from vss_ros.engine.layers import spatially_variant
 from vss_ros.engine.model_card import ModelCard
 from vss_ros.engine.motion import MOTIONS
@@ -29,6 +28,7 @@ from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes
 from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.engine.tracks import Blocking, SimulatedFastSlow
+from vss_ros.engine.whole_network import WholeNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

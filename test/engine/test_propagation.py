@@ -7,12 +7,12 @@ import pytest
 import torch
 from engine_parts import backbone, frame, propagation, view_of
 
-from vss_ros.engine.key_frame_cache import WholeNetwork
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.propagation.spatially_variant_conv import SpatiallyVariantConv
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.view import View
+from vss_ros.engine.whole_network import WholeNetwork
 
 
 @pytest.mark.parametrize('name', [member.name for member in PROPAGATIONS])

@@ -18,8 +18,10 @@ from vss_ros.engine.motion import MotionField
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.schedulers import SCHEDULERS
-from vss_ros.engine.schedulers.fixed_interval import CodecKeyFrame, FixedInterval
-from vss_ros.engine.schedulers.predicted_deviation import AccumulatedDeviation, PredictedDeviation
+from vss_ros.engine.schedulers.accumulated_deviation import AccumulatedDeviation
+from vss_ros.engine.schedulers.codec_keyframe import CodecKeyFrame
+from vss_ros.engine.schedulers.fixed_interval import FixedInterval
+from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.engine.view import View
 from vss_ros.errors import VssError
 from vss_ros.recordings.open import open_source

@@ -16,7 +16,6 @@ from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.device import CPU, META, choose_device, use_threads
-from vss_ros.engine.key_frame_cache import WholeNetwork
 from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card, read_weights
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
@@ -27,6 +26,7 @@ from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes, Space
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
+from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:

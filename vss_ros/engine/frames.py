@@ -7,11 +7,10 @@ from enum import StrEnum
 from math import nan
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -120,11 +119,3 @@ class FrameResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time of ``preprocess``, ``low``, ``motion``, ``scheduler``, ``high``, ``propagation``, ``head``
     and ``labels``, those that ran."""
-
-
-def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Return p50, p95, p99 and max in milliseconds, empty without samples."""
-    if not seconds:
-        return {}
-    values = np.percentile(np.array(seconds) * 1e3, (50, 95, 99, 100))
-    return {name: round(float(v), 2) for name, v in zip(('p50', 'p95', 'p99', 'max'), values, strict=True)}

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from vss_ros.engine.frames import AnsweredBy, Decision, Frame, FrameResult, Reason
-from vss_ros.engine.key_frame_cache import KeyFrameCache, WholeNetwork
+from vss_ros.engine.key_frame_cache import KeyFrameCache
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size
 from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.schedulers.base import Verdict
 from vss_ros.engine.view import View
+from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:

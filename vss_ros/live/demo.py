@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vss_ros.command_line import add, new_parser
-from vss_ros.engine.frames import percentiles
+from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError

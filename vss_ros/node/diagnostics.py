@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from vss_ros.engine.frames import percentiles
+from vss_ros.engine.latency import percentiles
 
 if TYPE_CHECKING:
     from vss_ros.engine.frames import FrameResult

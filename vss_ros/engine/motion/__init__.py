@@ -1,4 +1,4 @@
-"""Motion estimators, registered by a decorator.
+"""Motion estimators, one file each, registered by a decorator.
 
 Read ``field`` first (what motion is), then ``base`` (what an estimator offers, and the trail from the current
 frame to the key frame), ``dis`` (the default) and the others.

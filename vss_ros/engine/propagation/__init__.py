@@ -1,6 +1,6 @@
-"""Propagations: an earlier frame's features moved to the current one.
+"""Propagations, one file each: an earlier frame's features moved to the current one.
 
-A decorator registers them. Read ``base`` first, then ``flow_warp`` (nothing learned),
+A decorator registers them. Read ``base`` first, then ``reuse`` and ``flow_warp`` (nothing learned),
 ``refined_warping`` (the default) and the papers' methods. A file holds the method's network, its own
 training loss and the switches that turn its corrections off.
 """

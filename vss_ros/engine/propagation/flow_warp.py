@@ -1,4 +1,4 @@
-"""What a learned propagation has to beat: the key frame's answer as it is, and plain warping."""
+"""Plain warping, the floor that a learned propagation has to beat."""
 
 from __future__ import annotations
 
@@ -14,18 +14,6 @@ if TYPE_CHECKING:
 
 FINEST = 4
 """Smallest stride logits are moved at; a network with finer ones is answered at its own on key frames."""
-
-
-@PROPAGATIONS.register('reuse', paper='Shelhamer et al. 2016, Clockwork Convnets')
-class Reuse(Propagation):
-    """The key frame's logits, not moved at all: what every other propagation has to beat."""
-
-    space = Space.SEGMENTATION
-    needs_low = False
-
-    def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:  # noqa: ARG002
-        """Return the key frame's logits."""
-        return source_high
 
 
 @PROPAGATIONS.register('flow_warp', paper='Zhu et al. 2017, Deep Feature Flow')

@@ -1,7 +1,7 @@
-"""Schedulers, registered by a decorator: they decide which frames are key frames.
+"""Schedulers, one file each, registered by a decorator: they decide which frames are key frames.
 
-Read ``base`` first, then ``fixed_interval`` (the simplest), ``predicted_deviation`` (trained, with its loss,
-and the default, which has the same weights and another threshold) and the others.
+Read ``base`` first, then ``fixed_interval`` (the simplest), ``predicted_deviation`` (trained; its loss lies
+in its file), ``accumulated_deviation`` (the same weights, another threshold) and the others.
 """
 
 from vss_ros.engine.registry import import_members

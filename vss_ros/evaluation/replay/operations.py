@@ -14,12 +14,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from vss_ros.engine.frames import AnsweredBy
-from vss_ros.engine.key_frame_cache import WholeNetwork
 from vss_ros.engine.layers.fuse import fuse_for_inference, has_fused_convolution
 from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.propagation.base import Space
 from vss_ros.engine.view import View
+from vss_ros.engine.whole_network import WholeNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

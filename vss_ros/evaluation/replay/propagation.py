@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from vss_ros.engine.key_frame_cache import WholeNetwork
 from vss_ros.engine.labels import argmax_upsampled, label_size, resize_labels
 from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size, fitted
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.view import View, look
+from vss_ros.engine.whole_network import WholeNetwork
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.distance import DistanceAccuracy
 
