@@ -70,12 +70,9 @@ class Document:
     def checked(self, model: type[ModelT], more: Iterable[Fault] = ()) -> ModelT:
         """Return the values as a model.
 
-        Args:
-            model: What the file holds.
-            more: Faults that the caller has found, to be listed with those found here.
-
         Raises:
-            VssError: All faults, one a line, as ``FILE:LINE key: expected …, got …``.
+            VssError: All faults, ``more`` that the caller has found among them, one a line, as ``FILE:LINE
+                key: expected …, got …``.
         """
         faults = list(more)
         try:
@@ -86,11 +83,7 @@ class Document:
         return found
 
     def refuse(self, faults: Iterable[Fault]) -> None:
-        """Raise an error that lists all faults in the order of their lines, if there are any.
-
-        Raises:
-            VssError: There are.
-        """
+        """Raise a VssError that lists all faults in the order of their lines, if there are any."""
         lines = [
             (line, f'{self.path}:{line} {key}: {text}' if key else f'{self.path}:{line} {text}')
             for place, text in faults
@@ -121,11 +114,7 @@ class Document:
 
 
 def read_yaml(path: Path, kind: str) -> Document:
-    """Read a YAML file of plain values.
-
-    Args:
-        path: The file.
-        kind: What it is, for the error's text, e.g. ``recipe``.
+    """Read a YAML file of plain values; ``kind`` is what it is for errors, such as ``recipe``.
 
     Raises:
         VssError: It cannot be read, is no YAML, says a name twice or stands for too many values.
@@ -142,11 +131,7 @@ def read_yaml(path: Path, kind: str) -> Document:
 
 
 def _count(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return for how many values a node stands, all aliases spelled out.
-
-    Raises:
-        ValueError: Too many, or a name twice in one mapping.
-    """
+    """Return for how many values a node stands, all aliases spelled out."""
     if id(node) in known:
         return known[id(node)]
     known[id(node)] = LARGEST  # until it is known: what it finds below itself would go on for ever
@@ -195,7 +180,6 @@ def _names(model: type[BaseModel], place: Place) -> set[str]:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models that a type speaks of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for argument in get_args(annotation) for model in _models(argument)]

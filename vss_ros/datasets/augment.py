@@ -65,16 +65,8 @@ def random_view(
 ) -> tuple[Tensor, Tensor]:
     """Scale, rotate a little, flip, crop and re-light one labelled image, on the device it lies on.
 
-    Args:
-        image: RGB ``(H, W, 3)`` uint8.
-        labels: Ids ``(H, W)`` uint8.
-        crop: Height and width of the result.
-        rng: Source of randomness.
-        void: Id given to pixels outside the image.
-        view_range: How far the view may stray from the still.
-
-    Returns:
-        Image ``(*crop, 3)`` and labels ``crop``, both uint8.
+    From RGB ``(H, W, 3)`` and ids ``(H, W)`` to ``(*crop, 3)`` and ``crop``, all uint8; pixels outside the
+    image get the id ``void``.
     """
     framing = draw_framing((labels.shape[0], labels.shape[1]), crop, rng, view_range)
     view, seen = framed(image, labels, framing, crop, void)

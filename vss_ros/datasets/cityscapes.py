@@ -63,13 +63,11 @@ def list_cityscapes_sequence(root: Path, split: str, table: ClassTable) -> Listi
     frames = [root / SEQUENCES / split / f'{frame.stem}{IMAGE}' for frame in snippets]
     refuse(root, missing(root, frames), f'every label file needs its frame and the {EARLIER} before it')
     places = [EARLIER + (EARLIER + 1) * number for number in range(len(found))]
-    images = [frames[place] for place in places]
     film = Film(frames, places, [EARLIER] * len(found))
-    return Listing(images, labels, id_code(table, TABLES[suffix]), film)
+    return Listing([frames[place] for place in places], labels, id_code(table, TABLES[suffix]), film)
 
 
 def _labelled(root: Path, split: str) -> tuple[list[_Frame], list[Path], str]:
-    """Return the labelled frames of a split, their label files and the ending of these."""
     check_split(root, split, 'Cityscapes')
     folder = root / LABELS / split
     for suffix in TABLES:
@@ -82,11 +80,7 @@ def _labelled(root: Path, split: str) -> tuple[list[_Frame], list[Path], str]:
 
 
 def _frames(folder: Path, suffix: str) -> list[_Frame]:
-    """List the frames whose files end so, by name.
-
-    Raises:
-        VssError: A file is not called ``CITY/CITY_SEQUENCE_FRAME``, all in one message.
-    """
+    """List the frames whose files end so, by name."""
     frames, faults = [], []
     for path in sorted(folder.glob(f'*/*{suffix}')):
         parts = path.name.removesuffix(suffix).split('_')

@@ -60,10 +60,7 @@ class Drive:
 
 
 def random_drive(rng: np.random.Generator, lens: float = 0.0) -> Drive:
-    """Return a drive: standing still, straight on, or turning; mostly at a town's pace.
-
-    ``lens`` is the spread of the lens distortion.
-    """
+    """Return a drive: standing still, straight on, or turning; ``lens`` is the spread of lens distortion."""
     speed = 0.0 if rng.random() < 0.12 else float(rng.gamma(2.0, 2.2))
     turning = rng.random() < 0.3
     return Drive(
@@ -81,11 +78,7 @@ def random_drive(rng: np.random.Generator, lens: float = 0.0) -> Drive:
 class EgoMotion:
     """Where the pixels of views of one size go during a drive.
 
-    Places are planes of x and of y, ``(2, H, W)`` float32, in pixels.
-
-    Args:
-        drive: The motion.
-        size: Height and width of the views.
+    Places are planes of x and of y, ``(2, H, W)`` float32, in pixels; ``size`` is height and width.
     """
 
     def __init__(self, drive: Drive, size: tuple[int, int]) -> None:
@@ -130,7 +123,6 @@ class EgoMotion:
 
 
 def _squared(rays: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the squared distance from the middle, ``(H, W)``."""
     return np.asarray(rays[0] * rays[0] + rays[1] * rays[1])
 
 

@@ -84,5 +84,4 @@ def _pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
 
 
 def _beside(root: Path, path: Path) -> Path:
-    """Return the file a list means."""
     return path if path.is_absolute() and path.is_file() else root.joinpath(*path.parts[-2:])

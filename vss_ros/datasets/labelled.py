@@ -34,11 +34,7 @@ class FileSequence(Sequence[Pixels]):
     @overload
     def __getitem__(self, place: slice) -> FileSequence: ...
     def __getitem__(self, place: int | slice) -> Pixels | FileSequence:
-        """Read a file, or name some of them.
-
-        Raises:
-            VssError: The file is not what ``read`` expects.
-        """
+        """Read a file, or name some of them."""
         if isinstance(place, slice):
             return FileSequence(self.paths[place], self._read)
         return self._read(self.paths[place])

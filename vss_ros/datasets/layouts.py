@@ -39,7 +39,6 @@ class Layout:
 
 
 def _has(*names: str) -> Callable[[Path, str], bool]:
-    """Return whether a data set's folder holds any of these folders."""
     return lambda root, _: any((root / name).is_dir() for name in names)
 
 
@@ -79,12 +78,9 @@ def load_data(
 ) -> LabelledImages:
     """Open a data set.
 
-    Args:
-        path: Its folder or file.
-        options: How to read it.
-        table: The classes; labels come as its ids, void as their number.
-        moving: Whether the frames before the labelled ones are wanted, so that it matters whether there are.
-        scale_labels: Whether labels are scaled with the images; scores are better taken without.
+    Labels come as ids of ``table``, void as their number. ``scale_labels`` scales them with the images;
+    scores are better taken without. ``moving`` says that the frames before the labelled ones are wanted, so
+    that it matters whether there are.
 
     Returns:
         A :class:`~vss_ros.datasets.labelled.LabelledVideo` where such frames are there.
@@ -107,10 +103,8 @@ def load_data(
 def find_layout(path: Path, split: str, *, moving: bool) -> str:
     """Return the only layout that fits.
 
-    Args:
-        path: The data set's folder or file.
-        split: The one wanted, may be empty.
-        moving: Whether the frames before the labelled ones matter; if not, stills are taken for stills.
+    ``split`` may be empty. Unless ``moving``, where the frames before the labelled ones matter, stills are
+    taken for stills.
 
     Raises:
         VssError: None fits, or several do.

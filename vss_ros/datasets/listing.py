@@ -102,11 +102,7 @@ def contents(root: Path) -> list[str] | str:
 
 
 def check_split(root: Path, split: str, data_set: str) -> None:
-    """Refuse a split whose labels are not public.
-
-    Raises:
-        VssError: It is neither ``train`` nor ``val``.
-    """
+    """Raise a VssError for another split than ``train`` and ``val``, whose labels are not public."""
     if split not in {'train', 'val'}:
         raise VssError(
             f'{root}: expected a labelled split of {data_set} (train, val), got {split!r}; name one'
@@ -130,12 +126,8 @@ def open_listing(
 ) -> LabelledImages:
     """Check that images and labels fit, and open them: in memory where they fit there, else from disk.
 
-    Args:
-        root: Of the data set, for messages.
-        listing: Its files, all of which exist.
-        options: Size, and every so many-th labelled image.
-        scale_labels: Whether labels are scaled too (nearest neighbour); scores are better taken at the
-            labels' own resolution.
+    All files exist; ``root`` is named in messages. ``scale_labels`` scales labels too (nearest neighbour);
+    scores are better taken at the labels' own resolution.
 
     Raises:
         VssError: No images, or images and labels of different sizes, all in one message.
@@ -163,7 +155,6 @@ def open_listing(
     held = (3 * count + len(labels)) * height * width <= MEMORY_SHARE * free_memory()
 
     def opened(files: list[Path], read: Callable[[Path], Pixels]) -> Sequence[Pixels]:
-        """Return the images of files, read at once where there is room for them."""
         on_disk = FileSequence(files, read)
         return read_together((on_disk, place) for place in range(len(files))) if held else on_disk
 
@@ -182,12 +173,8 @@ def open_recording(
 ) -> LabelledVideo:
     """Read consecutive frames of which some or all have masks into memory.
 
-    Args:
-        path: Bag, video or image folder.
-        table: The classes whose ids the masks hold.
-        options: Size, every so many-th mask, topics of a bag, and the folder of masks beside ``path`` where
-            these do not belong to it.
-        scale_labels: Whether masks are scaled too.
+    ``path`` is a bag, video or image folder; its masks hold the ids of ``table``. The options say size, every
+    so many-th mask, topics of a bag, and a folder of masks beside ``path`` where these do not belong to it.
 
     Returns:
         The frames up to the last that has a mask.
@@ -267,11 +254,6 @@ def consecutive(numbers: Sequence[int], step: int = 1) -> list[int]:
 
 
 def _read_image(path: Path) -> Pixels:
-    """Read an RGB image.
-
-    Raises:
-        VssError: It is damaged or no image.
-    """
     try:
         return decode_compressed(path.read_bytes(), '')
     except OSError as error:
@@ -281,5 +263,4 @@ def _read_image(path: Path) -> Pixels:
 
 
 def _below(root: Path, path: Path) -> str:
-    """Return a path as seen from the data set's folder."""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -52,11 +52,8 @@ class Triple:
 class StillPairs:
     """Triples whose earlier frames are rendered from a labelled still.
 
-    Args:
-        stills: Labelled images.
-        classes: Their table, which says what is sky and what moves.
-        variety: How much varies between the frames.
-        with_flow: Whether triples carry the exact flow, which takes a while to compute.
+    The table of classes says what is sky and what moves. ``with_flow`` adds the exact flow, which takes a
+    while to compute.
     """
 
     def __init__(
@@ -84,9 +81,8 @@ class StillPairs:
         between = draw_between(distance, rng)
         image, labels = self._stills.images[index], self._stills.labels[index]
         scene = random_motion(image, labels, self._cutouts, self._variety, rng, self._sky)
-        moments = [scene.at(frames * FRAME_SECONDS) for frames in (distance, between, 0)]
-        key, middle, current = moments
-        views = photographed(scene, moments, self._variety, rng)
+        key, middle, current = (scene.at(frames * FRAME_SECONDS) for frames in (distance, between, 0))
+        views = photographed(scene, [key, middle, current], self._variety, rng)
         flows = (scene.flow(key), scene.flow(middle)) if self._with_flow else (None, None)
         return cropped(Triple(views[0], views[1], views[2], scene.labels(current), *flows), crop, rng)
 
@@ -133,11 +129,7 @@ def _cropped_flow(
 
 
 class VideoPairs:
-    """Triples that end in a labelled frame of a video, Cityscapes' snippets for one.
-
-    Args:
-        video: Frames and labels; what lies on disk is read when it is drawn.
-    """
+    """Triples that end in a labelled frame of a video; what lies on disk is read when it is drawn."""
 
     def __init__(self, video: LabelledVideo) -> None:
         self._video = video

@@ -172,7 +172,6 @@ class MovingStill:
         movers: tuple[Mover, ...] = (),
         sky: int | None = 0,
     ) -> None:
-        """Compute the rays."""
         self._image, self._labels, self._movers = image, labels, movers
         self._sky = (labels == sky).astype(np.uint8) if sky is not None and (labels == sky).any() else None
         self._ego = EgoMotion(drive, (labels.shape[0], labels.shape[1]))

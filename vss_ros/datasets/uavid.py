@@ -54,21 +54,15 @@ def list_uavid(root: Path, split: str, table: ClassTable) -> Listing:
 
 
 def _faults(root: Path, sequences: list[Path]) -> list[str]:
-    """Return what is missing, or not called by a number."""
     faults = []
     for sequence in sequences:
         folders = [sequence / kind for kind in (IMAGES, LABELS) if (sequence / kind).is_dir()]
         have = [path for folder in folders for path in files_in(folder)]
-        odd = [p for p in have if not p.stem.isdecimal()]
-        faults += [f'{p.relative_to(root)} is no frame number' for p in odd]
-        wanted = sorted(
-            {p.name for p in have if p not in odd and (p.parent.name == LABELS or _is_labelled(p))}
-        )
+        faults += [f'{p.relative_to(root)} is no frame number' for p in have if not p.stem.isdecimal()]
+        numbered = [p for p in have if p.stem.isdecimal()]
+        labelled = (p for p in numbered if p.parent.name == LABELS or int(p.stem) % LABELLED_EVERY == 0)
+        wanted = sorted({p.name for p in labelled})
         # A folder that is missing altogether is reported once, not for each file it would have held.
         wanted = wanted or ['000000.png']
         faults += missing(root, [sequence / kind / name for kind in (IMAGES, LABELS) for name in wanted])
     return faults
-
-
-def _is_labelled(image: Path) -> bool:
-    return int(image.stem) % LABELLED_EVERY == 0

@@ -52,17 +52,11 @@ def train_backbone(
 ) -> Backbone:
     """Train and return the averaged network in evaluation mode.
 
-    Args:
-        recipe: What to do.
-        table: The classes; void is their number in all labels.
-        data: Training images by the recipe's names.
-        watched: What mIoU is written to the curve file of, or None.
-        folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
-        resume: Continue from the folder's checkpoint if there is one.
-        teacher: Whose soft labels are learned beside the true ones, or None.
-        start: Whose weights training begins with, or None.
-        compiled: Fuse the network's operations first: a minute at the start, a tenth to a fifth less after.
-        computing: On which device, and how there.
+    ``data`` are the training images by the recipe's names; void is the number of classes in ``table`` in all
+    labels. mIoU of ``watched`` goes to ``curve.jsonl`` in ``folder``, beside ``checkpoint.pt``, from which
+    ``resume`` continues if it is there. Soft labels of a ``teacher`` are learned beside the true ones, and
+    training begins with the weights of ``start``. ``compiled`` fuses the network's operations first: a minute
+    at the start, a tenth to a fifth less after.
     """
     device = computing.device
     weights = class_weights(_counts(next(iter(data.values())), len(table))).to(device)
@@ -77,14 +71,12 @@ def train_backbone(
     losses = partial(_losses, network, teacher, hints, recipe.hints, weights, computing)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
-        """Compute the gradients of one batch; return its losses."""
         found = losses(*still_batch(recipe, data, chosen, len(table), device, rng))
         found['loss'].backward()
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
         return {name: loss.item() for name, loss in found.items()}
 
     def watch(average: nn.ModuleDict) -> dict[str, Any]:
-        """Return what the curve file says of an average."""
         return {} if watched is None else {'miou': per_frame_confusion(answer(average), watched).miou}
 
     batches = partial(choices, recipe, data)
@@ -128,7 +120,6 @@ def _losses(
 def _new_network(
     recipe: Recipe, table: ClassTable, device: torch.device, start: ModelCard | None, weights: Tensor
 ) -> Backbone:
-    """Return the recipe's network before training, the same for the same seed."""
     torch.manual_seed(recipe.seed)
     model = _untrained(recipe, len(table), device)
     if start is not None:
@@ -144,7 +135,6 @@ def _untrained(recipe: Recipe, classes: int, device: torch.device) -> Backbone:
 
 
 def _groups(pupil: nn.ModuleDict, recipe: Recipe) -> list[dict[str, Any]]:
-    """Split parameters into the pretrained encoder and the rest."""
     pretrained = ('network.stem', 'network.stages')
     encoder = [p for n, p in pupil.named_parameters() if n.startswith(pretrained)]
     rest = [p for n, p in pupil.named_parameters() if not n.startswith(pretrained)]
@@ -208,15 +198,8 @@ def class_mix(
 ) -> tuple[Tensor, Tensor]:
     """Paste half of the classes of one view onto another (ClassMix, Olsson et al. 2021, section 3.1).
 
-    Args:
-        images: ``(N, 3, H, W)``.
-        labels: Ids ``(N, H, W)``.
-        share: Of the views onto which something is pasted, 0 to 1.
-        rng: Source of randomness.
-        void: Id of pixels outside the image, which are never pasted.
-
-    Returns:
-        Images and labels of the same shapes; the given ones are left as they are.
+    Given images ``(N, 3, H, W)`` and ids ``(N, H, W)`` are left as they are, the same shapes returned.
+    Something is pasted onto ``share`` of the views, 0 to 1, but never pixels of the id ``void``.
     """
     if not share:
         return images, labels
@@ -227,8 +210,6 @@ def class_mix(
     for view in range(count):
         present = [i for i in torch.unique(other_labels[view]).cpu().tolist() if i != void]
         if count > 1 and rng.random() < share and present:
-            chosen = rng.choice(present, len(present) // 2 or 1, replace=False)
-            wanted = torch.from_numpy(chosen).to(labels)
-            pasted[view] = torch.isin(other_labels[view], wanted)
-    mixed = torch.where(pasted[:, None], other_images, images)
-    return mixed, torch.where(pasted, other_labels, labels)
+            chosen = torch.from_numpy(rng.choice(present, len(present) // 2 or 1, replace=False))
+            pasted[view] = torch.isin(other_labels[view], chosen.to(labels))
+    return torch.where(pasted[:, None], other_images, images), torch.where(pasted, other_labels, labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from vss_ros.datasets.folders import has_folders
 from vss_ros.datasets.labelled import LabelledImages, LabelledVideo
@@ -24,16 +24,8 @@ if TYPE_CHECKING:
     from vss_ros.training.recipe import Recipe
 
 
-class Drawable(Protocol):
-    """Something triples can be drawn from."""
-
-    def __len__(self) -> int:
-        """Return the number of frames triples can end in."""
-
-    def draw(
-        self, index: int, distances: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator
-    ) -> Triple:
-        """Return a random triple for a frame."""
+Drawable = StillPairs | VideoPairs
+"""What triples can be drawn from."""
 
 
 def draw_triples(recipe: Recipe, data: Mapping[str, Drawable], rng: np.random.Generator) -> list[Triple]:
@@ -65,14 +57,9 @@ def triple_sources(
     frozen backbone labels here; one that is a video gives true motion; another gives stills in synthetic
     motion, which ``motion`` may vary (`Variety`).
 
-    Args:
-        recipe: Its ``data`` and ``classes`` are looked at.
-        data: Labelled images by entry.
-        folders: Where entries without labels lie.
-        backbone: Trained, in evaluation mode.
-        size: Height and width it was trained for.
-        watched: What scores are measured on, which no pseudo-label may come from.
-        with_flow: Whether stills in motion carry their exact flow.
+    ``data`` are the labelled images by entry, ``folders`` where entries without labels lie. The backbone is
+    trained, for ``size`` (height and width), and in evaluation mode. No pseudo-label may come from
+    ``watched``. ``with_flow`` makes stills in motion carry their exact flow.
 
     Raises:
         VssError: Nonsense options, or recordings that cannot be used.
@@ -83,14 +70,8 @@ def triple_sources(
         if options.pseudo_labels:
             clips = () if watched is None else watched.clips()
             withheld = (image for clip in clips for image in clip.images)
-            video = pseudo_labelled(
-                backbone,
-                folders[name],
-                size,
-                confidence=options.confidence,
-                frames=options.frames,
-                withheld=withheld,
-            )
+            chosen = options.model_dump(include={'confidence', 'frames'})
+            video = pseudo_labelled(backbone, folders[name], size, withheld=withheld, **chosen)
             sources[name] = VideoPairs(video)
         elif isinstance(images := data[name], LabelledVideo):
             sources[name] = VideoPairs(images)
@@ -125,11 +106,7 @@ class DataSets:
 
 
 def check_named(recipe: Recipe, folders: Mapping[str, Path]) -> None:
-    """Check that all of a recipe's data sets lie somewhere.
-
-    Raises:
-        VssError: Some do not; names them.
-    """
+    """Raise a VssError that names those of a recipe's data sets that lie nowhere, if any do."""
     absent = sorted({name for name in (*recipe.data, *recipe.evaluate) if name not in folders})
     if absent:
         raise VssError(
@@ -162,7 +139,6 @@ def open_data(recipe: Recipe, folders: Mapping[str, Path]) -> DataSets:
 def _watched(
     recipe: Recipe, folders: Mapping[str, Path], table: ClassTable
 ) -> tuple[LabelledImages | None, str]:
-    """Open what is scored on, where the stage needs it with the frames before the labelled ones."""
     chosen = recipe.watches()
     if chosen is None:
         return None, ''

@@ -32,9 +32,7 @@ CLIP = 5.0
 class MovingAverage(Generic[M]):
     """Keeps an averaged copy of a model.
 
-    Args:
-        model: What is trained.
-        decay: Weight of the past per update, reached gradually so that the start is soon forgotten.
+    ``decay`` is the weight of the past per update, reached gradually so that the start is soon forgotten.
     """
 
     def __init__(self, model: M, decay: float = 0.998) -> None:
@@ -54,18 +52,8 @@ class MovingAverage(Generic[M]):
                 mine.copy_(theirs)
 
 
-def _save(path: Path, parts: dict[str, Any], **counts: int) -> None:
-    """Write the states of what is trained and counts of the work done, replacing the former file at once."""
-    with whole_file(path) as partial:
-        torch.save({name: part.state_dict() for name, part in parts.items()} | counts, partial)
-
-
 def _restore(path: Path, parts: dict[str, Any]) -> dict[str, int]:
-    """Restore the last checkpoint and return its counts, 0 each where there is none.
-
-    Raises:
-        VssError: It is of another network, or other things were trained beside it.
-    """
+    """Restore the last checkpoint and return its counts, 0 each where there is none."""
     if not path.is_file():
         return {'epoch': 0, 'updates': 0}
     state = torch.load(path, map_location='cpu', weights_only=True)
@@ -121,7 +109,7 @@ def run_epochs(
     average = MovingAverage(model, recipe.ema_decay)
     optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
     peaks = [group['lr'] for group in optimiser.param_groups]
-    parts = {'model': model, 'average': average.model, 'optimiser': optimiser}
+    parts: dict[str, Any] = {'model': model, 'average': average.model, 'optimiser': optimiser}
     done = 0
     if resume:
         counts = _restore(folder / NAME, parts)
@@ -143,7 +131,9 @@ def run_epochs(
         if (epoch + 1) % recipe.evaluate_every == 0:
             point |= watch(average.model)
         append_point(folder, point, started)
-        _save(folder / NAME, parts, epoch=epoch + 1, updates=average.updates)
+        states = {name: part.state_dict() for name, part in parts.items()}
+        with whole_file(folder / NAME) as partial:
+            torch.save(states | {'epoch': epoch + 1, 'updates': average.updates}, partial)
     return average.model
 
 

@@ -14,16 +14,12 @@ def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int
 
     The Jaccard term is what mIoU measures, made smooth (Rahman & Wang 2016); alone it is unsteady.
 
-    Args:
-        logits: ``(N, C, H, W)`` float.
-        labels: ``(N, H, W)`` int64 ids; ``void`` is ignored.
-        weights: ``(C,)`` class weights.
-        void: The ignored id.
+    Logits are ``(N, C, H, W)`` float, labels ids ``(N, H, W)`` int64 of which ``void`` is ignored, weights
+    ``(C,)``.
     """
     entropy = cross_entropy(logits, labels, weights, ignore_index=void)
     valid = (labels != void).unsqueeze(1)
-    classes = logits.shape[1]
-    truth = one_hot(torch.where(labels == void, 0, labels), classes).movedim(-1, 1) * valid
+    truth = one_hot(torch.where(labels == void, 0, labels), logits.shape[1]).movedim(-1, 1) * valid
     probability = logits.softmax(1) * valid
     intersection = (probability * truth).sum((0, 2, 3))
     union = (probability + truth).sum((0, 2, 3)) - intersection
@@ -38,12 +34,8 @@ def every_second(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Logits are brought to the labels' own size first: at half of it each would lie half a pixel beside its
     label, and the network would learn that shift.
 
-    Args:
-        logits: ``(N, C, h, w)`` of any size.
-        labels: Ids ``(N, H, W)``.
-
-    Returns:
-        ``(N, C, H / 2, W / 2)`` and ``(N, H / 2, W / 2)``.
+    Logits ``(N, C, h, w)`` of any size and ids ``(N, H, W)`` become ``(N, C, H / 2, W / 2)`` and
+    ``(N, H / 2, W / 2)``.
     """
     full = interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
     return full[..., ::2, ::2], labels[:, ::2, ::2]
@@ -58,8 +50,6 @@ def class_weights(counts: Tensor, power: float = 0.5, bounds: tuple[float, float
 def distillation(logits: Tensor, soft: Tensor) -> Tensor:
     """Return the divergence of a network's answer from soft labels, at the resolution of these.
 
-    Args:
-        logits: ``(N, C, h, w)`` of any size.
-        soft: Shares of one, ``(N, C, h', w')``.
+    Logits are ``(N, C, h, w)`` of any size, soft labels shares of one ``(N, C, h', w')``.
     """
     return kl_div(resize_like(logits, soft).log_softmax(1), soft, reduction='none').sum(1).mean()

@@ -91,7 +91,6 @@ def train_side_by_side(
     modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def step(_: int, rng: np.random.Generator) -> dict[str, float]:
-        """Draw a batch and compute its gradients; return its losses."""
         found = {}
         for loss in losses(draw_triples(recipe, data, rng), rng):
             (loss.weight * loss.value).backward()
@@ -107,9 +106,7 @@ def train_side_by_side(
 class PairParts(nn.Module):
     """What this stage trains: modules that see the same pairs and share nothing else.
 
-    Args:
-        propagations: By registered name.
-        scheduler: None where there is none to train.
+    Propagations come by their registered names; ``scheduler`` is None where there is none to train.
     """
 
     def __init__(self, propagations: dict[str, Propagation], scheduler: Scheduler | None) -> None:
@@ -148,7 +145,6 @@ def train_pairs(
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def losses(triples: list[Triple], rng: np.random.Generator) -> Iterator[Loss]:
-        """Yield every part's loss on a batch."""
         batch = pair_batch(backbone, triples, motion)
         for name, moves in parts.named_propagations():
             yield Loss(name, moves, propagation_loss(moves, backbone, batch, rng))
@@ -156,7 +152,6 @@ def train_pairs(
             yield Loss('scheduler', parts.scheduler, parts.scheduler.training_loss(batch), SCHEDULER_WEIGHT)
 
     def watch(average: PairParts) -> dict[str, Any]:
-        """Return what the curve file says of an average."""
         return {} if watched is None else _figures(backbone, average, watched, motion)
 
     return train_side_by_side(recipe, parts, data, losses, watch, folder, resume=resume)
@@ -187,11 +182,8 @@ def propagation_loss(
 ) -> Tensor:
     """Return the loss of one propagation on one batch: labels, the whole network's answer, its own loss.
 
-    Args:
-        moves: In training mode.
-        backbone: Frozen; its head turns features into logits.
-        batch: The frames.
-        rng: Decides whether the source is the key frame or a frame propagated from it.
+    ``moves`` is in training mode, the backbone frozen. ``rng`` decides whether the source is the key frame or
+    a frame propagated from it.
     """
     direct = DIRECT_FRAME_BY_FRAME if moves.frame_by_frame else DIRECT
     hop = _hop(moves, batch, direct=rng.random() < direct)
@@ -285,9 +277,8 @@ def train_motion(
 def exact_where_known(flows: Sequence[NDArray[np.float32] | None], guess: MotionField) -> MotionField:
     """Return what is to be learned: the exact flow, and the teacher's guess where there is none.
 
-    Args:
-        flows: Of each pair, ``(H, W, 2)`` pixels with NaN where unknown, or None (`Triple.to_key`).
-        guess: The teacher's field of all pairs.
+    ``flows`` are those of each pair, ``(H, W, 2)`` pixels with NaN where unknown, or None (`Triple.to_key`),
+    ``guess`` is the teacher's field of all pairs.
     """
     if all(flow is None for flow in flows):
         return guess
@@ -302,17 +293,12 @@ def exact_where_known(flows: Sequence[NDArray[np.float32] | None], guess: Motion
 def motion_loss(field: MotionField, target: MotionField, previous: View, current: View) -> Tensor:
     """Return endpoint error plus photometric and smoothness terms, robust (Charbonnier) each.
 
-    Args:
-        field: Estimated.
-        target: What it should be, at any stride.
-        previous: Where the field leads to.
-        current: Where it starts.
+    The estimated field leads from ``current`` to ``previous``; the target may have any stride.
     """
     before, now = (avg_pool2d(view.image, field.stride) for view in (previous, current))
     distance = _charbonnier((field.flow - target.at(field.stride).flow).square().sum(1))
     likeness = _charbonnier((field.warp(before) - now).square().mean(1))
-    rough = _gradient(field.flow, now)
-    return distance.mean() + PHOTOMETRIC * likeness.mean() + SMOOTH * rough
+    return distance.mean() + PHOTOMETRIC * likeness.mean() + SMOOTH * _gradient(field.flow, now)
 
 
 def _gradient(flow: Tensor, image: Tensor) -> Tensor:

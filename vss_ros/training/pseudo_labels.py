@@ -85,7 +85,6 @@ def pseudo_labelled(
 
 
 def _frames(recording: Path, frames: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield the first frames of a recording, thinned to 15 Hz."""
     with open_source(recording) as source:
         step = max(round((source.fps or RATE) / RATE), 1)
         total = frames if source.frame_count is None else min(frames, -(-source.frame_count // step))
@@ -100,7 +99,6 @@ def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _labels(backbone: Backbone, image: NDArray[np.uint8], confidence: float) -> NDArray[np.uint8]:
-    """Return the winning classes of an image, void where the winner is not sure."""
     logits = backbone.head(backbone.high(look(backbone, image[None]).low))
     size = (image.shape[0], image.shape[1])
     labels = argmax_upsampled(logits, size)

@@ -16,7 +16,7 @@ from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.schema import FROM_LIST, Schema, read_yaml
+from vss_ros.schema import FROM_LIST, Schema, converted, read_yaml
 from vss_ros.training.pseudo_labels import CONFIDENCE, FRAMES
 
 if TYPE_CHECKING:
@@ -47,19 +47,10 @@ TRAINABLE = [member.name for member in SCHEDULERS if member.cls.trainable]
 
 def _valid(check: Callable[[Any], object]) -> AfterValidator:
     """Return a validator that keeps a value; the check's VssError becomes a fault."""
-
-    def validate(value: Any) -> Any:
-        try:
-            check(value)
-        except VssError as error:
-            raise ValueError(str(error)) from error
-        return value
-
-    return AfterValidator(validate)
+    return AfterValidator(converted(lambda value: (check(value), value)[1]).func)
 
 
 def _member(registry: Registry[Any]) -> AfterValidator:
-    """Return a validator of a registered name; an empty one stands for none."""
     return _valid(lambda name: registry.get(name) if name else None)
 
 
@@ -74,7 +65,6 @@ def _one_of(known: Iterable[str], why: str = '') -> AfterValidator:
 
 
 def _within(option: str) -> Any:
-    """Return the bounds of one of the engine's options."""
     lowest, highest = SETTINGS[option].bounds or (None, None)
     return Field(ge=lowest, le=highest)
 
@@ -192,12 +182,7 @@ class Recipe(Schema):
 
     def chosen(self) -> dict[str, Any]:
         """Return what a card shall say of how its weights came to be: such settings as are not the usual."""
-        values = {name: getattr(self, name) for name in IN_CARDS}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
-            if value != Recipe.model_fields[name].default
-        }
+        return self.model_dump(mode='json', include={*IN_CARDS}, exclude_defaults=True)
 
     def watches(self) -> tuple[str, DataOptions] | None:
         """Return name and reading of the data set that is evaluated on, None without one."""
@@ -249,7 +234,6 @@ def _faults(values: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _stage_faults(recipe: Recipe, wrong: set[str]) -> Iterator[Fault]:
-    """Yield what a stage lacks, and what it would ignore."""
     stage, batch, images = recipe.stage, recipe.batch, recipe.images_per_epoch
     for key, field in Recipe.model_fields.items():
         foreign = any(isinstance(mark, Only) and stage not in mark.stages for mark in field.metadata)
@@ -284,7 +268,6 @@ def _stills_faults(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _data_faults(recipe: Recipe) -> Iterator[Fault]:
-    """Yield what is wrong with what is trained on."""
     if not recipe.data:
         yield ('data',), 'expected data sets to train on, got none'
     for name, options in recipe.data.items():
@@ -294,7 +277,6 @@ def _data_faults(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _share_faults(recipe: Recipe) -> Iterator[Fault]:
-    """Yield what is wrong with when, and how often, data sets are drawn from."""
     main, others = list(recipe.data)[:1], list(recipe.data)[1:]
     for name in main:
         for key in ('share', 'from_epoch'):

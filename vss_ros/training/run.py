@@ -184,7 +184,6 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     )
 
     def card(kind: Kind, builder: str, **more: Any) -> ModelCard:
-        """Return the card of a part that belongs to the backbone."""
         name = part_card_name(base.model_copy(update={'path': ''}), builder, backbone)
         return _card(kind, builder, name, base=base.name, base_sha256=base.sha256, **more)
 
@@ -195,10 +194,8 @@ def _pairs(job: Job) -> list[tuple[ModelCard, nn.Module]]:
     if parts.scheduler is not None:
         scores = _scored(job, parts.scheduler, partial(scheduler_scores, backbone, parts.scheduler))
         drive = typical_drive(sources, TYPICAL_INTERVAL)
-        threshold = recommended_threshold(backbone, parts.scheduler, drive, recipe)
-        settings = {'threshold': round(threshold, 4)}
-        said = card('scheduler', recipe.scheduler, scores=scores, settings=settings)
-        cards.append((said, parts.scheduler))
+        settings = {'threshold': round(recommended_threshold(backbone, parts.scheduler, drive, recipe), 4)}
+        cards.append((card('scheduler', recipe.scheduler, scores=scores, settings=settings), parts.scheduler))
     return cards
 
 
@@ -230,7 +227,6 @@ def _motion(job: Job) -> list[tuple[ModelCard, nn.Module]]:
 
 
 def _card(kind: Kind, builder: str, name: str, **more: Any) -> ModelCard:
-    """Return a card; the weights' hash and number are added when they are written."""
     return ModelCard(name=name, kind=kind, builder=builder, sha256='', parameters=0, **more)
 
 
@@ -243,11 +239,7 @@ def _scored(job: Job, module: nn.Module, score: Callable[[LabelledImages, str], 
 
 
 def _built_on(job: Job) -> tuple[ModelCard, Backbone]:
-    """Return card and network of the backbone that parts are trained for; the parts are built by the seed.
-
-    Raises:
-        VssError: Its classes are not the recipe's.
-    """
+    """Return card and network of the backbone that parts are trained for; the parts are built by the seed."""
     card, table = read_card(job.output / f'{job.recipe.model}.yaml'), job.sets.classes
     if card.class_names != table.names:
         raise VssError(

@@ -51,14 +51,8 @@ class Teacher:
         """Return what a pupil is to answer while it learns with class weights.
 
         The pupil's other loss makes it answer ``w_c p(c | x)``. What was taken back from the teacher is given
-        again, so that both ask for the same.
-
-        Args:
-            image: ``(N, 3, H, W)``.
-            weights: Of the classes in the pupil's loss, ``(C,)``.
-
-        Returns:
-            Shares of one, ``(N, C, h, w)`` float32.
+        again, so that both ask for the same. Of an image ``(N, 3, H, W)`` and the class weights ``(C,)`` of
+        the pupil's loss it makes shares of one, ``(N, C, h, w)`` float32.
         """
         with answering(image.device):
             logits = self.network(image).float()
@@ -103,11 +97,8 @@ class Hints(nn.Module):
 
     A pupil without ImageNet weights so learns what the teacher's have become, at every stride at once. A
     1x1 convolution of each stage, thrown away after training, brings the pupil's channels to the teacher's,
-    which are standardised over the batch, so that all of them and all stages weigh the same.
-
-    Args:
-        pupil: The network that is trained; it stays hooked.
-        teacher: A trained network, frozen, in evaluation mode; likewise.
+    which are standardised over the batch, so that all of them and all stages weigh the same. The teacher is
+    frozen and in evaluation mode; both networks stay hooked.
 
     Raises:
         VssError: The two have no encoder stage of one stride in common, or name one that returns no tensor.
@@ -150,10 +141,8 @@ def common_strides(pupil: type[Backbone], teacher: type[Backbone]) -> list[int]:
 def teacher_card(recipe: Recipe, table: ClassTable, output: Path) -> ModelCard | None:
     """Return the card of a recipe's teacher, None without one.
 
-    Args:
-        recipe: Its ``teacher`` is a card in ``output``, else one in ``models/`` or a path.
-        table: The classes to answer with.
-        output: Where the cards of former recipes were written.
+    It is one in ``output``, where former recipes wrote theirs, else one in ``models/`` or a path; ``table``
+    has the classes to answer with.
 
     Raises:
         VssError: No such card, one of other classes, or one whose encoder can give the recipe's hints to no
@@ -192,7 +181,6 @@ def start_card(recipe: Recipe, output: Path) -> ModelCard | None:
 
 
 def _card_at_hand(name: str, output: Path) -> ModelCard:
-    """Return a card that a former recipe wrote to ``output``, else the shipped one, or the one at a path."""
     written = output / f'{name}.yaml'
     return read_card(written if written.is_file() else name)
 
