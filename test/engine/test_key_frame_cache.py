@@ -30,7 +30,6 @@ def test_features_become_accurate_while_their_key_frame_is_held() -> None:
 def test_the_last_frame_is_the_next_ones_source() -> None:
     cache = KeyFrameCache()
     store(cache)
-    assert cache.last is None
     prepared, high = torch.full((1,), 2.0), torch.full((1,), 3.0)
     cache.advance(prepared, high)
     assert cache.last is not None

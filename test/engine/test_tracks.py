@@ -28,17 +28,18 @@ def test_busy_from_submit_until_the_result_is_collected() -> None:
         return 2 * entry
 
     track = FastSlow(compute)
-    assert not track.busy
+    busy = [track.busy]
     track.submit(7, torch.ones(1))
-    assert track.busy
+    busy.append(track.busy)
     assert track.collect() is None
-    assert track.busy
+    busy.append(track.busy)
     go.set()
     result = collected(track)
+    busy.append(track.busy)
+    assert busy == [False, True, True, False]
     assert (result.number, result.error) == (7, None)
     assert result.high is not None
     assert result.high.item() == 2
-    assert not track.busy
     assert track.collect() is None
     track.close()
 
