@@ -5,7 +5,7 @@ ARGS ?=
 PYTEST := pytest -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test test-slow lint demo clean
+.PHONY: help setup build test quick-tests test-slow lint demo clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,10 @@ lint:  ## ruff and mypy
 	@$(RUN) ruff check
 	@$(RUN) mypy
 
-test: lint  ## lint, then the tests that are not slow
+test: setup  ## lint and, beside it, the tests that are not slow
+	@$(MAKE) --no-print-directory -j2 lint quick-tests
+
+quick-tests:
 	@$(RUN) $(PYTEST) -m 'not slow' $(ARGS)
 
 test-slow:  ## all tests

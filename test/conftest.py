@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 _domains = count()
+SHARED_SETUP = {'test_system_figures.py', 'test_writing.py'}
+"""Modules with a fixture that takes seconds and serves all their tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process at a time talk DDS: such tests look at clocks, and several would slow one another."""
+    """Say what stays in one process where there are several.
+
+    Tests that talk DDS look at clocks, so that two at a time would disturb one another; what a module's tests
+    share is dear in `SHARED_SETUP`.
+    """
     for item in items:
         if 'ros_domain' in getattr(item, 'fixturenames', ()):
             item.add_marker(pytest.mark.xdist_group('dds'))
+        elif item.path.name in SHARED_SETUP:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope='session')

@@ -93,6 +93,7 @@ def test_a_sweep_over_good_and_bad_inputs(
     assert len(timing['configurations']) == 4
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_workers_and_again_from_the_store(
     images: Path, sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_demo_on_the_embedded_clip(ros_domain: dict[str, str], tmp_path: Path, p
     assert ('faster: make demo' in done.stdout) == too_slow
 
 
+@pytest.mark.slow
 def test_demo_that_is_outrun_says_what_is_faster(
     ros_domain: dict[str, str], tmp_path: Path, project_root: Path
 ) -> None:

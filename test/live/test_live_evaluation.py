@@ -83,6 +83,7 @@ def test_each_answer_has_the_score_of_a_replay_and_a_stopped_run_goes_on(
     assert (out / 'results.json').read_bytes() == before
 
 
+@pytest.mark.slow
 def test_overload_is_an_ordinary_input(ros_domain: dict[str, str], tmp_path: Path) -> None:
     frames = 30
     played = bag(clip(tmp_path / 'clip', frames=frames), tmp_path / 'street')
@@ -112,6 +113,7 @@ def test_a_folder_without_masks_agrees_with_its_own_network(
     assert result['frames'] + sum(result['drops'].values()) == 4
 
 
+@pytest.mark.slow
 def test_a_node_that_runs_already_is_evaluated_as_it_is(
     ros_domain: dict[str, str], images: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_run_that_fails_says_so_and_ends_none_of_the_others(
     assert not (tmp_path / 'out' / 'live' / 'nowhere').exists()
 
 
+@pytest.mark.slow
 def test_of_a_damaged_bag_what_can_be_had_is_played(
     ros_domain: dict[str, str], images: Path, tmp_path: Path
 ) -> None:

@@ -312,7 +312,7 @@ def _catches_sigterm(pid: int) -> bool:
     return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_clean_exit_in_the_middle_of_an_inference(
     number: signal.Signals, ros_domain: dict[str, str], tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ def test_density_is_the_number_of_actors() -> None:
     assert counts[0] < 0.7 * counts[1] < counts[1] < 0.7 * counts[2]
 
 
+@pytest.mark.slow
 def test_a_varied_drive_has_the_same_classes_and_looks_different() -> None:
     (frame,) = drive(1, 1, varied=True)
     assert frame.labels.max() < 12

@@ -47,7 +47,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return found
 
 
-@pytest.mark.parametrize('masks', [True, False])
+@pytest.mark.parametrize('masks', [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_sweep_opens_each_bag_once_and_builds_each_configuration_once(
     masks: bool, counted: Counter[str], tmp_path: Path
 ) -> None:

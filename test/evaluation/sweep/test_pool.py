@@ -98,6 +98,7 @@ def test_a_worker_that_cannot_start_is_no_input_s_fault(
     assert 'vss_ros.nowhere' in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_it_starts_is_replaced(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

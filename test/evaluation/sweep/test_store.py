@@ -160,7 +160,14 @@ def test_the_code_of_a_live_run_is_that_of_node_and_player_too() -> None:
     assert code_digest(live=True) != code_digest()
 
 
-@pytest.mark.parametrize('file', ['live/scoring.py', 'node/segmentation_node.py', 'config/segment.yaml'])
+@pytest.mark.parametrize(
+    'file',
+    [
+        'live/scoring.py',
+        pytest.param('node/segmentation_node.py', marks=pytest.mark.slow),
+        pytest.param('config/segment.yaml', marks=pytest.mark.slow),
+    ],
+)
 def test_a_change_of_what_only_live_runs_use_changes_their_keys_alone(
     file: str, tmp_path: Path, project_root: Path
 ) -> None:
