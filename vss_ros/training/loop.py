@@ -131,10 +131,14 @@ def run_epochs(
         if (epoch + 1) % recipe.evaluate_every == 0:
             point |= watch(average.model)
         append_point(folder, point, started)
-        states = {name: part.state_dict() for name, part in parts.items()}
-        with whole_file(folder / NAME) as partial:
-            torch.save(states | {'epoch': epoch + 1, 'updates': average.updates}, partial)
+        _save(folder / NAME, parts, {'epoch': epoch + 1, 'updates': average.updates})
     return average.model
+
+
+def _save(path: Path, parts: dict[str, Any], counts: dict[str, int]) -> None:
+    """Write the states of all parts and the counts, whole or not at all."""
+    with whole_file(path) as partial:
+        torch.save({name: part.state_dict() for name, part in parts.items()} | counts, partial)
 
 
 def _set_rates(optimiser: torch.optim.Optimizer, peaks: list[float], progress: float) -> None:
