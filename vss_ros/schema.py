@@ -64,7 +64,7 @@ class Document:
 
     path: Path
     values: Any
-    """Plain values; whoever fills in short forms may change them before they are checked."""
+    """Plain values; short forms in them may be replaced by long ones before they are checked."""
     _root: yaml.Node | None
 
     def checked(self, model: type[ModelT], more: Iterable[Fault] = ()) -> ModelT:

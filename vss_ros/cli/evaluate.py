@@ -2,9 +2,9 @@
 
 Inputs are rosbag2 bags (MCAP, sqlite3; a folder of them stands for all), videos, image folders and the
 layouts of CamVid and Cityscapes. The truth is the masks on a bag's mask topic or beside the images, those
-in --masks DIR or, where nobody drew any, the per-frame network's answers: the score is then called
-agreement. Time is the input's own and the slow track is simulated, so that two runs give the same bytes;
-measured times are kept apart. With -o a stopped run goes on where it was when the command is given again,
+in --masks DIR or, without any, the per-frame network's answers: the score is then called agreement.
+Time is the input's own and the slow track is simulated, so that two runs give the same bytes; measured
+times are kept apart. With -o a stopped run goes on where it was when the command is given again,
 and DIR/report.html shows everything on one page.
 With --live the input is played to the real node over DDS, and every mask counts as a planner receives it:
 late ones late, lost ones lost by cause. That takes the time it takes, and no two runs are equal.

@@ -85,7 +85,7 @@ def live_node() -> Any:
         VssError: ROS 2's Python or this package's messages are missing.
     """
     try:
-        return import_module('vss_ros.live.jobs')  # by its name: nothing else here knows of ROS
+        return import_module('vss_ros.live.jobs')  # by its name: the command line runs without ROS
     except ImportError as error:
         raise VssError(
             f'expected ROS 2 for --live, got no Python package {error.name!r}; source a ROS 2 distribution '

@@ -215,7 +215,7 @@ def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str,
 
 
 def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
-    """Run the network once; return the card with what only the network knows."""
+    """Run the network once; return the card with the size and parameter count found, and the network."""
     import torch
 
     from vss_ros.engine.backbones.external import External

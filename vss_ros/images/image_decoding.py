@@ -1,6 +1,6 @@
 """Bytes of a camera message or file → pixels, or a reason why not; shared by the node and the sources.
 
-Nothing here trusts its input: sizes are checked before anything is allocated or decoded, and a picture that
+The input may be hostile: sizes are checked before anything is allocated or decoded, and a picture that
 the decoder had to mend is refused. A truncated file never passes. What no decoder can notice is damage inside
 a JPEG that happens to decode (JPEG has no checksum); PNG's checksums catch even a flipped bit.
 """

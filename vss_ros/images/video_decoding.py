@@ -1,4 +1,4 @@
-"""What a video decoder knows of motion, read from PyAV: TWNet's motion vectors, I-frames (section 4.4.1).
+"""Motion that a video decoder has decoded, read from PyAV: TWNet's motion vectors, I-frames (section 4.4.1).
 
 Which codecs give their vectors (FFmpeg 8): MPEG-1, MPEG-2, MPEG-4 part 2, H.263 and H.264. HEVC, VP9 and AV1
 give their I-frames only, so motion has to be estimated from the pictures.

@@ -101,7 +101,7 @@ class VideoWriter:
         """Append an RGB image ``(H, W, 3)``.
 
         The first one's size is the video's, but for an odd last row or column, which is cut off, as the codec
-        wants; later ones are scaled to it.
+        requires; later ones are scaled to it.
 
         Raises:
             VssError: The rate is impossible, the first image too small, or no encoder is at hand.

@@ -153,7 +153,7 @@ class Observer(Recorder):
         where = _domain()
         if self.count_publishers(self._camera):
             raise VssError(
-                f'expected nobody to publish {self._camera} {where}, got others; set ROS_DOMAIN_ID'
+                f'expected no other publisher of {self._camera} {where}, got one; set ROS_DOMAIN_ID'
             )
         if self.count_publishers(f'{self._node}/mask') > 1:
             raise VssError(f'expected one node {self._node} {where}, got several; set ROS_DOMAIN_ID')

@@ -74,7 +74,7 @@ def _nothing(path: Path, received: Received, judge: _Judge | None) -> VssError:
             f'expected masks with the stamps or names of the images of {path}, got none that fits those '
             'answered; name the mask topic or folder, or compare with the per-frame network by --agreement'
         )
-    drops = ', '.join(f'{count} {cause}' for cause, count in received.drops(0).items()) or 'no cause told'
+    drops = ', '.join(f'{count} {cause}' for cause, count in received.drops(0).items()) or 'cause unknown'
     return VssError(f'expected at least one mask, got none for {received.sent} images of {path}: {drops}')
 
 

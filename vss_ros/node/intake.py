@@ -116,7 +116,7 @@ class VideoIntake:
 
         self._on_reject, self._on_wait = on_reject, on_wait
         self._decoder = VideoDecoder(lambda _, error: on_reject(error))
-        self._told = False
+        self._reported = False
         self._last_ns = 0
 
     def frame(self, received: Received, index: int) -> tuple[Frame, Header] | None:
@@ -133,8 +133,8 @@ class VideoIntake:
             [VideoPacket(message.data, _format_of(message)) for message in received.messages]
         )
         if (waiting := self._decoder.waited - waited) > 0:
-            self._on_wait(waiting, not self._told)
-        self._told = self._decoder.waiting and (self._told or waiting > 0)
+            self._on_wait(waiting, not self._reported)
+        self._reported = self._decoder.waiting and (self._reported or waiting > 0)
         if picture is None:
             return None
         header = header_of(received.messages[picture.packet])

@@ -52,7 +52,7 @@ class InteriorBackbone(Backbone):
     layer 2, 4 for layer 3. What the later decoder steps take from the encoder by lateral connections,
     ``head1`` and ``head2`` of TWNet's Tables 6 and 7, comes from before the cut: F_l and F_h both carry
     it, unchanged, as their last ``lateral_channels``, folded to the cut's stride by space-to-depth. So
-    nothing is lost, the network computes what it would in one piece whatever the cut, and the same weights
+    nothing is lost, the network computes the same with every cut as in one piece, and the same weights
     fit all three. A propagation that wants TWNet's non-key-frame network (section 4.2) takes the lateral
     channels from the current frame's F_l and moves the rest.
 

@@ -66,7 +66,7 @@ class LERNet(Backbone):
     where Table 2 says 0.65 M (0.60 M without the second one). The text is followed. Left open there and
     decided here: the downsampler's convolution has batch norm and ReLU, while the pooled half passes as it
     is; 1x1 convolutions have biases, since no batch norm follows them; dropout takes LEDNet's rates. Table
-    1's upsampling by 8 is left to whoever needs image resolution.
+    1's upsampling by 8 is left out: labels are scaled after the network.
     """
 
     low_channels = 128

@@ -64,7 +64,7 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
         flow: ``(N, 2, H, W)``, x then y in cells: cell ``(i, j)`` takes ``(i + y, j + x)``.
     """
     height, width = features.shape[-2:]
-    # float32 whatever the features are: a half-precision grid is coarser than a cell of a large image.
+    # float32 for features of every dtype: a half-precision grid is coarser than a cell of a large image.
     columns = torch.arange(width, device=flow.device, dtype=torch.float32)
     rows = torch.arange(height, device=flow.device, dtype=torch.float32)
     x = (flow[:, 0].float() + columns) * (2 / max(width - 1, 1)) - 1

@@ -69,7 +69,7 @@ class DistortionAware(FlowWarp):
       and sees an image of four times the logits' sides: the whole one at stride 4, half of it at stride 8.
     - CFNet's widths are the paper's 32 to 512 beside F_h of 256 channels or more (the paper's
       DeepLabv3+), and in proportion to F_h beside narrower ones, down to a quarter, so that correction
-      stays cheap beside whatever network it serves.
+      stays cheap beside every network.
     - CFNet's last convolution starts at zero, where Eq. 4 scales f_P and changes no label: an untrained
       module answers as ``flow_warp`` does.
     """

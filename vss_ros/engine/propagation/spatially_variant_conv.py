@@ -27,7 +27,7 @@ class SpatiallyVariantConv(Propagation):
     """Spatially variant convolution steered by both frames' low features, fused with AdaptNet's.
 
     The paper's networks are 256 channels wide beside ResNet-101; here the width is half of F_h's, so that
-    propagation stays cheap beside whatever backbone it serves. The kernel predictor reduces either F_l
+    propagation stays cheap beside every backbone. The kernel predictor reduces either F_l
     with one shared 3x3 convolution (section 4: "a similar structure" to the key frame selector, which does
     the same), so a key frame's half is computed once. The fused features pass a ReLU, since the backbone's
     head was trained on features that had one.

@@ -73,8 +73,8 @@ class TamedWarping(CorrectedWarping):
     - f_t is F_l without its lateral channels (all of it where nothing else is left), at F_h's stride and,
       where it is wider, brought to F_h's width by a 1x1 convolution. Table 3 charges CFR's layer 2.42 G,
       which leaves room for no wider f_t; the lateral connections' 1x1 convolutions have that width, too.
-    - The paper's image residual comes from the codec, at full resolution; here it is computed with whatever
-      motion is used, at stride 4, and averaged to F_h's. Its magnitude, since A has to see "regions with
+    - The paper's image residual comes from the codec, at full resolution; here it is computed with the
+      motion in use, at stride 4, and averaged to F_h's. Its magnitude, since A has to see "regions with
       higher responses".
     - A has one channel (Table 3 charges RGA 1.2 to 2.9 MFLOPs, too few for more) and ends in a sigmoid.
     - The sum passes a ReLU. F_h follows one in every backbone here, and heads were trained on that.

@@ -106,8 +106,8 @@ class Metric(ABC):
 
     One file a metric: a subclass under ``@METRICS.register(name)`` in this folder. Evaluations then count it,
     store its counts by its name, add those of all inputs and put its figures into the summary; ``columns``
-    show them in reports. Counts are kept in ``sums`` and ``matrices``, which the base class knows how to add
-    and to store; who needs others overrides ``merge``, ``to_dict`` and ``from_dict``.
+    show them in reports. Counts are kept in ``sums`` and ``matrices``, which the base class adds and
+    stores; a metric that needs others overrides ``merge``, ``to_dict`` and ``from_dict``.
 
     Args:
         classes: Number of classes C; ids are 0 to C - 1.

@@ -44,7 +44,7 @@ class TemporalConsistency(Metric):
     columns = (
         Column(
             'temporal_consistency', ('temporal_consistency',), 'steadiness',
-            'mIoU of each mask with the one before, warped to it where optical flow can be trusted. '
+            'mIoU of each mask with the one before, warped to it where optical flow is consistent. '
             'Worth nothing by itself: an empty mask is perfectly steady. Read it beside {score}.',
             beside_score=True, short=('steadi-', 'ness %'),
         ),

@@ -46,7 +46,7 @@ OPEN_AT_ONCE = 32
 class Inputs:
     """The inputs of a run. Each is opened once; the frames of the one at work stay in memory.
 
-    Whoever runs configurations in a process has one of these for all of them. Use it in a ``with`` statement.
+    A process has one of these for all its configurations. Use it in a ``with`` statement.
     """
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ class InputFrames:
         return 'masks' if source.has_masks and not self._config.agreement else 'per_frame'
 
     def _labelled(self, labels: MaskFolder, frame: Frame, source: Source) -> NDArray[np.uint8] | None:
-        """Return a frame's mask; where that is damaged the frame goes without."""
+        """Return a frame's mask; where that is damaged the frame has none."""
         try:
             return labels.mask_of(frame, frame.index + source.rejected)
         except ImageError as error:

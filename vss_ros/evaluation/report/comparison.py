@@ -277,7 +277,7 @@ def _lonely(comparison: Comparison) -> list[str]:
 
 def page_of(comparison: Comparison, before: str, after: str) -> str:
     """Return a page with one table; before and after are what the two are called."""
-    from vss_ros.evaluation.report.writing import render  # Matplotlib comes with it, and takes its time
+    from vss_ros.evaluation.report.writing import render  # imports Matplotlib, which is slow
 
     counted = [
         sum(pair.changes[key].judgement == judgement for pair in comparison.pairs)

@@ -44,8 +44,8 @@ class EvaluationConfig:
     rate: float = 1.0
     """Speed at which a live input is played, 1 being its own."""
     repeats: int = 1
-    """Replays of each input, of which a frame's time is the median; scored is the first. No part of the
-    identity, nor of ``to_dict``: results are the same whatever it is."""
+    """Replays of each input: a frame's time is their median, scores are the first one's. Not part of the
+    identity nor of ``to_dict``: results do not depend on it."""
 
     def __post_init__(self) -> None:
         """Refuse the real background thread in a replay: its answers come when the machine finds time.
@@ -68,7 +68,7 @@ class EvaluationConfig:
         return self.repeats + self.pda
 
     def canonical(self) -> EvaluationConfig:
-        """Return the same configuration with whatever it does not look at set to the default.
+        """Return the same configuration with the options that have no effect in it set to their defaults.
 
         ``propagation: none`` asks no scheduler and has no slow track; the blocking track has no delay.
         """
@@ -138,7 +138,7 @@ class EvaluationConfig:
         return cls(**(values | {'segmenter': SegmenterConfig(**segmenter)}))
 
     def digest(self) -> str:
-        """Return the SHA-256 of what it does, whatever it is called; 64 hexadecimal digits."""
+        """Return the SHA-256 of all options but the name; 64 hexadecimal digits."""
         values = self.canonical().to_dict()
         del values['name']
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -116,8 +116,8 @@ class _Worker:
     def __init__(self, store: str | None) -> None:
         self.connection, theirs = Pipe()
         # A program of its own: a fork would share PyTorch's threads, of which none lives in the child, and
-        # multiprocessing's other ways import the main module again, whatever that does. Of a session of its
-        # own, because Ctrl-C is the parent's to deal with.
+        # multiprocessing's other ways import the main module again, and run what it does on import. In a
+        # session of its own, because the parent deals with Ctrl-C.
         self.process = subprocess.Popen(
             [sys.executable, '-m', PROGRAM, str(theirs.fileno()), store or ''],
             pass_fds=[theirs.fileno()],
@@ -130,7 +130,7 @@ class _Worker:
         self.job: Job | None = None
 
     def take(self, job: Job) -> None:
-        """Send a job; one that a dead worker takes is heard of by whoever waits for it."""
+        """Send a job; where the worker is dead, waiting on its connection notices it."""
         self.job = job
         with suppress(OSError):
             self.connection.send(job)

@@ -54,7 +54,7 @@ def connect(address: str) -> Any:
     os.environ.setdefault('RAY_gcs_server_port_wait_time_s', '1')  # attempts, of 40 s each
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises whatever comes, a bare Exception among it
+    except Exception as error:  # Ray raises many kinds, even a bare Exception
         ray.shutdown()
         raise VssError(_refusal(address, str(error))) from error
     return ray
@@ -114,8 +114,8 @@ def run_ray_jobs(
 ) -> Iterator[tuple[Job, Evaluated]]:
     """Yield each job with its result as it is done; results are those of ``run_jobs``.
 
-    All configurations of an input are one task, so that its frames are decoded once. Whoever stops listening
-    cancels what has not been done.
+    All configurations of an input are one task, so that its frames are decoded once. Closing the
+    iterator cancels the tasks that are left.
 
     Args:
         jobs: Those of one input beside each other.

@@ -156,7 +156,7 @@ def summarise_timing(name: str, evaluated: Sequence[Evaluated]) -> dict[str, Any
 
 
 def replays_note(results: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> str:
-    """Return of how many replays times are, and how far to trust them; nothing for live runs."""
+    """Return of how many replays times are, and how exact they are; nothing for live runs."""
     pairs = zip(results, timings, strict=True)
     timed = [timing for result, timing in pairs if not result.get('live') and timing['latency_ms']]
     counts = {timing.get('replays', 1) for timing in timed}

@@ -121,7 +121,7 @@ def read_sweep(path: Path, base: EvaluationConfig) -> list[EvaluationConfig]:
     ]
     raw = document.values.get('product')
     for number, block in enumerate(file.product):
-        # As the file has it: its order is that of the names, and a size is called what it is called there.
+        # In the file's order, which is that of the names, and with its words for sizes.
         words = (raw[number] if isinstance(raw, list) else raw) or {}
         for name, settings in _combinations(_stated(block), words):
             config = with_settings(shared, settings, ('product', number))
@@ -150,7 +150,7 @@ def _combinations(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield all combinations of a block's values, each with a name made of what differs among them.
 
-    The words are the same block as the file has it, in its order.
+    The words are the same block as in the file, in its order.
     """
     texts = {name: values if isinstance(values, list) else [values] for name, values in words.items()}
     varied = [name for name, values in texts.items() if len(values) > 1] or list(texts)

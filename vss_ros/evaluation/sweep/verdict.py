@@ -25,7 +25,7 @@ class Candidate:
     per_frame: bool
     """Whether its network runs whole on every frame."""
     score: float
-    """mIoU or, where nobody drew masks, agreement; 0..1."""
+    """mIoU or, without ground truth, agreement; 0..1."""
     worst_ms: float
     """Worst latency in milliseconds, frames at which a stream begins left out."""
     usual_ms: float
@@ -85,7 +85,7 @@ def judge(found: Sequence[Candidate], score_name: str = 'mIoU') -> Verdict | Non
     reference = max(whole, key=lambda candidate: candidate.score)
     others = [candidate for candidate in found if candidate is not reference]
     fast = [c for c in others if c.worst_ms <= LATENCY_SHARE * reference.usual_ms]
-    # A loss of exactly the limit, in decimal figures, is allowed whatever their binary fractions say.
+    # A loss of exactly the limit in decimal figures is allowed although binary fractions may exceed it.
     accurate = [c for c in others if c.score >= reference.score - ACCURACY_LOSS - 1e-9]
     return Verdict(
         reference=reference.name,
