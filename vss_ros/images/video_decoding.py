@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from vss_ros.images.image_decoding import ImageData
 
 
-EXPORT_VECTORS: Final = {'flags2': '+export_mvs'}
-"""Decoder options that make FFmpeg hand vectors out: 0.3 to 0.6 ms a frame of 720x1280."""
+STRICT: Final = {'flags2': '+export_mvs', 'err_detect': 'explode', 'max_pixels': str(MAX_PIXELS)}
+"""Decoder options: hand vectors out (0.3 to 0.6 ms a frame of 720x1280), and damage is an error, not mended.
+
+They want one thread (``thread_type`` NONE): with frame threads FFmpeg 8 hands vectors of H.264 out while
+another thread still writes them.
+"""
 
 
 class CodecReader:
-    """Reads what the codec says of the frames of one stream, in display order.
-
-    The decoder must not run frame threads (``thread_type`` SLICE or NONE): with them FFmpeg 8 hands vectors
-    of H.264 out while another thread still writes them.
-    """
+    """Reads what the codec says of the frames of one stream, in display order."""
 
     def __init__(self) -> None:
         self._distance: int | None = None  # frames since the last one that is no B-frame
@@ -221,9 +221,5 @@ class VideoDecoder:
         assert isinstance(context, av.VideoCodecContext)
         # One thread, which gives each picture at once and its vectors whole; damage is an error, not mended.
         context.thread_count = 1
-        context.options = EXPORT_VECTORS | {
-            'flags': '+low_delay',
-            'err_detect': 'explode',
-            'max_pixels': str(MAX_PIXELS),
-        }
+        context.options = STRICT | {'flags': '+low_delay'}
         self._context = context

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Final
 
 import av
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import check_size
-from vss_ros.images.video_decoding import EXPORT_VECTORS, CodecReader
+from vss_ros.images.video_decoding import STRICT, CodecReader
 from vss_ros.recordings.source import Source, SourceFrame, mask_files, read_mask
 
 if TYPE_CHECKING:
@@ -20,11 +20,21 @@ if TYPE_CHECKING:
 
     from vss_ros.recordings.source import OnReject
 
+SHORT_BY: Final = 0.1
+"""Seconds by which a whole video may miss its declared end, besides a frame."""
+SOUND_LONGER: Final = 1.5
+"""Seconds more where the end that is declared may be that of the sound."""
+TS_PACKET: Final = 188
+
 
 class VideoFile(Source):
     """Frames in display order with the container's own stamps, counted from the video's start.
 
-    Each comes with what the codec says of it, see :mod:`vss_ros.images.video_decoding`.
+    Each comes with what the codec says of it, see :mod:`vss_ros.images.video_decoding`. Decoding is strict: a
+    damaged frame is left out, and so are those after it that may be made from it, up to the next I-frame.
+    Eight wrong bytes in a row are noticed in 92 to 97 % of 120 files of H.264, MPEG-4 and MPEG-2 each (a
+    dashcam at 320x180). Decoders of VP8, VP9 and HEVC make a picture of whatever comes: of those only what
+    is missing is noticed.
     """
 
     def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
@@ -44,7 +54,7 @@ class VideoFile(Source):
             if not self._container.streams.video:
                 raise VssError(f'expected a video stream in {path}, got none; choose another file')
             self._stream = self._container.streams.video[0]
-            self.frame_count = self._stream.frames or None
+            self.frame_count = self._shown()
             self.fps = float(self._stream.average_rate) if self._stream.average_rate else None
             check_size(self._stream.height, self._stream.width)
             if self._masks and self.frame_count is not None and len(self._masks) != self.frame_count:
@@ -54,19 +64,32 @@ class VideoFile(Source):
         except BaseException:
             self.close()
             raise
-        # Not frame threads: see CodecReader.
-        self._stream.thread_type = 'SLICE'
-        self._stream.codec_context.options = EXPORT_VECTORS
+        # One thread: several hand out vectors that are still being written, and mend damage in silence.
+        self._stream.thread_type, self._stream.codec_context.thread_count = 'NONE', 1
+        self._stream.codec_context.options = STRICT
         self._codec = CodecReader()
+        self._taken = 0
+        """Frames that were whole so far."""
+        self._due: dict[float, str] = {}
+        """Stamps of packets whose pictures have not come, and what is wrong with them."""
+        self._damage: float | None = None
+        """Stamp of the last damage, None once an I-frame has come."""
+
+    def _shown(self) -> int | None:
+        """Return how many frames the container declares, without those that an MP4's edit list hides."""
+        frames = self._stream.frames
+        if frames and self._container.format.name.startswith('mov'):
+            frames = sum(not entry.is_discard for entry in self._stream.index_entries)
+        return frames or None
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
 
     def __iter__(self) -> Iterator[SourceFrame]:
-        """Yield the frames; packets that do not decode are left out."""
+        """Yield the frames; damaged ones are left out."""
         start = None
-        for index, picture in enumerate(self._decoded()):
+        for index, picture in enumerate(self._whole()):
             image = np.ascontiguousarray(picture.to_ndarray(format='rgb24'), np.uint8)
             if picture.pts is not None and picture.time_base is not None:
                 stamp = round(picture.pts * picture.time_base * 10**9)
@@ -80,19 +103,73 @@ class VideoFile(Source):
             codec = self._codec.read(picture)
             yield SourceFrame(Frame(image, stamp - start, index, codec=codec), mask)
 
+    def _whole(self) -> Iterator[av.VideoFrame]:
+        """Yield the pictures that are as they were encoded, and report the others."""
+        for picture in self._decoded():
+            stamp = -inf if picture.pts is None else picture.pts
+            self._give_up([due for due in self._due if due < stamp])
+            reason = self._due.pop(stamp, '')
+            if picture.is_corrupt or reason:
+                self._damage = stamp
+            elif picture.key_frame and self._damage is not None and stamp >= self._damage:
+                self._damage = None
+            if self._damage is None:
+                yield picture
+                self._taken += 1
+            else:
+                self._leave_out(reason)
+        self._give_up([*self._due])
+
+    def _give_up(self, stamps: list[float]) -> None:
+        """Report pictures that have not come; without damage they are some that are not meant to be shown."""
+        for stamp in sorted(stamps):
+            reason = self._due.pop(stamp)
+            if reason or self._damage is not None:
+                self._leave_out(reason)
+
+    def _leave_out(self, reason: str) -> None:
+        reason = reason or 'expected a whole frame, got one that is damaged or made from one that is'
+        self.reject(f'{self._taken + self.rejected}', VssError(reason))
+        self._codec.skip()
+
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """Decode packet by packet, so that one bad packet costs no more than its frame."""
+        """Decode packet by packet, noting which are damaged, and at the end whether it was all."""
         packets = self._container.demux(self._stream)
-        for number in itertools.count():
+        begin, end = inf, -inf
+        while True:
             try:
                 packet = next(packets)
             except StopIteration:
-                return
+                break
             except av.error.FFmpegError as error:
-                self.reject(f'{number} and all after it', VssError(f'expected a whole file: {error}'))
+                self.partial = f'expected a whole file: {error}'
                 return
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None and not packet.is_discard:
+                begin, end = min(begin, stamp), max(end, stamp + (packet.duration or 0))
+                wrong = 'expected a whole packet, got one that its container calls damaged'
+                self._due[stamp] = wrong if packet.is_corrupt else ''
             try:
                 yield from packet.decode()
             except av.error.FFmpegError as error:
-                self.reject(str(number), VssError(f'expected a whole frame: {error}'))
-                self._codec.skip()
+                place = -inf if stamp is None else stamp
+                self._damage = place if self._damage is None else max(self._damage, place)
+                if not packet.is_discard:
+                    self._due[place] = f'expected a whole frame: {error}'
+        self.partial = self._missing(begin, end)
+
+    def _missing(self, begin: float, end: float) -> str | None:
+        """Return how frames from stamp to stamp fall short of what the file declares, None for not."""
+        stream, container = self._stream, self._container
+        frame = 1 / (self.fps or 25.0)
+        declared = stream.frames * frame if container.format.name == 'avi' else 0.0
+        if stream.duration is not None and stream.time_base is not None:
+            declared = max(declared, float(stream.duration * stream.time_base))
+        elif container.duration is not None:
+            declared = container.duration / 1e6 - (SOUND_LONGER if len(container.streams) > 1 else 0.0)
+        seconds = (end - begin) * float(stream.time_base or 0)
+        if seconds > -inf and seconds + frame + SHORT_BY < declared:
+            return f'expected a video of {declared:.2f} s, got {seconds:.2f} s; copy the file again'
+        if container.format.name == 'mpegts' and self.path.stat().st_size % TS_PACKET:
+            return f'expected packets of {TS_PACKET} bytes, got a part of one at the end; copy the file again'
+        return None
