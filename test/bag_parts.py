@@ -13,8 +13,8 @@ from mcap.writer import CompressionType, Writer
 
 from vss_ros.errors import VssError
 from vss_ros.recordings.bags import IMAGE, BagWriter, Storage, message_types
+from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import raw_image
-from vss_ros.recordings.salvage import open_checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

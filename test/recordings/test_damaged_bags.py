@@ -15,12 +15,12 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
-from vss_ros.recordings.bag_files import CHUNK_LIMIT
 from vss_ros.recordings.bags import IMAGE, BagWriter, is_bag, message_types, open_bag
+from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import raw_image
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import find_camera, open_playback
-from vss_ros.recordings.salvage import open_checked
+from vss_ros.recordings.unpacking import CHUNK_LIMIT
 
 if sys.version_info >= (3, 14):
     from compression import zstd

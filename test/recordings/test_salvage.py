@@ -16,9 +16,9 @@ from bag_parts import TOPICS, Recorded, contents, damage, parts, recovered, writ
 
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
-from vss_ros.recordings.bag_files import CHUNK_LIMIT, expand
 from vss_ros.recordings.bags import open_bag, read_messages
-from vss_ros.recordings.salvage import open_checked
+from vss_ros.recordings.checked_bag import open_checked
+from vss_ros.recordings.unpacking import CHUNK_LIMIT, expand
 
 if sys.version_info >= (3, 14):
     from compression import zstd

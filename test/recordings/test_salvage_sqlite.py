@@ -13,7 +13,7 @@ from bag_parts import TOPICS, Recorded, damage, images, recovered, write_bag
 
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
-from vss_ros.recordings.salvage import open_checked
+from vss_ros.recordings.checked_bag import open_checked
 
 if TYPE_CHECKING:
     from pathlib import Path

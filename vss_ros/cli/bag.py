@@ -23,10 +23,10 @@ from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import write_json
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
+from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.playback import START_NS
-from vss_ros.recordings.salvage import open_checked
 
 if TYPE_CHECKING:
     from pathlib import Path

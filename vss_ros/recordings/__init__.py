@@ -3,5 +3,5 @@
 Read ``source`` (what a source is, which mask belongs to which frame) and ``open`` (which one a path is),
 then a kind each: ``image_folder``, ``video_file``, ``camera_bag``. ``bags`` reads and
 writes rosbag2 bags without ROS, ``messages`` makes camera messages, ``playback`` is what a player sends.
-``salvage`` reads what is left of damaged bags, by ``mcap_file`` and ``bag_files``.
+``checked_bag`` opens bags that may be damaged; ``salvage`` reads what is left of their files.
 """

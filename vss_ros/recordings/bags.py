@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
+from zlib import crc32
 
+from mcap.data_stream import RecordBuilder
+from mcap.records import Chunk, DataEnd, Footer
+from mcap.stream_reader import MAGIC_SIZE, StreamReader, get_chunk_data_stream
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from vss_ros.errors import VssError
 from vss_ros.files import whole_folder
-from vss_ros.recordings.bag_files import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
-from vss_ros.recordings.mcap_file import seal
+from vss_ros.recordings.checked_bag import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
@@ -212,7 +216,7 @@ class BagWriter:
             return
         self._writer.close()
         for file in self._folder.glob('*.mcap'):
-            seal(file)
+            _seal(file)
 
     def add_topic(self, topic: str, msgtype: str, profile: Qos | None = None) -> None:
         """Announce a topic, by its absolute name; needed once before its first message.
@@ -237,3 +241,27 @@ class BagWriter:
             message = message_types().serialize_cdr(message, connection.msgtype)
         self._writer.write(connection, time_ns, message)
         self.counts[topic] += 1
+
+
+def _seal(path: Path) -> None:
+    """Fill in the checksums of chunks, data and summary; rosbags writes zeros, which mean none.
+
+    With them a flipped bit anywhere in the file, which rosbags has closed, is noticed. It keeps its size.
+    """
+    with path.open('r+b') as file:
+        crc = crc32(file.read(MAGIC_SIZE))
+        for record in StreamReader(file, skip_magic=True, emit_chunks=True).records:
+            if isinstance(record, Chunk):
+                stream, size = get_chunk_data_stream(record)
+                record.uncompressed_crc = crc32(stream.read(size))
+            elif isinstance(record, DataEnd):
+                record.data_section_crc = crc
+            builder = RecordBuilder()
+            record.write(builder)
+            blob = builder.end()  # type: ignore[no-untyped-call]
+            if isinstance(record, Footer):
+                blob = blob[:-4] + crc32(blob[:-4], crc).to_bytes(4, 'little')
+            file.seek(-len(blob), os.SEEK_CUR)
+            file.write(blob)
+            # The summary, which begins behind the end of the data, has a checksum of its own.
+            crc = 0 if isinstance(record, DataEnd) else crc32(blob, crc)

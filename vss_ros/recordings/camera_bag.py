@@ -17,8 +17,8 @@ from vss_ros.recordings.bags import (
     deserialise,
     read_messages,
 )
+from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import stamp_ns
-from vss_ros.recordings.salvage import open_checked
 from vss_ros.recordings.source import MaskPairs, Source, SourceFrame, is_mask_topic
 
 if TYPE_CHECKING:

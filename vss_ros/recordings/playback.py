@@ -24,9 +24,9 @@ from vss_ros.recordings.bags import (
     read_messages,
 )
 from vss_ros.recordings.camera_bag import choose_camera
+from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import camera_info, raw_image
 from vss_ros.recordings.open import open_source
-from vss_ros.recordings.salvage import open_checked
 from vss_ros.recordings.source import is_mask_topic
 
 if TYPE_CHECKING:

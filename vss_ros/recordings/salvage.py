@@ -1,185 +1,254 @@
-"""Bags that may be damaged: what can be had of them, and whether that is all.
+"""The readable messages of files that may be damaged: MCAP through the library ``mcap``, sqlite3 by pages.
 
-``recordings.bags.open_bag`` refuses a damaged bag; ``open_checked`` reads every file to its end first, says
-what is wrong (``partial``) and gives every complete message. ``mcap_file`` reads MCAP; sqlite3 is read here.
+No file is believed: sizes are bounded before anything is allocated, and checksums are compared where the
+writer left any.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-import tempfile
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from zlib import crc32
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, ChunkIndex, DataEnd, Footer, Message, Schema, Statistics
 
 from vss_ros.errors import VssError
-from vss_ros.recordings.bag_files import (
-    COMPRESSED,
-    ZSTD_MAGIC,
+from vss_ros.recordings.unpacking import (
+    CHUNK_LIMIT,
+    PRIVATE,
+    RECORD_HEAD,
     DamageError,
-    Topic,
-    expand_file,
+    expand,
     expand_message,
-    read_metadata,
-    storage_files,
+    records_in,
 )
-from vss_ros.recordings.bags import open_bag
-from vss_ros.recordings.mcap_file import McapFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from vss_ros.recordings.bag_files import Metadata
+    from mcap.records import McapRecord
 
-_NAMED: Final = 3
-"""How many places of damage are named."""
-_SLACK_NS: Final = 10**6
-"""How far times in metadata.yaml may lie from those of the messages."""
-
-
-class CheckedBag:
-    """A bag's readable messages. Every call of ``messages`` begins anew, and several may run at a time."""
-
-    def __init__(self, path: Path, files: list[McapFile | _SqliteFile], notes: list[str]) -> None:
-        """Put files, in the order of time, together; ``notes`` say what is wrong."""
-        self.path = path
-        self._files = files
-        more = [f'and {len(notes) - _NAMED} more'] if len(notes) > _NAMED else []
-        self.partial = '; '.join([*notes[:_NAMED], *more]) or None
-        """What is wrong with it, in one line; None where it is whole."""
-        counts: Counter[Topic] = Counter()
-        for file in files:
-            counts.update(file.counts)
-        self.message_count = counts.total()
-        spans = [file.span for file in files if file.counts.total()]
-        self.start_time = min((start for start, _ in spans), default=2**63 - 1)
-        """Bag time of the first message, in nanoseconds."""
-        self.end_time = max((end for _, end in spans), default=-1) + 1
-        """Bag time after the last message, in nanoseconds."""
-        nothing, ext = MessageDefinition(MessageDefinitionFormat.NONE, ''), ConnectionExtRosbag2('cdr', [])
-        self.connections = [
-            Connection(number, topic.name, topic.msgtype, nothing, '', counts[topic], ext, self)
-            for number, topic in enumerate(counts, 1)
-        ]
-        """One for each topic and type."""
-
-    def messages(self, connections: Iterable[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
-        """Yield connection, bag time in nanoseconds and CDR bytes, file by file, in the order of bag time."""
-        wanted = {Topic(c.topic, c.msgtype): c for c in connections}
-        for file in self._files:
-            for topic, time_ns, data in file.messages(wanted):
-                yield wanted[topic], time_ns, data
+_MAGIC: Final = b'\x89MCAP0\r\n'
+_CHUNK_HEAD: Final = RECORD_HEAD + 40
+"""Bytes of a chunk before its records, without the name of its compression."""
+_FOOTER: Final = RECORD_HEAD + 20 + len(_MAGIC)
+_IN_DATA: Final = {Opcode.HEADER, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE_INDEX, Opcode.METADATA}
 
 
-@contextmanager
-def open_checked(path: Path, on_bytes: Callable[[int], Any] = lambda _: None) -> Iterator[CheckedBag]:
-    """Open a bag that may be damaged; all of it is read once and checked.
+class Topic(NamedTuple):
+    """A topic with the type of its messages, such as ``sensor_msgs/msg/Image``."""
 
-    Args:
-        path: A bag folder, or a bare ``.mcap`` or ``.db3`` file. A folder without metadata.yaml, as a killed
-            recorder leaves it, counts as damaged.
-        on_bytes: Called with every count of bytes that were checked.
+    name: str
+    msgtype: str
 
-    Yields:
-        The bag; its ``partial`` says what is wrong.
 
-    Raises:
-        VssError: Nothing of it reads, it declares chunks or messages larger than ``CHUNK_LIMIT``, or it
-            names files outside of its folder.
+@dataclass
+class _Run:
+    """Readable records that lie together: a chunk, or messages outside of chunks."""
+
+    offset: int
+    """Of its (compressed) records in the file."""
+    stored: int = 0
+    """Their bytes in the file."""
+    compression: str = ''
+    size: int = CHUNK_LIMIT
+    """Their bytes without compression, or more."""
+    start: int = 2**63 - 1
+    """Earliest bag time in it, in nanoseconds."""
+    end: int = 0
+    counts: Counter[int] = field(default_factory=Counter)
+    """Messages by channel."""
+
+
+class McapFile:
+    """The readable messages of an MCAP file; the whole file is read once and checked.
+
+    A chunk counts when all of it is readable and its checksum matches; of a chunk in whose middle the file
+    ends, the messages before that place count, without a checksum: that is of the whole chunk. Behind a
+    damaged record reading goes on at the next chunk that the summary names, or without a summary where the
+    record's own length says.
     """
-    with ExitStack() as stack:
-        paths, metadata, notes = _list_files(path)
-        files: list[McapFile | _SqliteFile] = []
-        for file in paths:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='vss-bag-'))
-            wrong: list[str] = []
-            files += _open_file(file, Path(folder), on_bytes, wrong)
-            notes += [f'{file.name}: {note}' for note in wrong]
-        bag = CheckedBag(path, files, notes)
-        if metadata is not None and not notes:
-            bag = CheckedBag(path, files, _disagreements(metadata, bag))
-        if bag.partial and not bag.message_count:
+
+    def __init__(self, path: Path, on_bytes: Callable[[int], Any], notes: list[str]) -> None:
+        """Read and check; what is wrong is added to ``notes``, bytes that were checked go to ``on_bytes``.
+
+        Raises:
+            VssError: A chunk holds more than ``CHUNK_LIMIT`` bytes, or both its head and its index say so.
+            OSError: The file does not open or read.
+        """
+        self._path, self._notes = path, notes
+        self._runs: list[_Run] = []
+        self._names: dict[tuple[type, int], Any] = {}  # schemas and channels by number
+        self._indices: dict[int, int] = {}  # sizes of chunks by where they begin, as the summary says
+        self._stated = -1  # messages by the statistics, if there are any
+        with path.open('rb') as file:
+            self._walk(file, on_bytes)
+        self._topics = {
+            number: Topic(channel.topic, schema.name)
+            for (kind, number), channel in self._names.items()
+            if kind is Channel and (schema := self._names.get((Schema, channel.schema_id)))
+        }
+        held = sum((run.counts for run in self._runs), Counter[int]())
+        self.counts = Counter(dict.fromkeys(self._topics.values(), 0))
+        """Messages by topic."""
+        for number, topic in self._topics.items():
+            self.counts[topic] += held[number]
+        starts, ends = [run.start for run in self._runs], [run.end for run in self._runs]
+        self.span = (min(starts, default=0), max(ends, default=0))
+        """Earliest and latest bag time in nanoseconds; of no meaning without messages."""
+        if lost := held.total() - self.counts.total():
+            notes.append(f'{lost} messages belong to topics whose names are lost')
+        if not notes and self._stated not in (-1, held.total()):
+            notes.append(f'the statistics count {self._stated} messages, not {held.total()}')
+
+    def messages(self, topics: Collection[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
+        """Yield topic, bag time and CDR bytes in the order of bag time, holding few chunks at a time."""
+        wanted = {number: topic for number, topic in self._topics.items() if topic in topics}
+        runs = sorted((run for run in self._runs if wanted.keys() & run.counts.keys()), key=lambda r: r.start)
+        waiting: list[tuple[int, int, int, Message]] = []
+        order = count()
+        with self._path.open('rb') as file:
+            for run in [*runs, None]:
+                while waiting and (run is None or waiting[0][0] < run.start):
+                    message = heappop(waiting)[-1]
+                    with suppress(DamageError):
+                        yield wanted[message.channel_id], message.log_time, expand_message(message.data)
+                if run:
+                    file.seek(run.offset)
+                    raw, _ = expand(file.read(run.stored), run.compression, run.size)
+                    with suppress(DamageError):  # a chunk that is cut off ends in the middle of a record
+                        for record in records_in(raw):
+                            if isinstance(record, Message) and record.channel_id in wanted:
+                                heappush(waiting, (record.log_time, run.offset, next(order), record))
+
+    def _walk(self, file: BinaryIO, on_bytes: Callable[[int], Any]) -> None:
+        """Go from the first byte to the summary, record by record."""
+        size = os.fstat(file.fileno()).st_size
+        if file.read(len(_MAGIC)) != _MAGIC:
+            self._notes.append('the file does not begin as MCAP files do')
+        end = self._read_summary(file, size)
+        missed, position, ended = set(self._indices), len(_MAGIC), False
+        while position < end or missed:
+            position = position if position < end else min(missed)
+            missed.discard(position)
+            file.seek(position)
+            head = file.read(RECORD_HEAD)
+            after = file.tell() + int.from_bytes(head[1:], 'little')
+            cut = after > end == size
+            try:
+                if len(head) < RECORD_HEAD or (after > end and not (cut and head[0] == Opcode.CHUNK)):
+                    raise DamageError('the file ends in a record, or a length is wrong')
+                if head[0] < PRIVATE and head[0] != Opcode.ATTACHMENT:
+                    self._take_record(head[:1], file, position, after, cut=cut)
+                if head[0] == Opcode.DATA_END:
+                    after, ended = max(end, after), True
+            except DamageError as error:
+                self._notes.append(f'{error}, at byte {position}')
+                after = min(missed, default=after)
+            on_bytes(max(0, min(after, size) - position))
+            position = after
+        if not (ended or self._notes):
+            self._notes.append('the end of the data is missing')
+
+    def _read_summary(self, file: BinaryIO, size: int) -> int:
+        """Read what stands at the file's end; returns where the data end: there, or at the file's end."""
+        file.seek(max(0, size - _FOOTER))
+        # A file without a summary says 0 for its start.
+        start = int.from_bytes(file.read()[RECORD_HEAD:][:8], 'little') or size - _FOOTER
+        file.seek(min(max(0, start), size))
+        tail, last = file.read(CHUNK_LIMIT), None
+        with suppress(DamageError):
+            for last in records_in(tail[: -len(_MAGIC)]):
+                self._take([last], start)
+                if isinstance(last, ChunkIndex) and last.chunk_start_offset < size:
+                    self._indices[last.chunk_start_offset] = last.uncompressed_size
+                elif isinstance(last, Statistics):
+                    self._stated = last.message_count
+        if tail.endswith(_MAGIC) and isinstance(last, Footer) and last.summary_crc in {0, crc32(tail[:-12])}:
+            return start
+        self._notes.append(f'the file ends at byte {size} without a readable summary')
+        return size
+
+    def _take_record(self, kind: bytes, file: BinaryIO, position: int, after: int, *, cut: bool) -> None:
+        """Read a record's body and take it in; the file may end in it."""
+        body = file.read(min(after - file.tell(), 2 * CHUNK_LIMIT))
+        record = next(records_in(kind + len(body).to_bytes(8, 'little') + body))
+        if isinstance(record, Chunk):
+            if not cut and after != position + _CHUNK_HEAD + len(record.compression) + len(record.data):
+                raise DamageError("a chunk's sizes contradict one another")
+            self._take_chunk(record, position, cut=cut)
+        elif isinstance(record, Message):
+            # Of messages outside of chunks those that lie together, up to a megabyte, are a run.
+            run = self._runs[-1] if self._runs else None
+            if run is None or run.offset + run.stored != position or run.stored > 2**20:
+                run = _Run(position)
+                self._runs.append(run)
+            run.stored = after - run.offset
+            self._take([record], position, run)
+        elif isinstance(record, DataEnd):
+            file.seek(0)
+            crc = 0
+            for start in range(0, position, 2**20):
+                crc = crc32(file.read(min(2**20, position - start)), crc)
+            if record.data_section_crc not in {0, crc}:
+                self._notes.append('the checksum of the data does not match')
+        elif kind[0] in _IN_DATA:
+            self._take([record], position, _Run(position))
+        else:
+            raise DamageError(f'a record of kind {kind[0]} does not belong into the data')
+
+    def _take_chunk(self, chunk: Chunk, position: int, *, cut: bool) -> None:
+        """Take in a chunk where it is intact; its beginning where the file ends in it."""
+        size, name = chunk.uncompressed_size, chunk.compression
+        raw, whole = expand(chunk.data, name, min(size, CHUNK_LIMIT))
+        if len(raw) > CHUNK_LIMIT or min(size, self._indices.get(position, 0)) > CHUNK_LIMIT:
             raise VssError(
-                f'expected a readable rosbag2 bag, got no readable message in {path}: {bag.partial}; record '
-                f'it again or take a copy that is whole'
+                f'expected chunks of at most {CHUNK_LIMIT} bytes, got one of {size} at byte {position}; do '
+                f'not use this bag, or record it again with smaller chunks'
             )
-        yield bag
+        if not cut and not (whole and len(raw) == size and chunk.uncompressed_crc in {0, crc32(raw)}):
+            with suppress(DamageError):  # some writers name topics in the first chunk and the summary only
+                self._take(records_in(raw), position)
+            raise DamageError('a chunk does not decompress, or its checksum does not match')
+        run = _Run(position + _CHUNK_HEAD + len(name), len(chunk.data), name, size)
+        with suppress(DamageError) if cut else nullcontext():
+            self._take(records_in(raw), position, run)
+        if cut:
+            self._notes.append(f'the file ends in a chunk, {run.counts.total()} messages of which are there')
+        self._runs.append(run)
 
+    def _take(self, records: Iterable[McapRecord], position: int, run: _Run | None = None) -> None:
+        """Take in what names topics, and the readable messages of a run.
 
-def _list_files(path: Path) -> tuple[list[Path], Metadata | None, list[str]]:
-    """Find a bag's files; also returns what the folder says of them and what is wrong with it."""
-    if path.is_file():
-        return [path], None, []
-    if not path.is_dir():
-        raise VssError(
-            f'expected a readable rosbag2 bag (a folder with metadata.yaml, a .mcap or a .db3), got {path}, '
-            f'which does not exist'
-        )
-    try:
-        metadata = read_metadata(path)
-    except DamageError as error:
-        return storage_files(path), None, [str(error)]
-    # Before version 4 of the format the names began with the bag's own.
-    paths = [path / Path(name).name for name in metadata.relative_file_paths]
-    present = [file for file in paths if file.is_file()]
-    notes = [f'{file.name} is missing' for file in paths if file not in present]
-    return present or storage_files(path), metadata, notes
-
-
-def _open_file(
-    path: Path, folder: Path, on_bytes: Callable[[int], Any], notes: list[str]
-) -> list[McapFile | _SqliteFile]:
-    """Check one file and note what is wrong with it; returns what reads it, if anything does."""
-    if path.name.endswith(COMPRESSED):
-        target = folder / path.name.removesuffix(COMPRESSED)
-        if not expand_file(path, target):
-            notes.append('it does not decompress to its end')
-        path = target
-    if path.suffix == '.mcap':
-        mcap = McapFile(path, on_bytes)
-        notes += mcap.notes
-        return [mcap]
-    if path.suffix != '.db3':
-        notes.append('it is neither a .mcap nor a .db3')
-        return []
-    on_bytes(path.stat().st_size)
-    if any(log.exists() and log.stat().st_size for log in _logs_of(path)):
-        notes.append('its recorder did not finish it')
-        path = _finish(path, folder / 'finished.db3')
-    try:
-        return [_SqliteFile(path)]
-    except DamageError as error:
-        notes.append(str(error))
-    if lost := _recover(path, folder / 'recovered.db3'):
-        notes.append(f'{lost} messages do not decompress, or belong to topics whose names are lost')
-    return [_SqliteFile(folder / 'recovered.db3')]
-
-
-def _disagreements(metadata: Metadata, bag: CheckedBag) -> list[str]:
-    said: Counter[Topic] = Counter()
-    for entry in metadata.topics:
-        said[Topic(entry.name, entry.type)] += entry.message_count
-    held = Counter({Topic(c.topic, c.msgtype): c.msgcount for c in bag.connections})
-    notes = [
-        f'metadata.yaml counts {said[topic]} messages on {topic.name}, the files hold {held[topic]}'
-        for topic in {**said, **held}
-        if said[topic] != held[topic]
-    ]
-    start, end = metadata.start_ns, metadata.start_ns + metadata.duration_ns
-    off = max(abs(start - bag.start_time), abs(end - bag.end_time))
-    if bag.message_count and off > _SLACK_NS:
-        notes.append(f'metadata.yaml names times that are {off / 1e9:.3f} s off')
-    return notes
+        Without a run the records are doubtful: their names count only where there are no others.
+        """
+        for record in records:
+            if isinstance(record, (Schema, Channel)):
+                key = (type(record), record.id)
+                self._names[key] = record if run else self._names.get(key, record)
+            elif isinstance(record, Message) and run:
+                try:
+                    expand_message(record.data)
+                except DamageError as error:
+                    self._notes.append(f'{error}, in what begins at byte {position}')
+                    continue
+                run.start, run.end = min(run.start, record.log_time), max(run.end, record.log_time)
+                run.counts[record.channel_id] += 1
 
 
 # ------------------------------------------------------------------ sqlite3
 
-_WIDTHS: Final = {2**power for power in range(9, 16)}
-"""Bytes that a page of SQLite may have, and 65536, for which the header says 1."""
+_WIDTHS: Final = {1: 65536} | {2**power: 2**power for power in range(9, 16)}
+"""Bytes of a page of SQLite by the number in the header."""
 _LEAF: Final = b'\x0d'
 """First byte of a page that holds rows of a table."""
 _TABLES: Final = """
@@ -190,54 +259,7 @@ CREATE INDEX timestamp_idx ON messages (timestamp);
 """
 
 
-class _SqliteFile:
-    """An sqlite3 file without damage, read by rosbags."""
-
-    def __init__(self, path: Path) -> None:
-        """Check it as far as that goes.
-
-        SQLite has no checksums: damaged structure and missing pages are found, no flipped bit in a picture.
-
-        Raises:
-            DamageError: It is damaged, or rosbags does not read it.
-            VssError: A message decompresses to more than the limit.
-        """
-        self._path = path
-        self.counts: Counter[Topic] = Counter()
-        try:
-            with closing(sqlite3.connect(f'{path.absolute().as_uri()}?immutable=1', uri=True)) as database:
-                database.execute('PRAGMA trusted_schema = OFF')
-                ((pages,),) = database.execute('PRAGMA page_count')
-                ((width,),) = database.execute('PRAGMA page_size')
-                if pages * width != (size := path.stat().st_size):
-                    raise DamageError(f'expected {pages} pages of {width} bytes, got {size} bytes')
-                ((verdict,),) = database.execute('PRAGMA integrity_check(1)')
-                if verdict != 'ok':
-                    raise DamageError(' '.join(str(verdict).split()))
-                query = 'SELECT data FROM messages WHERE substr(data, 1, 4) = ?'
-                for (data,) in database.execute(query, [ZSTD_MAGIC]):
-                    expand_message(data)
-        except sqlite3.Error as error:
-            raise DamageError(str(error)) from error
-        try:
-            with open_bag(path) as reader:
-                for connection in reader.connections:
-                    self.counts[Topic(connection.topic, connection.msgtype)] += connection.msgcount
-                self.span = (reader.start_time, reader.end_time - 1)
-        except VssError as error:
-            raise DamageError(str(error)) from error
-
-    def messages(self, topics: Collection[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
-        """Yield topic, bag time and CDR bytes in the order of bag time."""
-        with open_bag(self._path) as reader:
-            wanted = [c for c in reader.connections if Topic(c.topic, c.msgtype) in topics]
-            # To rosbags an empty list means every topic, or none, by the kind of file.
-            for connection, time_ns, data in reader.messages(wanted) if wanted else ():
-                with suppress(DamageError):  # compressed by itself and damaged
-                    yield Topic(connection.topic, connection.msgtype), time_ns, expand_message(data)
-
-
-def _recover(path: Path, target: Path) -> int:
+def recover_sqlite(path: Path, target: Path) -> int:
     """Copy every message that SQLite can still read into a new file; returns how many had to be left out.
 
     Each page that holds rows is made the root of a table in a copy of the file, so that SQLite reads it
@@ -283,8 +305,7 @@ def _rows(copy: Path, size: int, filling: bytes) -> Iterator[tuple[Any, ...]]:
     Up to its last page's end, which begins at ``size`` where the page is cut off, the copy is filled up.
     """
     with copy.open('r+b') as file:
-        width = int.from_bytes(file.read(18)[16:], 'big')
-        width = width if width in _WIDTHS else 65536 if width == 1 else 4096
+        width = _WIDTHS.get(int.from_bytes(file.read(18)[16:], 'big'), 4096)
         pages = -(-size // width)
         file.seek(size)
         file.write(filling * (pages * width - size))
@@ -312,21 +333,18 @@ def _rows(copy: Path, size: int, filling: bytes) -> Iterator[tuple[Any, ...]]:
                         yield from database.execute('SELECT id, a, b, c FROM found WHERE id = ?', key)
 
 
-def _finish(path: Path, copy: Path) -> Path:
-    """Copy an unfinished file and let SQLite take its log into the copy, where it can read that."""
-    for source, target in zip([path, *_logs_of(path)], [copy, *_logs_of(copy)], strict=True):
-        if source.exists():
-            shutil.copyfile(source, target)
+def finish_sqlite(path: Path, copy: Path) -> bool:
+    """Say whether the recorder left a log beside a file; then the copy holds what SQLite reads of both."""
+    logs = [suffix for suffix in ('-wal', '-journal') if Path(f'{path}{suffix}').exists()]
+    if not any(Path(f'{path}{suffix}').stat().st_size for suffix in logs):
+        return False
+    for suffix in ['', *logs]:
+        shutil.copyfile(f'{path}{suffix}', f'{copy}{suffix}')
     try:
         with closing(sqlite3.connect(copy)) as database:
             database.execute('PRAGMA journal_mode = DELETE')  # takes in what a WAL holds
     except sqlite3.Error:
         shutil.copyfile(path, copy)
-    for log in _logs_of(copy):
-        log.unlink(missing_ok=True)
-    return copy
-
-
-def _logs_of(path: Path) -> list[Path]:
-    """Return where SQLite keeps the log or journal of a file that is being written."""
-    return [path.with_name(path.name + suffix) for suffix in ('-wal', '-journal')]
+    for suffix in logs:
+        Path(f'{copy}{suffix}').unlink(missing_ok=True)
+    return True
