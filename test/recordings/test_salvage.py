@@ -149,6 +149,18 @@ def test_an_index_that_points_far_behind_the_file(tmp_path: Path) -> None:
         assert 'without a readable summary' in (bag.partial or '')
 
 
+def test_statistics_that_count_otherwise(tmp_path: Path) -> None:
+    file = write_foreign(tmp_path / 'a.mcap')
+    _, summary = parts(blob := file.read_bytes())
+    changed = bytearray(blob)
+    # Messages, then schemas, are what the statistics begin with; a checksum of 0 means none.
+    changed[blob.index((16).to_bytes(8, 'little') + (1).to_bytes(2, 'little'), summary)] = 17
+    changed[-12:-8] = bytes(4)
+    file.write_bytes(changed)
+    with open_checked(file) as bag:
+        assert bag.partial == 'a.mcap: the statistics count 17 messages, not 16'
+
+
 def test_as_a_process(tmp_path: Path) -> None:
     file = write_bag(tmp_path / 'bag') / 'bag.mcap'
     blob, statuses = file.read_bytes(), []
