@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ def test_demo_on_the_embedded_clip(ros_domain: dict[str, str], tmp_path: Path, p
         assert bag.frame_count == summary['frames_in']
     assert (tmp_path / 'timeline.png').stat().st_size > 10_000
     assert 'overlay.mp4' in done.stdout
+    assert re.search(r'drawing: +\d+%', done.stderr)  # how far it has come, not a count alone
     too_slow = summary['dropped']['overwritten'] > 0.1 * summary['frames_in']
     assert ('faster: make demo' in done.stdout) == too_slow
 

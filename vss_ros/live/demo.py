@@ -41,7 +41,7 @@ from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -73,7 +73,8 @@ def write_report(
     table = load_classes(read_card(model).classes)
     matrix = ConfusionMatrix(len(table), table.void_id)
     index = ReceivedIndex()
-    pictures, scored = _draw(received.answers(index, truth), output / 'overlay.mp4', table, matrix, fps)
+    answers = tqdm(received.answers(index, truth), desc='drawing', unit='frame', total=received.sent)
+    pictures, scored = _draw(answers, output / 'overlay.mp4', table, matrix, fps)
     rows = [row for of_stamp in index.decisions.values() for row in of_stamp]
     if not rows:
         print(f'no image was answered; look at {output}/segmentation_node.log')
@@ -88,13 +89,13 @@ def write_report(
 
 
 def _draw(
-    answers: Iterator[Answer], target: Path, table: ClassTable, matrix: ConfusionMatrix, fps: float
+    answers: Iterable[Answer], target: Path, table: ClassTable, matrix: ConfusionMatrix, fps: float
 ) -> tuple[list[NDArray[np.uint8]], int]:
     """Score all masks and draw the video; returns a few of its pictures and how many masks were scored."""
     few: list[NDArray[np.uint8]] = []
     scored, size = 0, ()
     with VideoWriter(target, fps) as writer:
-        for answer in tqdm(answers, desc='drawing', unit='frame'):
+        for answer in answers:
             scored += _score(answer, matrix)
             if answer.image is None or answer.mask is None:
                 continue
