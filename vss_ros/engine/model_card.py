@@ -11,11 +11,11 @@ import yaml
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 
 from vss_ros.engine.device import CPU
 from vss_ros.errors import VssError
-from vss_ros.files import whole_file, write_text
+from vss_ros.files import write_text, write_whole
 from vss_ros.resources import resource
 from vss_ros.schema import FROM_LIST, Schema, read_yaml
 
@@ -176,9 +176,9 @@ def save_card(card: ModelCard, module: nn.Module, folder: Path) -> ModelCard:
         The card with hash and number of parameters filled in.
     """
     weights = folder / f'{card.name}.safetensors'
-    with whole_file(weights) as partial:
-        save_file({name: _stored(tensor) for name, tensor in module.state_dict().items()}, partial)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    data = save_tensors({name: _stored(tensor) for name, tensor in module.state_dict().items()})
+    write_whole(weights, data)
+    digest = hashlib.sha256(data).hexdigest()
     parameters = sum(p.numel() for p in module.parameters())
     finished = card.model_copy(update={'sha256': digest, 'parameters': parameters, 'path': ''})
     write_card(finished, folder)

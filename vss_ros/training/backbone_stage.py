@@ -13,6 +13,7 @@ from vss_ros.datasets.augment import ViewRange, random_view
 from vss_ros.datasets.labelled import read_together
 from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import per_frame_confusion
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.loop import CLIP, run_epochs
@@ -142,10 +143,15 @@ def _groups(pupil: nn.ModuleDict, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _counts(images: LabelledImages, classes: int) -> Tensor:
-    """Return pixels per class, of evenly spread images where there are many."""
+    """Return pixels per class, of evenly spread images where there are many; refuse what is all void."""
     spread = range(0, len(images), -(-len(images) // COUNTED))
-    counts = sum(np.bincount(images.labels[i].ravel(), minlength=256)[:classes] for i in spread)
-    return torch.from_numpy(np.asarray(counts))
+    counts = np.asarray(sum(np.bincount(images.labels[i].ravel(), minlength=256)[:classes] for i in spread))
+    if not counts.any():
+        raise VssError(
+            f'expected labels of {classes} classes, got nothing but void; look at the label files, and at '
+            'the table that the recipe names as classes'
+        )
+    return torch.from_numpy(counts)
 
 
 def choices(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from copy import deepcopy
+from io import BytesIO
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from vss_ros.errors import VssError
-from vss_ros.files import whole_file
+from vss_ros.files import write_text, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,34 +54,50 @@ class MovingAverage(Generic[M]):
                 mine.copy_(theirs)
 
 
-def _restore(path: Path, parts: dict[str, Any]) -> dict[str, int]:
-    """Restore the last checkpoint and return its counts, 0 each where there is none."""
+def _restore(path: Path, parts: dict[str, Any], epochs: int) -> tuple[int, int]:
+    """Restore the last checkpoint and return its epoch and updates, 0 each where there is none."""
     if not path.is_file():
-        return {'epoch': 0, 'updates': 0}
-    state = torch.load(path, map_location='cpu', weights_only=True)
+        return 0, 0
     try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
         for name, part in parts.items():
-            part.load_state_dict(state[name])
-    except (KeyError, RuntimeError, ValueError) as error:
+            part.load_state_dict(dict(state)[name])
+        epoch, updates = int(state['epoch']), int(state['updates'])
+        if not 0 <= epoch <= epochs:
+            raise ValueError(f'{epoch} of {epochs} epochs')
+    except Exception as error:  # whatever zip and PyTorch raise of a damaged file
         raise VssError(
-            f'{path}: expected the checkpoint of a run with this recipe, got one of another '
-            f'({str(error).splitlines()[0]}); remove it, or name another folder by --runs'
+            f'{path}: expected the checkpoint of a run with this recipe, got one of another or a damaged one '
+            f'({next(iter(str(error).splitlines()), type(error).__name__)}); remove it, or name another '
+            'folder by --runs'
         ) from error
-    return state  # type: ignore[no-any-return]
+    return epoch, updates
 
 
 def append_point(folder: Path, point: dict[str, Any], started: float) -> None:
     """Add an epoch's figures to the run's curve file and show them, with the minutes since ``started``."""
     text = json.dumps(point | {'minutes': round((time.time() - started) / 60, 2)})
     tqdm.write(text)
-    with (folder / CURVE).open('a') as file:
-        file.write(text + '\n')
+    file = folder / CURVE
+    write_text(file, (file.read_text(encoding='utf-8') if file.is_file() else '') + text + '\n')
 
 
 def trained_minutes(folder: Path) -> float:
-    """Return the wall time of all epochs of a run, however often it was stopped and resumed."""
-    points = (json.loads(line) for line in (folder / CURVE).read_text().splitlines())
-    return round(sum(float(point.get('minutes', 0.0)) for point in points), 1)
+    """Return the wall time of all epochs of a run, however often it was stopped and resumed.
+
+    Raises:
+        VssError: A line of its curve file is damaged.
+    """
+    minutes = 0.0
+    for number, line in enumerate((folder / CURVE).read_text(encoding='utf-8').splitlines(), 1):
+        try:
+            minutes += float(json.loads(line).get('minutes', 0.0))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise VssError(
+                f'{folder / CURVE}:{number} expected the figures of an epoch as JSON, got {line[:60]!r}; '
+                'remove this line, then go on with --resume'
+            ) from error
+    return round(minutes, 1)
 
 
 def run_epochs(
@@ -105,17 +123,25 @@ def run_epochs(
         watch: From the averaged model to figures for the curve file.
         folder: Where ``checkpoint.pt`` and ``curve.jsonl`` go.
         resume: Continue from the folder's checkpoint if there is one.
+
+    Raises:
+        VssError: The folder holds another run's checkpoint, or the training diverged.
     """
+    if not resume and (folder / NAME).exists():
+        raise VssError(
+            f'{folder / NAME} is that of an earlier run; add --resume to go on with it, remove {folder} to '
+            'begin anew, or name another folder by --runs'
+        )
     average = MovingAverage(model, recipe.ema_decay)
     optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
     peaks = [group['lr'] for group in optimiser.param_groups]
     parts: dict[str, Any] = {'model': model, 'average': average.model, 'optimiser': optimiser}
     done = 0
     if resume:
-        counts = _restore(folder / NAME, parts)
-        done, average.updates = counts['epoch'], counts['updates']
+        done, average.updates = _restore(folder / NAME, parts, recipe.epochs)
     for epoch in range(done, recipe.epochs):
         rng = np.random.default_rng((recipe.seed, epoch))
+        torch.manual_seed(recipe.seed + (epoch << 32))  # what dropout draws
         model.train()
         losses, started = [], time.time()
         chosen = batches(epoch, rng)
@@ -123,7 +149,7 @@ def run_epochs(
         for number, batch in enumerate(shown):
             _set_rates(optimiser, peaks, (epoch + number / len(chosen)) / recipe.epochs)
             optimiser.zero_grad(set_to_none=True)
-            losses.append(step(batch, rng))
+            losses.append(_finite(step(batch, rng), epoch))
             optimiser.step()
             average.update(model)
         point: dict[str, Any] = {'epoch': epoch + 1}
@@ -135,10 +161,28 @@ def run_epochs(
     return average.model
 
 
+def _finite(losses: dict[str, float], epoch: int) -> dict[str, float]:
+    """Return the losses of a batch.
+
+    Raises:
+        VssError: The training has diverged; what the checkpoint holds has not.
+    """
+    if not all(map(isfinite, losses.values())):
+        raise VssError(
+            f'expected finite losses, got {losses} in epoch {epoch + 1}; lower the rate, and go on from the '
+            'last checkpoint with --resume, or begin anew'
+        )
+    return losses
+
+
 def _save(path: Path, parts: dict[str, Any], counts: dict[str, int]) -> None:
     """Write the states of all parts and the counts, whole or not at all."""
-    with whole_file(path) as partial:
-        torch.save({name: part.state_dict() for name, part in parts.items()} | counts, partial)
+    for name, tensor in parts['average'].state_dict().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise VssError(f'expected finite weights, got NaN or infinity in {name}; lower the rate')
+    file = BytesIO()
+    torch.save({name: part.state_dict() for name, part in parts.items()} | counts, file)
+    write_whole(path, file.getvalue())
 
 
 def _set_rates(optimiser: torch.optim.Optimizer, peaks: list[float], progress: float) -> None:

@@ -15,8 +15,10 @@ def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, void: int
     The Jaccard term is what mIoU measures, made smooth (Rahman & Wang 2016); alone it is unsteady.
 
     Logits are ``(N, C, H, W)`` float, labels ids ``(N, H, W)`` int64 of which ``void`` is ignored, weights
-    ``(C,)``.
+    ``(C,)``. Where all is void there is nothing to learn, and the loss is 0.
     """
+    if bool((labels == void).all()):
+        return (0 * logits).sum()
     entropy = cross_entropy(logits, labels, weights, ignore_index=void)
     valid = (labels != void).unsqueeze(1)
     truth = one_hot(torch.where(labels == void, 0, labels), logits.shape[1]).movedim(-1, 1) * valid

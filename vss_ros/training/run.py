@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from shutil import copyfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +26,7 @@ from vss_ros.evaluation.card_scores import (
     propagation_scores,
     scheduler_scores,
 )
+from vss_ros.files import write_whole
 from vss_ros.images.classes import load_classes
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.cards import origins, provenance, rounded_scores, score_command
@@ -44,7 +45,6 @@ from vss_ros.training.teacher import Teacher, start_card, teacher_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
@@ -158,8 +158,9 @@ def _table_of_card(job: Job) -> str:
     classes = job.recipe.classes
     if not classes.endswith(('.yaml', '.yml')):
         return classes
-    job.output.mkdir(parents=True, exist_ok=True)
-    return str(copyfile(classes, job.output / f'{job.recipe.model}.classes.yml'))
+    copy = job.output / f'{job.recipe.model}.classes.yml'
+    write_whole(copy, Path(classes).read_bytes())
+    return str(copy)
 
 
 def _trained_backbone(card: ModelCard, device: torch.device, interior: int = 0) -> Backbone:
