@@ -1,13 +1,25 @@
-"""Declares the arguments of a command line, one a line."""
+"""Declares the arguments of a command line, one a line, and says what may be printed."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 PATHS = frozenset({'DIR', 'FILE', 'BAG', 'INPUT', 'RECIPE', 'SOURCE'})
 """Placeholders of values that are paths."""
+
+
+_CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]')
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters and bytes that are no UTF-8 are spelled out.
+
+    Names of topics, classes and files come from anybody; a terminal obeys what they hold.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode('unicode_escape').decode(), text)
 
 
 def new_parser(name: str, text: str | None) -> argparse.ArgumentParser:

@@ -1,8 +1,13 @@
-"""Writes files and folders that are there whole or not at all, however the process ends."""
+"""Writes files and folders that are there whole or not at all, however the process ends.
+
+A disk without room is a ``VssError`` that names the file.
+"""
 
 from __future__ import annotations
 
 import csv
+import errno
+import hashlib
 import json
 import os
 import shutil
@@ -14,8 +19,16 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.errors import VssError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What only writing fails of."""
 
 
 @contextmanager
@@ -35,8 +48,17 @@ def whole_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.chmod(0o644)
         partial.replace(path)
+    except OSError as error:
+        raise no_room(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def no_room(path: Path, error: OSError) -> Exception:
+    """Return what to raise for an error while a file was written: one that names it, or the same."""
+    if error.errno not in NO_ROOM:
+        return error
+    return VssError(f'{path} cannot be written: {error.strerror}; make room there, or choose another place')
 
 
 @contextmanager
@@ -54,6 +76,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rename(temporary / '.replaced')
         (temporary / path.name).rename(path)
+    except OSError as error:
+        raise no_room(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -64,25 +88,69 @@ def write_whole(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write class ids ``(H, W)`` or RGB ``(H, W, 3)`` whole or not at all."""
+    import cv2  # only here: most files are none
+
+    write_whole(path, cv2.imencode('.png', pixels if pixels.ndim == 2 else pixels[..., ::-1])[1].tobytes())
+
+
+def keep_apart(output: Path, *inputs: Path | None) -> None:
+    """Refuse to replace a folder that is, holds or lies in what is read.
+
+    Raises:
+        VssError: It does.
+    """
+    target = output.resolve()
+    for path in inputs:
+        source = path.resolve() if path is not None else None
+        if source is not None and (target.is_relative_to(source) or source.is_relative_to(target)):
+            raise VssError(f'expected an output beside the input {path}, got {output}; choose another folder')
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file as UTF-8, whole or not at all; ``-`` is standard output."""
     if str(path) == '-':
         sys.stdout.write(text)
     else:
-        write_whole(path, text.encode())
+        write_whole(path, text.encode(errors='backslashreplace'))  # as JSON, too, has names that are no UTF-8
 
 
-def write_json(path: Path | None, values: Any, *, indent: int = 2) -> None:
+def write_json(path: Path | None, values: Any, *, indent: int | None = 2, summed: bool = False) -> None:
     """Write a result for machines.
 
     Args:
         path: The file; ``-`` for standard output; None for nowhere.
         values: Plain values; NaN and infinity, which JSON lacks, become null.
         indent: Spaces a level.
+        summed: With a checksum, for ``read_summed``.
     """
     if path is not None:
-        text = json.dumps(_plain(values), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
-        write_text(path, f'{text}\n')
+        write_text(path, _json({'sha256': _checksum(values)} | values if summed else values, indent) + '\n')
+
+
+def read_summed(path: Path) -> dict[str, Any]:
+    """Read what ``write_json`` wrote with a checksum.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not as it was written.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+        if values.pop('sha256') == _checksum(values):
+            return dict(values)
+    except (AttributeError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f'{path.name} with other contents than were written ({error!r})') from error
+    raise ValueError(f'{path.name} with other contents than were written')
+
+
+def _checksum(values: Any) -> str:
+    return hashlib.sha256(_json(values, None).encode()).hexdigest()
+
+
+def _json(values: Any, indent: int | None) -> str:
+    return json.dumps(_plain(values), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

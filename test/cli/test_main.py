@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pytest
 
 from vss_ros.cli.main import VERBS, main
@@ -42,3 +49,38 @@ def test_a_missing_module_or_package_is_named(
     errors = capsys.readouterr().err
     assert "verb 'gone'" in errors
     assert "'no_such_package'" in errors
+
+
+def test_a_fault_of_our_own_has_a_status_of_its_own_and_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / 'faulty.py').write_text(
+        'def add_arguments(parser): pass\n'
+        'def run(args):\n    print("topic \\x1b[2J")\n    raise KeyError("what\\x1b[2J")\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(VERBS, 'faulty', ('faulty', ''))
+    assert main(['faulty']) == 3
+    shown = capsys.readouterr()
+    assert shown.out == 'topic \\x1b[2J\n'
+    assert shown.err.startswith('vss: KeyError')
+    assert len(shown.err.splitlines()) == 1
+    assert '\x1b' not in shown.err
+    monkeypatch.setenv('VSS_TRACEBACK', '1')
+    with pytest.raises(KeyError):
+        main(['faulty'])
+
+
+def test_sigterm_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / 'frames').mkdir()
+    image = np.random.default_rng(0).integers(0, 256, (360, 480, 3), dtype=np.uint8)
+    for i in range(400):
+        cv2.imwrite(str(tmp_path / 'frames' / f'{i:04d}.jpg'), image)
+    paths = [str(tmp_path / 'frames'), '-o', str(tmp_path / 'out')]
+    command = [sys.executable, '-m', 'vss_ros.cli.main', 'segment', *paths]
+    process = subprocess.Popen([*command, '--no-video'], stderr=subprocess.DEVNULL, env=os.environ)
+    while process.poll() is None and not list(tmp_path.glob('.out*/out/masks/*.png')):
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert [path.name for path in tmp_path.iterdir()] == ['frames']

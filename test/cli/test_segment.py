@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -190,7 +191,8 @@ def test_coco_layout_names_its_ids(folder: Path, tmp_path: Path) -> None:
 def test_cityscapes_layout_has_the_benchmarks_label_ids(folder: Path, tmp_path: Path) -> None:
     cities = tmp_path / 'leftImg8bit' / 'val' / 'ulm'
     names_of(folder, cities, ['ulm_000000_000019_leftImg8bit', 'ulm_000000_000020_leftImg8bit'])
-    masks = exported(tmp_path, tmp_path / 'out', 'cityscapes', *card_of(tmp_path, 'cityscapes19'))
+    root = tmp_path / 'leftImg8bit'
+    masks = exported(root, tmp_path / 'out', 'cityscapes', *card_of(tmp_path, 'cityscapes19'))
     assert len(np.unique(masks)) > 1
     for number, mask in enumerate(masks, 19):
         file = tmp_path / 'out' / 'cityscapes' / f'ulm_000000_{number:06d}_pred_labelIds.png'
@@ -240,3 +242,37 @@ def test_frames_that_are_not_cityscapes_leave_nothing_behind(
     assert main(arguments) == 2
     assert 'such as frankfurt_000000_000294_leftImg8bit' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('output', ['', 'images', 'images/out', 'labels'])
+def test_input_and_output_are_kept_apart(
+    output: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder.parent, tmp_path / 'drive')
+    root = tmp_path / 'drive'
+    before = sorted(root.rglob('*'))
+    (root / 'decisions.csv').touch()
+    options = [str(root / 'images'), '--masks', str(root / 'labels'), '-o', str(root / output), '--overwrite']
+    assert main(['segment', *options]) == 2
+    assert 'expected an output beside the input' in capsys.readouterr().err
+    assert sorted(root.rglob('*')) == sorted([*before, root / 'decisions.csv'])
+
+
+def test_overwriting_replaces_only_what_a_run_wrote(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ['segment', str(folder), '-o', str(tmp_path / 'out'), '--no-video', '--overwrite']
+    assert main(command) == main(command) == 0
+    (tmp_path / 'out' / 'drive.mp4').write_bytes(b'x')
+    assert main(command) == 2
+    assert 'holds other files' in capsys.readouterr().err
+    assert (tmp_path / 'out' / 'drive.mp4').is_file()
+
+
+def test_a_full_disk_is_said_in_one_sentence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], small_disk: None
+) -> None:
+    assert main(['segment', str(folder), '-o', str(tmp_path / 'out'), '--no-video']) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r'vss: .*\.png cannot be written: File too large; make room there, .*', error)
+    assert not list(tmp_path.iterdir())

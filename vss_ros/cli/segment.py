@@ -30,14 +30,11 @@ from vss_ros.cli.common import (
 )
 from vss_ros.command_line import add
 from vss_ros.errors import VssError
-from vss_ros.files import whole_folder, write_json
+from vss_ros.files import keep_apart, whole_folder, write_json, write_png
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from vss_ros.engine.build import Built
     from vss_ros.recordings.source import Source
@@ -45,6 +42,8 @@ if TYPE_CHECKING:
 
 LAYOUTS = ('camvid', 'cityscapes', 'coco', 'uavid')
 """Of ``--export``; the keys of ``EXPORTERS``, which is imported where it is needed only."""
+WRITTEN = {'masks', 'overlay.mp4', 'decisions.csv', 'timeline.png', 'summary.json', *LAYOUTS}
+"""What the folder holds, and all that ``--overwrite`` replaces."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from vss_ros.recordings.open import open_source
 
     target = args.output.resolve()
+    keep_apart(target, args.input, args.masks)
     _check_target(target, overwrite=args.overwrite)
     built = build_segmenter(segmenter_config(args))
     with (
@@ -114,7 +114,7 @@ def _segment(
             for part, seconds in result.seconds.items():
                 parts[part].append(1e3 * seconds)
             # Write the mask, compare it with the truth, draw it.
-            _write_mask(folder / 'masks' / f'{frame.index:06d}.png', mask)
+            write_png(folder / 'masks' / f'{frame.index:06d}.png', mask)
             if exporter is not None:
                 exporter.write(source.frame_name(frame), mask)
             if truth is not None:
@@ -128,13 +128,6 @@ def _segment(
     summary = _summary(rows, matrix if truths else None, table.names, source, built)
     # Medians over the frames on which a part ran.
     return summary | {'parts_ms': {part: round(float(np.median(ms)), 2) for part, ms in parts.items()}}
-
-
-def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
-    import cv2
-
-    if not cv2.imwrite(str(path), mask):
-        raise VssError(f'{path} cannot be written; is the disk full?')
 
 
 def _summary(rows: Any, matrix: Any, names: tuple[str, ...], source: Source, built: Built) -> dict[str, Any]:
@@ -170,7 +163,8 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
     """Refuse a folder that exists, or that is not a result of this verb."""
     if target.exists() and not overwrite:
         raise VssError(f'{target} exists already; choose another folder or add --overwrite')
-    if target.exists() and not (target / 'decisions.csv').is_file() and any(target.iterdir()):
+    if target.exists() and (not target.is_dir() or {file.name for file in target.iterdir()} - WRITTEN):
         raise VssError(
-            f'{target} holds no earlier result, so --overwrite leaves it alone; choose another folder'
+            f'{target} holds other files than an earlier result, so --overwrite leaves it alone; choose '
+            'another folder'
         )

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
-from vss_ros.files import write_json, write_whole
+from vss_ros.files import write_json, write_png
 from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
@@ -114,10 +114,7 @@ class Exporter(ABC):
                 f'export inputs whose frames have the same names into folders of their own'
             )
         self._names.add(name)
-        pixels = self.pixels(mask)
-        if pixels.ndim == 3:
-            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8)
-        write_whole(self.folder / name, cv2.imencode('.png', pixels)[1].tobytes())
+        write_png(self.folder / name, self.pixels(mask))
         return self.folder / name
 
 

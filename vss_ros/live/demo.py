@@ -27,7 +27,7 @@ from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.replay.decisions import figures_of, write_decisions
-from vss_ros.files import write_json
+from vss_ros.files import write_json, write_png
 from vss_ros.images.classes import load_classes
 from vss_ros.images.video_encoding import VideoWriter
 from vss_ros.live.observer import NODE, LiveRun
@@ -129,7 +129,7 @@ def _write_picture(pictures: list[NDArray[np.uint8]], output: Path) -> None:
         return
     height = round(timeline.shape[0] * row.shape[1] / timeline.shape[1])
     below = cv2.resize(timeline, (row.shape[1], height), interpolation=cv2.INTER_AREA)
-    cv2.imwrite(str(output / 'picture.png'), np.vstack((row, below)))
+    write_png(output / 'picture.png', np.vstack((row, np.asarray(below, np.uint8)))[..., ::-1])
 
 
 def _captioned(picture: NDArray[np.uint8], row: DecisionRow | None) -> NDArray[np.uint8]:

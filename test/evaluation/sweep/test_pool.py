@@ -144,3 +144,11 @@ def test_a_live_run_goes_through_its_input_once(tmp_path: Path) -> None:
     job = Job(str(clip(tmp_path / 'c', 4, masks=False)), config().as_live(1.0))
     with Inputs() as inputs:
         assert expected_frames([job], inputs) == {job: 4}
+
+
+def test_a_store_without_room_ends_the_run_with_that_reason(
+    images: Path, tmp_path: Path, small_disk: None
+) -> None:
+    with pytest.raises(VssError, match='cannot be written: File too large'):
+        list(run_jobs([Job(str(images), config())], str(tmp_path), workers=2))
+    assert not list(tmp_path.iterdir())

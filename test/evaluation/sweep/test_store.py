@@ -46,6 +46,16 @@ def key_of(path: Path, asked: EvaluationConfig) -> str:
         return result_key(inputs.open(path, asked), asked)
 
 
+def test_a_changed_digit_counts_as_none(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.save(KEY, EVALUATED)
+    file = tmp_path / f'{KEY}.json'
+    text = file.read_text()
+    assert '[[1, 2]]' in text
+    file.write_text(text.replace('[[1, 2]]', '[[1, 3]]'))
+    assert store.load(KEY) is None
+
+
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     store = ResultStore(tmp_path / 'store')
     assert store.load(KEY) is None
@@ -54,7 +64,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert [path.name for path in store.folder.iterdir()] == [f'{KEY}.json']
 
 
-@pytest.mark.parametrize('damage', [b'', b'{"result": {}}', b'[1]', b'\xff\xfe'])
+@pytest.mark.parametrize('damage', [b'', b'{"result": {}}', b'[1]', b'\xff\xfe', b'[' * 10**5])
 def test_a_damaged_file_counts_as_none(damage: bytes, tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     (tmp_path / f'{KEY}.json').write_bytes(damage)

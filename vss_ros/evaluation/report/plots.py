@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vss_ros.command_line import printable
 from vss_ros.evaluation.metrics.distance import mean_cost
 from vss_ros.evaluation.report.drawing import (
     COLOURS,
@@ -240,7 +241,7 @@ def timeline(configuration: Configuration, score_name: str) -> Drawing | None:
 def write_timeline(decisions: Sequence[DecisionRow], path: Path, title: str) -> None:
     """Write a picture (PNG) of deviation, key frames and latency over time, of at least one decision."""
     figure = _over_time([asdict(row) | {'latency_ms': 1e3 * row.latency} for row in decisions])
-    figure.suptitle(title)
+    figure.suptitle(printable(title), parse_math=False)
     figure.savefig(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from vss_ros.evaluation.replay.frame_pictures import clear_pictures, worst_pictu
 from vss_ros.evaluation.rows import FrameRow
 from vss_ros.evaluation.sweep.summary import summarise, summarise_timing
 from vss_ros.evaluation.sweep.verdict import Candidate, Verdict, candidates, judge
-from vss_ros.files import write_csv, write_json
+from vss_ros.files import read_summed, write_csv, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,8 +116,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     clear_pictures(folder)
     for number, pictures in enumerate(evaluation.pictures):
         write_pictures(folder, number, evaluation.results[number]['name'], pictures)
-    write_json(folder / TIMING, evaluation.measured, indent=1)
-    write_json(folder / RESULTS, evaluation.deterministic, indent=1)
+    write_json(folder / TIMING, evaluation.measured, indent=1, summed=True)
+    write_json(folder / RESULTS, evaluation.deterministic, indent=1, summed=True)
 
 
 def read_evaluation(folder: Path) -> Evaluation:
@@ -128,7 +127,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         VssError: The files are missing or of another layout.
     """
     try:
-        results, timing = (json.loads((folder / name).read_bytes()) for name in (RESULTS, TIMING))
+        results, timing = (read_summed(folder / name) for name in (RESULTS, TIMING))
     except (OSError, ValueError) as error:
         raise VssError(
             f'expected the results of `vss evaluate -o DIR` in {folder}, got: {error}; run it again'

@@ -244,7 +244,7 @@ def work(connection: Connection, store: str | None) -> None:
                 result: Evaluated | str = evaluate_stored(
                     job.path, job.config, store, lambda: connection.send(FRAME), inputs=inputs
                 )
-            except VssError as error:
+            except (VssError, OSError) as error:  # such as a store that cannot be written
                 result = str(error)
             connection.send(result)
 

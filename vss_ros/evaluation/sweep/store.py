@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.content import code_digest, weights_digest
 from vss_ros.evaluation.replay.evaluate_bag import evaluate_bag
 from vss_ros.evaluation.replay.result import Evaluated, InputResult, InputTiming
-from vss_ros.files import write_whole
+from vss_ros.files import read_summed, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +32,9 @@ class ResultStore:
         self.folder = folder
 
     def load(self, key: str, replays: int = 1) -> Evaluated | None:
-        """Return a result; None where there is none, its file is damaged, or fewer replays were timed."""
+        """Return a result; None where there is none, its file has changed, or fewer replays were timed."""
         try:
-            values = json.loads(self._file(key).read_bytes())
+            values = read_summed(self._file(key))
             timing = InputTiming.from_dict(values['timing'])
             found = Evaluated(InputResult.from_dict(values['result']), timing)
         except (OSError, ValueError, KeyError, TypeError):
@@ -45,7 +44,7 @@ class ResultStore:
     def save(self, key: str, evaluated: Evaluated) -> None:
         """Write a result, whole or not at all."""
         values = {'result': evaluated.result.to_dict(), 'timing': evaluated.timing.to_dict()}
-        write_whole(self._file(key), json.dumps(values, allow_nan=False).encode())
+        write_json(self._file(key), values, indent=None, summed=True)
 
     def _file(self, key: str) -> Path:
         return self.folder / f'{key}.json'
