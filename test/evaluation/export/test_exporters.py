@@ -111,7 +111,7 @@ def test_files_are_whole_or_not_there_and_each_frame_has_one(tmp_path: Path) -> 
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))  # as on a full disk
         try:
-            with pytest.raises(OSError, match='too large'):
+            with pytest.raises(VssError, match='too large'):
                 again.write(frame, mask(7))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
