@@ -65,7 +65,7 @@ class Graph:
         rclpy.init()
         overrides = [
             Parameter(name, value=value)
-            for name, value in ({'diagnostics_period': 0.05} | parameters).items()
+            for name, value in ({'diagnostics_period': 0.05, 'runtime': 'torch', 'precision': 'f32'} | parameters).items()
         ]
         self.node = SegmentationNode(parameter_overrides=overrides)
         self.client = Node('client')

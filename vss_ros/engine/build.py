@@ -7,7 +7,8 @@ Example:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ from vss_ros.engine.device import CPU, META, choose_device, use_threads
 from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card, read_weights
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
-from vss_ros.engine.options import TRACKS
+from vss_ros.engine.options import TRACKS, written_size
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
 from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes, Space
+from vss_ros.engine.runtimes.choose import fastest, make_runtimes, runtime_class
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
 from vss_ros.engine.whole_network import WholeNetwork
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.options import SegmenterConfig
     from vss_ros.engine.registry import Registry
+    from vss_ros.engine.runtimes.base import Runtime
 
 LAYER_MARK = '@'
 """Stands in a card's name before the interior layer, where that is not the backbone's own."""
@@ -53,6 +56,8 @@ class Built:
     segmenter: StreamSegmenter
     card: ModelCard
     device: torch.device
+    runtime: Runtime
+    """What computes the networks, why that, and what it could not compile."""
 
 
 def build_segmenter(
@@ -71,13 +76,27 @@ def build_segmenter(
         config.track == 'fast_slow' and config.propagation != NO_PROPAGATION and not config.slow_delay
     )
     use_threads(config.threads, background=background)
-    parts, size = _assembled(config, card, device)
+    runtimes = make_runtimes(runtime_class(config, device), config, card, device)
+    backbone, propagation, scheduler, motion, size = _parts(config, card, device, runtimes[0])
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
-    preprocess = Preprocessor(statistics, card.input_size, parts.backbone.size_step, device, size)
+    preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, device, size)
+
+    def network(runtime: Runtime, moves: Propagation | None) -> WholeNetwork:
+        return WholeNetwork(backbone, moves, scheduler, motion, runtime=runtime, statistics=statistics)
+
+    shape = size or card.input_size
+    pixels = torch.zeros((1, *shape, 3), dtype=torch.uint8, device=device)
+    runtime = fastest(
+        runtimes, lambda one: partial(network(one, None).compute, pixels),
+        f'the whole network at {written_size(shape)}',
+    )  # fmt: skip
+    work = network(runtime, propagation)
+    parts = Parts(backbone, propagation, scheduler, _track(config, work), motion)
     segmenter = StreamSegmenter(
-        parts, preprocess, max_gap_ns=round(config.max_gap * 1e9), on_slow_track_error=on_slow_track_error
-    )
-    return Built(segmenter, card, device)
+        parts, preprocess, network=work, max_gap_ns=round(config.max_gap * 1e9),
+        on_slow_track_error=on_slow_track_error,
+    )  # fmt: skip
+    return Built(segmenter, card, device, runtime)
 
 
 def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
@@ -89,15 +108,14 @@ def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
     choose_device(config.device)
     card = read_card(config.model)
     _check(config, card)
-    config = replace(config, slow_delay=config.slow_delay or 1)  # so that no thread is started
-    with META:
-        parts, _ = _assembled(config, card, META)
-    return card, parts
+    runtime = runtime_class(config, CPU)(CPU, 'f32', 1)
+    backbone, propagation, scheduler, motion, _ = _parts(config, card, META, runtime)
+    return card, Parts(backbone, propagation, scheduler, Blocking(), motion)
 
 
-def _assembled(
-    config: SegmenterConfig, card: ModelCard, device: torch.device
-) -> tuple[Parts, tuple[int, int] | None]:
+def _parts(
+    config: SegmenterConfig, card: ModelCard, device: torch.device, runtime: Runtime
+) -> tuple[Backbone, Propagation | None, Scheduler, MotionEstimator | None, tuple[int, int] | None]:
     """Return the parts with their weights and the network's input size; on ``META``, without weights."""
     backbone = new_backbone(card, config.interior)
     _load(backbone, card, device)
@@ -109,8 +127,12 @@ def _assembled(
     scheduler = _scheduler(config, card, backbone, device)
     estimator = motion_name(config.motion, propagation, scheduler)
     motion = build_motion(estimator, device) if estimator else None
-    track = _track(config, WholeNetwork(backbone, propagation, scheduler))  # last: it may start a thread
-    return Parts(backbone, propagation, scheduler, track, motion), size
+    if not runtime.compiles and device != META:
+        for module in (backbone, propagation, scheduler, motion):
+            if module is not None:
+                fuse_for_inference(module, device)
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return backbone, propagation, scheduler, motion, size
 
 
 def _check(config: SegmenterConfig, card: ModelCard) -> None:
@@ -238,8 +260,7 @@ def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
         return
     load_weights(card, module, device)
     module.eval().requires_grad_(False)
-    fuse_for_inference(module, device)
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module.to(device)
 
 
 def _load_part(

@@ -59,6 +59,9 @@ class ModelCard(Schema):
     """How it was trained: command, data, seed, epochs, hardware, wall time, versions."""
     scores: dict[str, Any] = Field(default_factory=dict)
     """What was measured, by which command."""
+    int8: dict[str, Any] = Field(default_factory=dict)
+    """Of the int8 weights beside these, where there are any: ``sha256`` of both files in one, how they were
+    made and what they score. What scores and hash above say is of the ordinary weights."""
     path: str = ''
     """Where the card was read; not part of the file."""
 

@@ -93,9 +93,8 @@ class OnnxNetwork:
 
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
         ort = onnxruntime()
-        providers = _providers(ort, device)
         try:
-            self._session = ort.InferenceSession(data, session_options(ort), providers=providers)
+            self._session = ort.InferenceSession(data, session_options(ort), providers=providers(ort, device))
         except Exception as error:  # ONNX Runtime's own have no common class
             raise VssError(_unreadable(file, 'an ONNX network', error)) from error
         inputs = self._session.get_inputs()
@@ -164,7 +163,8 @@ def session_options(ort: ModuleType) -> Any:
     return options
 
 
-def _providers(ort: ModuleType, device: torch.device) -> list[Any]:
+def providers(ort: ModuleType, device: torch.device) -> list[Any]:
+    """Return what ONNX Runtime runs on for a device, the fastest first; raise a ``VssError`` without any."""
     if device.type == 'cpu':
         return ['CPUExecutionProvider']
     there = ort.get_available_providers()
@@ -173,7 +173,8 @@ def _providers(ort: ModuleType, device: torch.device) -> list[Any]:
             f"device {device}: expected an onnxruntime with 'CUDAExecutionProvider', got {there}; "
             'pip install onnxruntime-gpu in place of onnxruntime, or use the device cpu'
         )
-    return [('CUDAExecutionProvider', {'device_id': device.index or 0}), 'CPUExecutionProvider']
+    fast = [name for name in ('TensorrtExecutionProvider', 'CUDAExecutionProvider') if name in there]
+    return [*((name, {'device_id': device.index or 0}) for name in fast), 'CPUExecutionProvider']
 
 
 def _unreadable(file: str, kind: str, error: Exception) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TRACKS = ('blocking', 'fast_slow')
+RUNTIME_NAMES = ('auto', 'openvino', 'torch', 'onnxruntime')
+PRECISIONS = ('auto', 'f32', 'bf16', 'int8')
 LOWEST_THRESHOLD = 1e-9
 """Stands for a threshold of 0, which as a node parameter is the model's own."""
 LINE_LENGTH = 110
@@ -126,6 +128,21 @@ class SegmenterConfig:
     )
     """0 runs the real background thread, as on a robot."""
     device: str = option('auto', 'where networks run: auto, cpu, cuda or cuda:N', placeholder='DEVICE')
+    runtime: str = option(
+        'auto',
+        'what computes the networks: openvino, which auto takes on CPUs; torch, the reference, which it '
+        'takes on CUDA devices and where the slow track is simulated, so that two machines answer the same; '
+        'onnxruntime',
+        choices=RUNTIME_NAMES,
+        placeholder='R',
+    )
+    precision: str = option(
+        'auto',
+        'of the runtime: auto measures which is the fastest on this machine and says so; bf16 needs a '
+        'processor that has it, int8 a model that ships it',
+        choices=PRECISIONS,
+        placeholder='P',
+    )
     size: tuple[int, int] | None = option(
         None,
         "network input as HEIGHTxWIDTH; auto keeps the model's area at the camera's aspect",

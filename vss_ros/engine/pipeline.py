@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from vss_ros.engine.frames import AnsweredBy, Decision, Frame, FrameResult, Reason
-from vss_ros.engine.key_frame_cache import KeyFrameCache
+from vss_ros.engine.key_frame_cache import KeyFrameCache, Source
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size
 from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.schedulers.base import Verdict
@@ -57,6 +57,7 @@ class StreamSegmenter:
     Everything but ``request_key_frame`` and ``request_reset`` belongs to the one thread that calls ``step``.
 
     Args:
+        network: The parts' work as a runtime computes it; None: in PyTorch.
         max_gap_ns: A longer silence between two frames makes the second a key frame; nanoseconds.
         on_slow_track_error: Called with what went wrong in the slow track; the fast track goes on.
     """
@@ -66,6 +67,7 @@ class StreamSegmenter:
         parts: Parts,
         preprocess: Preprocessor,
         *,
+        network: WholeNetwork | None = None,
         max_gap_ns: int = 1_000_000_000,
         on_slow_track_error: Callable[[BaseException], None] | None = None,
     ) -> None:
@@ -75,9 +77,11 @@ class StreamSegmenter:
         self._preprocess = preprocess
         self._max_gap_ns = max_gap_ns
         self._on_slow_track_error = on_slow_track_error
-        self._network = WholeNetwork(parts.backbone, parts.propagation, parts.scheduler)
+        self._network = network = network or WholeNetwork(
+            parts.backbone, parts.propagation, parts.scheduler, parts.motion, statistics=preprocess.statistics
+        )
         self._cache = KeyFrameCache()
-        self._trail = MotionTrail(parts.motion)
+        self._trail = MotionTrail(parts.motion, network.estimate)
         self._previous: tuple[tuple[int, ...], int] | None = None  # shape and stamp of the last frame
         self._distance = 0
         self._reset_requested = Event()
@@ -126,35 +130,36 @@ class StreamSegmenter:
         self.parts.track.close()
 
     def _step(self, frame: Frame, confidence: bool) -> FrameResult:
-        propagation, scheduler, track = self.parts.propagation, self.parts.scheduler, self.parts.track
+        propagation, track = self.parts.propagation, self.parts.track
         self._seconds = {}
         fresh_start = self._continuity(frame)
         self._previous = (frame.image.shape, frame.stamp_ns)
-        view = self._look(frame)
-        self._collect()  # as late as possible: features that arrive now serve this frame
+        with self._timed('preprocess'):
+            view = self._view(frame)
         if propagation is None:
             verdict = Verdict(True, fresh_start or Reason.EVERY_FRAME)
-            return self._answer(frame, verdict, AnsweredBy.FULL, self._whole(view), None, confidence)
+            logits = self._network.logits(self._whole(view))
+            return self._answer(frame, verdict, AnsweredBy.FULL, logits, None, confidence)
 
+        with self._timed('low'):
+            view, prepared, compared = self._network.look(view)
         with self._timed('motion'):
             view = self._trail.follow(view)
+        self._collect()  # as late as possible: features that arrive now serve this frame
         with self._timed('scheduler'):
-            compared = scheduler.prepare(view)
             verdict = self._judge(fresh_start, compared, view)
-        with self._timed('propagation'):
-            prepared = propagation.prepare(view)
         key = self._cache.key
         if key is None or (verdict.is_key_frame and not track.background):
             answered_by, high = AnsweredBy.FULL, self._whole(view)
+            with self._timed('head'):
+                logits = self._network.logits(high)
         else:
             answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
             if answered_by is AnsweredBy.FAST:
-                # Before this frame is answered, so that the slow track starts earlier. The image is copied,
-                # since the next frame overwrites it.
-                entry = self._network.entry(view)
-                track.submit(self._cache.next_number(), entry.clone() if entry is view.image else entry)
+                # Before this frame is answered, so that the slow track starts earlier.
+                track.submit(self._cache.next_number(), self._network.entry(view))
             with self._timed('propagation'):
-                high = self._propagate(propagation, key, prepared, view)
+                high, logits = self._propagate(propagation, key, prepared, view)
         if verdict.is_key_frame:
             age = 0 if key is None or answered_by is AnsweredBy.FULL else key.propagated + self._distance
             self._distance = 0
@@ -162,33 +167,25 @@ class StreamSegmenter:
             key = self._cache.store(
                 stamp_ns=frame.stamp_ns, propagation=prepared, scheduler=compared, high=high, propagated=age
             )
-        return self._answer(frame, verdict, answered_by, high, key, confidence)
+        return self._answer(frame, verdict, answered_by, logits, key, confidence)
 
-    def _look(self, frame: Frame) -> View:
-        with self._timed('preprocess'):
-            image = self._preprocess(frame.image)
-        low = None
-        if self._network.needs_low:
-            with self._timed('low'):
-                low = self.parts.backbone.low(image)
+    def _view(self, frame: Frame) -> View:
         camera = (frame.image.shape[0], frame.image.shape[1])
-        return View(self._preprocess.pixels[None], image, low, codec=frame.codec, camera=camera)
+        return View(self._preprocess(frame.image)[None], self._preprocess, codec=frame.codec, camera=camera)
 
-    def _propagate(self, propagation: Propagation, key: KeyFrame, prepared: Tensor, view: View) -> Tensor:
+    def _propagate(
+        self, propagation: Propagation, key: KeyFrame, prepared: Tensor, view: View
+    ) -> tuple[Tensor, Tensor]:
         """Propagate from the previous frame or, once its features have come, from the key frame."""
-        last = self._cache.last
-        if last is not None:
-            return self._keep(propagation, prepared, propagation.propagate(*last, prepared, view))
-        if propagation.motion:
-            view = view.replace(motion=view.since_key)
-        return self._keep(
-            propagation, prepared, propagation.propagate(key.for_propagation, key.high, prepared, view)
-        )
-
-    def _keep(self, propagation: Propagation, prepared: Tensor, high: Tensor) -> Tensor:
+        source = self._cache.last
+        if source is None:
+            source = Source(key.for_propagation, key.high)
+            if propagation.motion:
+                view = view.replace(motion=view.since_key)
+        high, logits = self._network.propagate(*source, prepared, view)
         if propagation.frame_by_frame:
             self._cache.advance(prepared, high)
-        return high
+        return high, logits
 
     def _collect(self) -> None:
         """Let the slow track's result, if one has come, replace the cached features."""
@@ -236,7 +233,8 @@ class StreamSegmenter:
         if key is None:
             return Verdict(True, fresh_start or Reason.FIRST)
         self._distance += 1
-        verdict = self.parts.scheduler.decide(self._distance, key.for_scheduler, compared, view)
+        score = self._network.score(key.for_scheduler, compared, view)
+        verdict = self.parts.scheduler.judge(self._distance, score, view)
         if fresh_start is not None:
             verdict = Verdict(True, fresh_start, verdict.score, verdict.threshold)
         if verdict.is_key_frame and self.parts.track.busy:
@@ -249,23 +247,22 @@ class StreamSegmenter:
 
     def _whole(self, view: View) -> Tensor:
         with self._timed('high'):
-            return self._network.compute(self._network.entry(view))
+            high: Tensor = self._network.compute(self._network.entry(view))
+            return high
 
     def _answer(
         self,
         frame: Frame,
         verdict: Verdict,
         answered_by: AnsweredBy,
-        high: Tensor,
+        logits: Tensor,
         key: KeyFrame | None,
         confidence: bool,
     ) -> FrameResult:
         camera = (frame.image.shape[0], frame.image.shape[1])
         size = label_size(camera, self.network_size(camera))
-        with self._timed('head'):
-            logits = self._network.logits(high)
-            if not _finite(logits):
-                raise _not_finite()
+        if not _finite(logits):
+            raise _not_finite()
         with self._timed('labels'):
             labels = argmax_upsampled(logits, size)
             decay = CONFIDENCE_DECAY ** (self._distance + (0 if key is None else key.propagated))

@@ -29,6 +29,8 @@ class Normalisation:
     std: tuple[float, float, float]
 
 
+NEARLY = 1.25
+"""Most camera pixels per network pixel, along a side, that bilinear interpolation reads all."""
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -39,7 +41,7 @@ def normalise(images: Tensor, statistics: Normalisation) -> Tensor:
     """
     mean = torch.tensor(statistics.mean, device=images.device) * 255.0
     scale = 1.0 / (torch.tensor(statistics.std, device=images.device) * 255.0)
-    return images.to(torch.float32).sub_(mean).mul_(scale).movedim(-1, 1)
+    return ((images.to(torch.float32) - mean) * scale).permute(0, 3, 1, 2)
 
 
 def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -63,7 +65,8 @@ def scaled(
     image: NDArray[np.uint8], size: tuple[int, int], out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
     """Return an RGB image ``(H, W, 3)`` at another height and width, in ``out`` where it is given."""
-    mode = cv2.INTER_AREA if image.shape[0] > size[0] else cv2.INTER_LINEAR
+    # Of a size that is nearly right, averaging takes four times as long and gives the same labels.
+    mode = cv2.INTER_AREA if image.shape[0] > NEARLY * size[0] else cv2.INTER_LINEAR
     return cv2.resize(image, size[::-1], dst=out, interpolation=mode)  # type: ignore[return-value]
 
 
@@ -110,25 +113,42 @@ class Preprocessor:
         fixed_size: tuple[int, int] | None = None,
     ) -> None:
         self._card_size, self._multiple, self._fixed_size = card_size, multiple, fixed_size
+        self.statistics = statistics
         self._mean = torch.tensor(statistics.mean, device=device) * 255.0
         self._scale = 1.0 / (torch.tensor(statistics.std, device=device) * 255.0)
         self._resized = np.empty((0, 0, 3), np.uint8)
         self.pixels: NDArray[np.uint8] = self._resized
         """RGB ``(h, w, 3)`` of the last call before normalisation; valid until the next."""
         self._input = torch.empty((0, 0, 3), device=device)
+        self._normalised = False
+        self.device = device
 
     def size(self, camera: tuple[int, int]) -> tuple[int, int]:
         """Return the network's input size for a camera's height and width."""
         return self._fixed_size or network_size(camera, self._card_size, self._multiple)
 
-    def __call__(self, image: NDArray[np.uint8]) -> Tensor:
-        """Return the input ``(1, 3, h, w)`` of an RGB image ``(H, W, 3)``; valid until the next call."""
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return RGB ``(h, w, 3)`` of an RGB image ``(H, W, 3)``, the same where it fits; see ``pixels``."""
         height, width = self.size((image.shape[0], image.shape[1]))
-        if self._input.shape[:2] != (height, width):
-            self._resized = np.empty((height, width, 3), np.uint8)
-            self._input = torch.empty((height, width, 3), device=self._input.device)
         if image.shape[:2] != (height, width):
+            if self._resized.shape[:2] != (height, width):
+                self._resized = np.empty((height, width, 3), np.uint8)
             image = scaled(image, (height, width), self._resized)
-        self.pixels = image
-        self._input.copy_(torch.from_numpy(image)).sub_(self._mean).mul_(self._scale)
+        self.pixels, self._normalised = image, False
+        return image
+
+    def small(self, stride: int) -> Tensor:
+        """Return the last pixels averaged over cells and normalised, ``(1, 3, h/stride, w/stride)``."""
+        height, width = (side // stride for side in self.pixels.shape[:2])
+        whole = self.pixels[: height * stride, : width * stride]
+        cells = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+        return normalise(torch.from_numpy(cells[None]).to(self.device), self.statistics)
+
+    def image(self) -> Tensor:
+        """Return the last call's pixels normalised, ``(1, 3, h, w)``; valid until the next call."""
+        if not self._normalised:
+            if self._input.shape != self.pixels.shape:
+                self._input = torch.empty(self.pixels.shape, device=self.device)
+            self._input.copy_(torch.from_numpy(self.pixels)).sub_(self._mean).mul_(self._scale)
+            self._normalised = True
         return self._input.unsqueeze(0).movedim(-1, 1)

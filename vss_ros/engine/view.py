@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from vss_ros.engine.device import device_of
 from vss_ros.engine.preprocess import IMAGENET, Normalisation, normalise
@@ -12,11 +14,22 @@ from vss_ros.engine.preprocess import IMAGENET, Normalisation, normalise
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from vss_ros.engine.backbones.base import Backbone
     from vss_ros.engine.frames import CodecFrame
     from vss_ros.engine.motion.field import MotionField
+
+
+class Image(Protocol):
+    """A normalised image that is computed when it is first looked at."""
+
+    device: torch.device
+
+    def image(self) -> Tensor:
+        """Return it, ``(N, 3, H, W)`` float32."""
+
+    def small(self, stride: int) -> Tensor:
+        """Return it averaged over cells, ``(N, 3, H/stride, W/stride)``, in memory of its own."""
 
 
 class View:
@@ -27,18 +40,18 @@ class View:
 
     Attributes:
         pixels: RGB at the network's input size, ``(N, H, W, 3)`` uint8.
-        image: The same normalised, ``(N, 3, H, W)`` float32.
+        image: The same normalised, ``(N, 3, H, W)`` float32; computed where a part looks at it.
         since_key: Motion from this frame to the key frame, None on the stream's first frame.
         codec: What the video codec says of the frame, None for a stream of single images.
         camera: Height and width of the camera's image, in whose pixels codec vectors are; None where unknown.
     """
 
-    __slots__ = ('_low', '_motion', 'camera', 'codec', 'image', 'pixels', 'since_key')
+    __slots__ = ('_image', '_low', '_motion', 'camera', 'codec', 'pixels', 'since_key')
 
     def __init__(
         self,
         pixels: NDArray[np.uint8],
-        image: Tensor,
+        image: Tensor | Image,
         low: Tensor | None = None,
         motion: MotionField | None = None,
         *,
@@ -47,8 +60,31 @@ class View:
         camera: tuple[int, int] | None = None,
     ) -> None:
         """Hold what was computed for the frame; ``low`` and ``motion`` are None where no part needs them."""
-        self.pixels, self.image, self._low, self._motion = pixels, image, low, motion
+        self.pixels, self._image, self._low, self._motion = pixels, image, low, motion
         self.since_key, self.codec, self.camera = since_key, codec, camera
+
+    @property
+    def image(self) -> Tensor:  # noqa: D102 (see the class)
+        return self._image if isinstance(self._image, Tensor) else self._image.image()
+
+    def small(self, stride: int) -> Tensor:
+        """Return the image averaged over cells, ``(N, 3, H/stride, W/stride)``, a tensor of its own.
+
+        Of pixels averaged to whole grey levels: that is ten times as fast as pooling the normalised image.
+        What runs in a graph declares the stride in :attr:`Propagation.image_strides`.
+        """
+        image = self._image
+        return avg_pool2d(image, stride) if isinstance(image, Tensor) else image.small(stride)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the image lies."""
+        return self._image.device
+
+    @property
+    def has_low(self) -> bool:
+        """Whether F_l was computed for this frame."""
+        return self._low is not None
 
     @property
     def low(self) -> Tensor:

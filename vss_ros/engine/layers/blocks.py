@@ -220,7 +220,7 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in, H, W)`` to ``(N, out_channels, H, W)``."""
-        aspect = 1.0 if self.square else x.shape[-1] / x.shape[-2]
+        aspect = 1.0 if self.square else int(x.shape[-1]) / int(x.shape[-2])
         parts = [x]
         for grid, level in zip(self.grids, self.levels, strict=True):
             columns = max(1, round(aspect * grid)) if grid > 1 else 1

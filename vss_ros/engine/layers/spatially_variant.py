@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from math import isqrt
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ def _forward(features: Tensor, kernels: Tensor) -> Tensor:
 
 def shift_and_accumulate(features: Tensor, kernels: Tensor) -> Tensor:
     """Apply Eq. 1 by K^2 views of one padded tensor; arguments as ``spatially_variant_convolution``."""
-    side = round(kernels.shape[1] ** 0.5)
+    side = isqrt(int(kernels.shape[1]))
     views = _views(_padded(features, side), side, *features.shape[-2:])
     result = views[0] * kernels[:, :1]
     for k, view in enumerate(views[1:], 1):
@@ -68,7 +69,7 @@ class _SpatiallyVariantConvolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         features, kernels = ctx.saved_tensors
-        side = round(kernels.shape[1] ** 0.5)
+        side = isqrt(kernels.shape[1])
         with torch.enable_grad():
             source = features.detach().requires_grad_()
             padded = _padded(source, side)

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from vss_ros.engine.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vss_ros.engine.motion.field import MotionField
     from vss_ros.engine.view import View
 
@@ -37,21 +39,30 @@ MOTIONS: Registry[MotionEstimator] = Registry('motion estimator')
 
 
 class MotionTrail:
-    """Owns what motion estimation remembers from frame to frame; without an estimator, nothing."""
+    """Owns what motion estimation remembers from frame to frame; without an estimator, nothing.
 
-    def __init__(self, estimator: MotionEstimator | None) -> None:
+    Args:
+        estimate: Takes the place of the estimator's own ``estimate``.
+    """
+
+    def __init__(
+        self,
+        estimator: MotionEstimator | None,
+        estimate: Callable[[Tensor, Tensor, View], MotionField] | None = None,
+    ) -> None:
         self._estimator = estimator
+        self._estimate = estimate if estimate is not None or estimator is None else estimator.estimate
         self._previous: Tensor | None = None
         self._since_key: MotionField | None = None
 
     def follow(self, view: View) -> View:
         """Return the view of the next frame with its motion, where there is a frame before it."""
-        if self._estimator is None:
+        if self._estimator is None or self._estimate is None:
             return view
         previous, self._previous = self._previous, self._estimator.prepare(view)
         if previous is None:
             return view
-        field = self._estimator.estimate(previous, self._previous, view)
+        field = self._estimate(previous, self._previous, view)
         self._since_key = field if self._since_key is None else field.compose(self._since_key)
         return view.replace(motion=field, since_key=self._since_key)
 

@@ -46,9 +46,9 @@ class CodecMotion(MotionEstimator):
         """Return the field ``(N, 2, H/8, W/8)`` on the device of the view's image."""
         if view.codec is None or view.codec.vectors is None or view.camera is None:
             return self._search.estimate(previous, current, view).at(self.stride)
-        height, width = view.image.shape[-2:]
+        height, width = view.pixels.shape[1:3]
         flow, holes = densify(view.codec.vectors, view.camera, (height, width), self.stride)
-        device = view.image.device
+        device = view.device
         unknown = torch.from_numpy(holes)[None, None].to(device)
         return MotionField(torch.from_numpy(flow)[None].to(device), self.stride, unknown)
 

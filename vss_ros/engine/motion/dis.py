@@ -43,4 +43,4 @@ class DenseInverseSearch(MotionEstimator):
             flow = self._search.calc(now, before, None)  # type: ignore[call-overload]
             fields.append(cv2.resize(flow, cells, interpolation=cv2.INTER_AREA) / self.stride)
         flow = torch.from_numpy(np.stack(fields)).movedim(-1, 1)
-        return MotionField(flow.to(view.image.device).contiguous(), self.stride)
+        return MotionField(flow.to(view.device).contiguous(), self.stride)

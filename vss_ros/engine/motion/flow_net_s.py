@@ -130,5 +130,5 @@ def centred_cells(view: View, stride: int) -> Tensor:
     if stride > 1:
         cells = (pixels.shape[2] // stride, pixels.shape[1] // stride)
         pixels = np.stack([cv2.resize(image, cells, interpolation=cv2.INTER_AREA) for image in pixels])
-    floats = torch.from_numpy(pixels).to(view.image.device, torch.float32, copy=True)
+    floats = torch.from_numpy(pixels).to(view.device, torch.float32, copy=True)
     return floats.div_(255.0).sub_(0.5).movedim(-1, 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from vss_ros.engine.registry import Registry
@@ -76,6 +77,8 @@ class Propagation(nn.Module, ABC):
     """Whether ``view.low`` is read; if no part reads it, it is computed for key frames only."""
     motion: ClassVar[str] = ''
     """Default motion estimator, empty where the view's motion is not read."""
+    image_strides: tuple[int, ...] = ()
+    """Strides at which the image is looked at by ``view.small``."""
     switches: ClassVar[dict[str, Switch]] = {}
     """What the method adds to plain propagation, by a description, to measure what each is worth."""
 
@@ -85,7 +88,7 @@ class Propagation(nn.Module, ABC):
 
     def prepare(self, view: View) -> Tensor:
         """Return what later frames need of a frame, a tensor of its own: F_l or, where unused, nothing."""
-        return view.low if self.needs_low else view.image.new_empty(0)
+        return view.low if self.needs_low else torch.empty(0, device=view.device)
 
     @abstractmethod
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, binary_cross_entropy, cosine_similarity, cross_entropy
+from torch.nn.functional import binary_cross_entropy, cross_entropy, normalize
 
 from vss_ros.engine.layers.blocks import conv_bn, resize_like, separable_conv, zeroed
 from vss_ros.engine.propagation.base import PROPAGATIONS, Switch
@@ -80,13 +80,15 @@ class DistortionAware(FlowWarp):
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__(shapes)
+        finer = self.stride // 4
+        self.image_strides = (self.stride, finer) if finer > 1 else (self.stride,)
         self.distortion = DMNet()
         width = min(max(shapes.feature_channels // 8, NARROWEST), PAPER_WIDTH)
         self.cues = CFNet(shapes.high_channels, width)
 
     def prepare(self, view: View) -> Tensor:
         """Return the image at the stride of the logits, ``(N, 3, H/stride, W/stride)``."""
-        return avg_pool2d(view.image, self.stride)
+        return view.small(self.stride)
 
     def corrections(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Correction:
         """Return f_P, f_CC and M, each trained by its own loss (Eqs. 3, 5, 6); arguments as ``propagate``."""
@@ -94,7 +96,7 @@ class DistortionAware(FlowWarp):
         warped = view.motion.at(self.stride).warp(source)
         height, width = current.shape[-2:]
         finer = self.stride // 4
-        image = avg_pool2d(view.image, finer) if finer > 1 else view.image
+        image = view.small(finer) if finer > 1 else view.image
         cues = self.cues(image[..., : 4 * height, : 4 * width])
         return Correction(propagated, cues, self.distortion(warped, current))
 
@@ -162,7 +164,7 @@ class DMNet(nn.Module):
     def forward(self, warped: Tensor, image: Tensor) -> Tensor:
         """Return M ``(N, 1, H, W)``, 0 as it should be to 1 distorted, of two images ``(N, 3, H, W)``."""
         one, other = self.extractor(warped, image)
-        similarity = cosine_similarity(one, other, dim=1).unsqueeze(1)
+        similarity = (normalize(one) * normalize(other)).sum(1, keepdim=True)  # cosine, as compilers know it
         return ((1 - similarity) / 2).clamp(0, 1)  # rounding takes the cosine of equal features beyond 1
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from torch.nn.functional import conv2d, pad
 
 from vss_ros.engine.layers.blocks import conv_bn_relu, resize_like, zeroed
 from vss_ros.engine.layers.spatially_variant import spatially_variant_convolution
@@ -89,6 +89,7 @@ class GuidedFilter(FlowWarp):
     def __init__(self, shapes: Shapes) -> None:
         super().__init__(shapes)
         classes = shapes.high_channels
+        self.image_strides = (self.stride,)
         self.intra = nn.Sequential(
             conv_bn_relu(3, INTRA_WIDTH),
             conv_bn_relu(INTRA_WIDTH, INTRA_WIDTH),
@@ -99,7 +100,7 @@ class GuidedFilter(FlowWarp):
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return logits ``(N, C, H/stride, W/stride)``; the source's may be of that stride or finer."""
         warped = super().propagate(source, source_high, current, view)
-        crude = self.intra(avg_pool2d(view.image, self.stride))
+        crude = self.intra(view.small(self.stride))
         return blend(warped, crude, self.guide(torch.cat((crude, edge_map(warped)), 1)))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, mse_loss
+from torch.nn.functional import mse_loss
 
 from vss_ros.engine.layers.blocks import image_residual, resize_like, zeroed
 from vss_ros.engine.propagation.base import PROPAGATIONS, Propagation, Switch
@@ -33,10 +33,11 @@ class CorrectedWarping(Propagation):
         self.lateral = shapes.lateral_channels
         self.moved = shapes.high_channels - self.lateral
         self.image_stride = min(IMAGE_STRIDE, shapes.high_stride)
+        self.image_strides = (self.image_stride,)
 
     def prepare(self, view: View) -> Tensor:
         """Return the image at stride 4, ``(N, 3, H/4, W/4)``."""
-        return avg_pool2d(view.image, self.image_stride)
+        return view.small(self.image_stride)
 
     def warped(self, source_high: Tensor, view: View) -> Tensor:
         """Return the source's F_h without lateral channels, moved to the current frame."""
@@ -95,7 +96,7 @@ class TamedWarping(CorrectedWarping):
 
     def attention(self, source: Tensor, current: Tensor, view: View) -> Tensor:
         """Return A ``(N, 1, H, W)`` in 0..1, by what the motion leaves unexplained of the image (Eq. 6)."""
-        width = view.image.shape[-1] // self.shapes.high_stride
+        width = current.shape[-1] * self.image_stride // self.shapes.high_stride
         residual = image_residual(source, current, view.motion.at(self.image_stride), width)
         return self.attend(residual).sigmoid()  # type: ignore[no-any-return]
 

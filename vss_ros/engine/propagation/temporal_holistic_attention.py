@@ -111,7 +111,7 @@ def _highest(keys: Tensor, cells: Tensor, block: int) -> Tensor:
     parts = [part.transpose(1, 2) for part in keys.split(block, 2)]
     highest: Tensor = torch.matmul(parts[0], cells).amax(1)
     for part in parts[1:]:
-        torch.maximum(highest, torch.matmul(part, cells).amax(1), out=highest)
+        highest = torch.maximum(highest, torch.matmul(part, cells).amax(1))
     return highest
 
 

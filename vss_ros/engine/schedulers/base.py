@@ -84,12 +84,17 @@ class Scheduler(nn.Module):
         """Return what later frames need of a frame, in a tensor of its own; cached with a key frame."""
         return None
 
-    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
+    def measure(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor | None:  # noqa: ARG002
         """Return how much the current frame, ``view``, differs from the key frame, by their ``prepare()``.
 
-        NaN where that is not looked at.
+        A scalar, None where that is not looked at. With ``needs_low`` it is compiled: tensors only.
         """
-        return nan
+        return None
+
+    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:
+        """Return ``measure`` as a number, NaN where nothing is looked at."""
+        measured = self.measure(key, current, view)
+        return nan if measured is None else float(measured)
 
     def weight(self, distance: int) -> float:  # noqa: ARG002 (to most all frames are alike)
         """Return how much a score counts ``distance`` frames after the key frame."""
@@ -97,7 +102,10 @@ class Scheduler(nn.Module):
 
     def decide(self, distance: int, key: Tensor | None, current: Tensor | None, view: View) -> Verdict:
         """Judge a frame ``distance`` frames (1 or more) after the key frame; other arguments as ``score``."""
-        score = self.score(key, current, view)
+        return self.judge(distance, self.score(key, current, view), view)
+
+    def judge(self, distance: int, score: float, view: View) -> Verdict:  # noqa: ARG002 (a codec's view)
+        """Judge a frame by its score, ``distance`` frames (1 or more) after the key frame."""
         threshold = nan if isnan(score) else self.threshold / self.weight(distance)
         if distance < self.min_interval:
             return Verdict(False, Reason.INTERVAL, score, threshold)

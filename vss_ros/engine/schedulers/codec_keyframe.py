@@ -8,8 +8,6 @@ from vss_ros.engine.frames import Reason
 from vss_ros.engine.schedulers.base import SCHEDULERS, Scheduler, Verdict
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vss_ros.engine.view import View
 
 
@@ -24,9 +22,9 @@ class CodecKeyFrame(Scheduler):
 
     default_max_interval = 12
 
-    def decide(self, distance: int, key: Tensor | None, current: Tensor | None, view: View) -> Verdict:
+    def judge(self, distance: int, score: float, view: View) -> Verdict:
         """Judge a frame by its type, where the stream has a codec; see :class:`Scheduler`."""
-        verdict = super().decide(distance, key, current, view)
+        verdict = super().judge(distance, score, view)
         if view.codec is None or distance < self.min_interval:
             return verdict
         if verdict.is_key_frame and not view.codec.is_key:

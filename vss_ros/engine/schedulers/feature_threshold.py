@@ -28,7 +28,7 @@ class FeatureThreshold(Scheduler):
         """Return F_l itself."""
         return view.low
 
-    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
+    def measure(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:  # noqa: ARG002
         """Return the relative change, 0 for equal features."""
         assert key is not None and current is not None  # noqa: PT018 (prepare() never returns None here)
-        return ((current - key).abs().mean() / key.abs().mean().clamp_min(1e-6)).item()
+        return (current - key).abs().mean() / key.abs().mean().clamp_min(1e-6)

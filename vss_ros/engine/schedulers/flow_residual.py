@@ -43,9 +43,9 @@ class FlowResidual(Scheduler):
         cells = (width // STRIDE, height // STRIDE)
         greys = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in view.pixels]
         small = [cv2.resize(grey, cells, interpolation=cv2.INTER_AREA) for grey in greys]
-        return torch.from_numpy(np.stack(small)[:, None]).to(view.image.device, torch.float32)
+        return torch.from_numpy(np.stack(small)[:, None]).to(view.device, torch.float32)
 
-    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:
+    def measure(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:
         """Return the share of cells that motion does not explain, 0 to 1."""
         field = view.since_key
         assert key is not None and current is not None and field is not None  # noqa: PT018 (see needs_motion)
@@ -54,7 +54,7 @@ class FlowResidual(Scheduler):
         changed = (difference - difference.median()).abs() > NOISE
         if field.holes is not None:
             changed = changed | field.holes
-        return (changed | _leads_outside(field.flow)).float().mean().item()
+        return (changed | _leads_outside(field.flow)).float().mean()
 
 
 def _leads_outside(flow: Tensor) -> Tensor:

@@ -46,10 +46,10 @@ class PredictedDeviation(Scheduler):
         """Return predicted deviations ``(N,)`` in 0..1 of two batches of F_l."""
         return self._compare(self.reduce(key_low), self.reduce(low))
 
-    def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:  # noqa: ARG002
+    def measure(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:  # noqa: ARG002
         """Return the predicted deviation, 0..1."""
         assert key is not None and current is not None  # noqa: PT018 (prepare() never returns None here)
-        return float(self._compare(key, current))
+        return self._compare(key, current)
 
     def training_loss(self, batch: PairBatch) -> Tensor:
         """Return the regression loss of the predicted deviation (section 3.2).

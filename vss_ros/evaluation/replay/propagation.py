@@ -112,8 +112,8 @@ def count_distances(
             place = 0
         camera = (frame.image.shape[0], frame.image.shape[1])
         # In memory of its own: the preprocessor's is valid for one frame.
-        image = preprocess(frame.image).clone(memory_format=torch.preserve_format)
-        pixels = preprocess.pixels.copy()[None]
+        pixels = preprocess(frame.image).copy()[None]
+        image = preprocess.image().clone(memory_format=torch.preserve_format)
         view = View(pixels, image, backbone.low(image), codec=frame.codec, camera=camera)
         counted = truth if place >= max(distances) else None
         counter.add(trail.follow(view), counted, label_size(camera, preprocess.size(camera)))

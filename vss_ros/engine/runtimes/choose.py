@@ -1,0 +1,88 @@
+"""Which runtime, and at which precision."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+
+from vss_ros.engine.model_card import weights_path
+from vss_ros.engine.runtimes.base import RUNTIMES, Runtime
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.options import SegmenterConfig
+
+RUNS = 5
+"""Runs of the whole network per precision, of which the fastest counts: others may use the cores as well."""
+WARM_UP = 2
+
+
+def runtime_class(config: SegmenterConfig, device: torch.device) -> type[Runtime]:
+    """Return the class of the wanted runtime; for ``auto``, OpenVINO on CPUs where it is installed.
+
+    PyTorch elsewhere and where the slow track is simulated: what is evaluated offline shall not depend on
+    the machine, unless a runtime is asked for.
+
+    Raises:
+        VssError: No such runtime.
+    """
+    name = config.runtime
+    if name == 'auto':
+        live = device.type == 'cpu' and not config.slow_delay
+        name = 'openvino' if live and find_spec('openvino') else 'torch'
+    return RUNTIMES.get(name)
+
+
+def make_runtimes(
+    cls: type[Runtime], config: SegmenterConfig, card: ModelCard, device: torch.device
+) -> list[Runtime]:
+    """Return the runtime at the wanted precision; for ``auto`` one for each that may be the fastest.
+
+    Raises:
+        VssError: The runtime, the processor or the model does not have the precision.
+    """
+    names = [config.precision] if config.precision != 'auto' else cls.candidates(card, device)
+    if config.precision not in ('auto', *cls.precisions):
+        raise VssError(
+            f'precision {config.precision}: expected one that runtime {cls.name} has, '
+            f'{", ".join(cls.precisions)} or auto; choose one of them, or another runtime'
+        )
+    runtimes = [cls(device, name, torch.get_num_threads()) for name in names]
+    for runtime in runtimes:
+        runtime.open(card, lambda: weights_path(card))
+    return runtimes
+
+
+def fastest(
+    runtimes: Iterable[Runtime], run: Callable[[Runtime], Callable[[], object]], what: str
+) -> Runtime:
+    """Return the runtime whose run takes least time, and let it say what was measured.
+
+    Args:
+        runtimes: One or more; of one nothing is measured.
+        run: Returns the call to measure, by a runtime.
+        what: Is run, for the report.
+    """
+    runtimes = list(runtimes)
+    if len(runtimes) == 1:
+        return runtimes[0]
+    times = {runtime: _seconds(run(runtime)) for runtime in runtimes}
+    best = min(runtimes, key=times.__getitem__)
+    others = [f'{1e3 * times[r]:.1f} at {r.precision}' for r in runtimes if r is not best]
+    best.reason = f'the fastest here: {1e3 * times[best]:.1f} ms for {what}, {", ".join(others)}'
+    return best
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    times = []
+    for _ in range(WARM_UP + RUNS):
+        start = perf_counter()
+        call()
+        times.append(perf_counter() - start)
+    return min(times[WARM_UP:])

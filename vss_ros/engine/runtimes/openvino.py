@@ -1,0 +1,157 @@
+"""OpenVINO: the default on CPUs."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+
+from vss_ros.engine.runtimes.base import RUNTIMES, Cut, Graph, Runtime
+from vss_ros.errors import VssError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from torch import Tensor, nn
+
+    from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.runtimes.quantised import QuantisedBackbone
+
+
+@RUNTIMES.register('openvino')
+class OpenVinoRuntime(Runtime):
+    """One graph a piece, traced from PyTorch once and then compiled by each thread that runs it.
+
+    With one thread a graph runs in the thread that calls it, with that thread's priority: the slow track's
+    stays as nice as its thread is.
+    """
+
+    name: ClassVar = 'openvino'
+    precisions: ClassVar = ('f32', 'bf16', 'int8')
+    _quantised: QuantisedBackbone | None = None
+
+    @classmethod
+    def candidates(cls, card: ModelCard, device: torch.device) -> list[str]:  # noqa: ARG003
+        """Return bf16 where the processor has it, else f32, and int8 where the model ships it."""
+        return ['bf16' if has_bf16() else 'f32', *(['int8'] if card.int8 else [])]
+
+    def open(self, card: ModelCard, weights: Callable[[], Path]) -> None:
+        """Read the int8 weights, where that is the precision; refuse bf16 where the processor lacks it."""
+        if self.precision == 'int8':
+            from vss_ros.engine.runtimes.quantised import read_quantised
+
+            self._quantised = read_quantised(card, weights())
+        if self.precision == 'bf16' and not has_bf16():
+            raise VssError(
+                'precision bf16: expected a processor that computes in bfloat16, got one without; use f32, '
+                'int8 or auto'
+            )
+
+    def compile(self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None) -> Graph:
+        """Return a graph; see :class:`Runtime`."""
+        if self._quantised is not None and cut is not None:
+            model = self._quantised.between(*cut)
+        else:
+            model = converted(work, inputs)
+        model.reshape({number: list(given.shape) for number, given in enumerate(inputs)})
+        return _OpenVinoGraph(core().compile_model(model, 'CPU', self.settings))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Properties of a graph: few threads, not bound to cores, which the other track needs too."""
+        return {
+            'INFERENCE_NUM_THREADS': self.threads,
+            'NUM_STREAMS': 1,
+            'ENABLE_CPU_PINNING': False,
+            'INFERENCE_PRECISION_HINT': 'f32' if self.precision == 'f32' or not has_bf16() else 'bf16',
+        }
+
+
+class _OpenVinoGraph:
+    """A compiled graph; its inputs are views of the caller's memory, its outputs buffers used in turn."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._outputs = [_Buffers(tuple(port.shape), port.element_type) for port in compiled.outputs]
+
+    def __call__(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        tensors = openvino().Tensor
+        for number, given in enumerate(inputs):
+            self._request.set_input_tensor(number, tensors(given.contiguous().numpy(), shared_memory=True))
+        taken = [buffers.take() for buffers in self._outputs]
+        for number, buffer in enumerate(taken):
+            self._request.set_output_tensor(number, buffer.tensor)
+        self._request.infer()
+        return tuple(torch.from_numpy(buffer.array) for buffer in taken)
+
+
+class _Buffer:
+    """Memory of one output."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.array = np.empty(shape, dtype)
+        self.tensor = openvino().Tensor(self.array, shared_memory=True)
+        self._references = sys.getrefcount(self.array)
+
+    @property
+    def is_free(self) -> bool:
+        """No tensor is left that views it."""
+        return sys.getrefcount(self.array) == self._references
+
+
+class _Buffers:
+    """Buffers of one output: what a graph answered stays valid for as long as anybody holds it."""
+
+    def __init__(self, shape: tuple[int, ...], element_type: Any) -> None:
+        self._shape, self._dtype = shape, np.dtype(element_type.to_dtype())
+        self._all: list[_Buffer] = []
+
+    def take(self) -> _Buffer:
+        """Return one that is free, a new one where all are held."""
+        for buffer in self._all:
+            if buffer.is_free:
+                return buffer
+        self._all.append(_Buffer(self._shape, self._dtype))
+        return self._all[-1]
+
+
+def converted(work: nn.Module, inputs: Sequence[Tensor]) -> Any:
+    """Return a module as OpenVINO's model, traced with these inputs.
+
+    Through the front end itself: ``openvino.convert_model`` does the same and would report home.
+    """
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    front_end = FrontEndManager().load_by_framework('pytorch')
+    decoder = TorchScriptPythonDecoder(work, example_input=tuple(inputs), trace_kwargs={'check_trace': False})
+    return front_end.convert(front_end.load(decoder))
+
+
+@cache
+def openvino() -> ModuleType:
+    """Return the module; raise a ``VssError`` where it is not installed."""
+    try:
+        import openvino as module
+    except ImportError as error:
+        raise VssError(
+            f'runtime openvino needs the Python package openvino ({error}): pip install openvino, or '
+            'choose runtime torch'
+        ) from error
+    return module  # type: ignore[no-any-return]
+
+
+@cache
+def core() -> Any:
+    """Return OpenVINO's devices and compilers; one for the process, since opening it takes time."""
+    return openvino().Core()
+
+
+def has_bf16() -> bool:
+    """Tell whether this processor computes in bfloat16."""
+    return 'BF16' in core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')

@@ -1,0 +1,204 @@
+"""One piece of the network's work, compiled for the shapes that come."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vss_ros.engine.motion.field import MotionField
+from vss_ros.engine.preprocess import normalise
+from vss_ros.engine.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from vss_ros.engine.preprocess import Normalisation
+    from vss_ros.engine.runtimes.base import Cut, Graph, Runtime
+
+MOST_GRAPHS = 8
+"""Graphs a piece keeps, over its threads and the shapes that alternate; of a camera that changes its size the
+old ones are dropped."""
+TRACING = threading.Lock()
+"""PyTorch traces one function at a time."""
+
+
+class Piece:
+    """A function of tensors and views that a runtime compiles, for each shape of its arguments once.
+
+    Every thread has graphs of its own, so that the slow track's never makes the fast one wait. What cannot be
+    compiled runs in PyTorch, with one warning and a line in ``runtime.faults``.
+
+    Args:
+        runtime: Who computes it.
+        function: Its arguments are tensors, None and views, its answer a tensor, a motion field or a tuple of
+            tensors. Of a view only pixels, F_l and motion are read.
+        modules: Whose weights it uses.
+        statistics: By which pixels become a view's image.
+        cut: What part of the backbone it is, if it is one.
+        image_strides: At which the views' small images are looked at.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        function: Callable[..., Any],
+        modules: Sequence[nn.Module],
+        statistics: Normalisation,
+        cut: Cut | None = None,
+        image_strides: tuple[int, ...] = (),
+    ) -> None:
+        self._image_strides = image_strides
+        self._runtime, self._function, self._modules = runtime, function, tuple(modules)
+        self._statistics, self._cut = statistics, cut
+        self._graphs: dict[Any, tuple[Graph, _Work]] = {}
+        self._failed = False
+
+    def __call__(self, *arguments: Tensor | View | None) -> Any:
+        """Return the function's answer."""
+        if not self._runtime.compiles or self._failed:
+            return self._runtime.run(self._function, *arguments)
+        inputs = [tensor for argument in arguments for tensor in self._tensors(argument)]
+        key = (threading.get_ident(), *map(_outline, arguments), *(tensor.shape for tensor in inputs))
+        ready = self._graphs.get(key)
+        if ready is None:
+            try:
+                ready = self._compiled(arguments, inputs)
+            except Exception as error:  # noqa: BLE001 (each runtime's compiler raises what it likes)
+                self._fall_back(error)
+                return self._runtime.run(self._function, *arguments)
+            if len(self._graphs) >= MOST_GRAPHS:
+                self._graphs.clear()
+            self._graphs[key] = ready
+        graph, work = ready
+        return work.answer(graph(inputs))
+
+    def _compiled(
+        self, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
+    ) -> tuple[Graph, _Work]:
+        outlines = [_outline(argument) for argument in arguments]
+        work = _Work(self._function, self._modules, outlines, self._statistics, self._image_strides)
+        with TRACING, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # shapes become constants, which is what is wanted
+            examples = [torch.zeros_like(i, memory_format=torch.contiguous_format) for i in inputs]
+            work(*examples)  # learns the form of the answer
+            return self._runtime.compile(work, examples, self._cut), work
+
+    def _tensors(self, argument: Tensor | View | None) -> list[Tensor]:
+        """Return an argument's tensors; holes, which are boolean, as bytes."""
+        if not isinstance(argument, View):
+            return [] if argument is None or not argument.numel() else [argument]
+        tensors = [torch.from_numpy(argument.pixels).to(argument.device)]
+        if argument.has_low:
+            tensors.append(argument.low)
+        tensors += [argument.small(stride) for stride in self._image_strides]
+        for field in (argument.motion if argument.has_motion else None, argument.since_key):
+            if field is not None:
+                tensors += [field.flow] if field.holes is None else [field.flow, field.holes.to(torch.uint8)]
+        return tensors
+
+    def _fall_back(self, error: Exception) -> None:
+        self._failed = True
+        name = getattr(self._function, '__qualname__', repr(self._function))
+        text = str(error).strip().splitlines()
+        fault = (
+            f'{self._runtime.description} cannot compile {name} ({type(error).__name__}: '
+            f'{text[0][:200] if text else ""}); it runs in PyTorch instead, more slowly'
+        )
+        self._runtime.faults.append(fault)
+        warnings.warn(fault, RuntimeWarning, stacklevel=3)
+
+
+class _Field(NamedTuple):
+    """What a motion field has beside its tensors."""
+
+    stride: int
+    holes: bool
+
+
+class _Outline(NamedTuple):
+    """What a view has: F_l, motion, motion since the key frame."""
+
+    low: bool
+    motion: _Field | None
+    since_key: _Field | None
+
+
+class _Work(nn.Module):
+    """The piece as a module that maps tensors to tensors, which is what compilers take."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        modules: tuple[nn.Module, ...],
+        outlines: Sequence[_Outline | str],
+        statistics: Normalisation,
+        image_strides: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self._image_strides = image_strides
+        self.modules_used = nn.ModuleList(modules)
+        self._function, self._outlines, self._statistics = function, tuple(outlines), statistics
+        self._stride = 0  # of the motion field it answers, 0: it answers none
+        self._single = True
+        self.eval()  # compilers set the parts back to this mode when they have done
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Run the function on tensors in the order of ``_tensors``."""
+        given = iter(tensors)
+        answer = self._function(*(self._argument(outline, given) for outline in self._outlines))
+        if isinstance(answer, MotionField):
+            self._stride = answer.stride
+            answer = answer.flow if answer.holes is None else (answer.flow, answer.holes)
+        self._single = isinstance(answer, Tensor)
+        return (answer,) if self._single else tuple(answer)
+
+    def answer(self, outputs: tuple[Tensor, ...]) -> Any:
+        """Return what the function would, of its tensors."""
+        if self._stride:
+            return MotionField(outputs[0], self._stride, None if self._single else outputs[1] > 0)
+        return outputs[0] if self._single else outputs
+
+    def _argument(self, outline: _Outline | str, given: Iterator[Tensor]) -> Tensor | View | None:
+        if outline == 'empty':
+            return torch.empty(0)
+        if isinstance(outline, str):
+            return next(given) if outline == 'tensor' else None
+        pixels, low = next(given), next(given) if outline.low else None
+        small = {stride: next(given) for stride in self._image_strides}
+        image = _TracedImage(pixels, small, self._statistics)
+        fields = [_field(form, given) for form in (outline.motion, outline.since_key)]
+        return View(None, image, low, fields[0], since_key=fields[1])  # type: ignore[arg-type]
+
+
+class _TracedImage:
+    """Normalised image of pixels, as part of the graph."""
+
+    def __init__(self, pixels: Tensor, small: dict[int, Tensor], statistics: Normalisation) -> None:
+        self._pixels, self._small, self._statistics = pixels, small, statistics
+        self.device = pixels.device
+
+    def image(self) -> Tensor:
+        return normalise(self._pixels, self._statistics)
+
+    def small(self, stride: int) -> Tensor:
+        return self._small[stride] * 1  # an output of its own, where it is handed on
+
+
+def _field(form: _Field | None, given: Iterator[Tensor]) -> MotionField | None:
+    if form is None:
+        return None
+    return MotionField(next(given), form.stride, next(given) > 0 if form.holes else None)
+
+
+def _outline(argument: Tensor | View | None) -> _Outline | str:
+    if argument is None:
+        return 'none'
+    if isinstance(argument, Tensor):
+        return 'tensor' if argument.numel() else 'empty'
+    fields = (argument.motion if argument.has_motion else None, argument.since_key)
+    forms = [None if field is None else _Field(field.stride, field.holes is not None) for field in fields]
+    return _Outline(argument.has_low, *forms)
