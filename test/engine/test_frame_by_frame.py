@@ -15,6 +15,7 @@ from vss_ros.engine.labels import argmax_upsampled, resize_labels
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.options import SegmenterConfig
+from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.tracks import SimulatedFastSlow
 from vss_ros.engine.view import look
@@ -45,7 +46,9 @@ def test_features_go_from_frame_to_frame() -> None:
 
 def test_late_features_are_moved_from_their_own_frame_in_one_hop() -> None:
     net = backbone()
-    stream = segmenter(net, moved=propagation(net, 'flow_warp'), track=SimulatedFastSlow(net, 2))
+    moves = propagation(net, 'flow_warp')
+    track = SimulatedFastSlow(lambda pixels: net(normalise(pixels, IMAGENET)), 2)
+    stream = segmenter(net, moved=moves, track=track)
     results = [stream.step(frame(i)) for i in range(8)]
     assert results[4].track is AnsweredBy.FAST
     assert [r.features_accurate for r in results[4:7]] == [False, False, True]

@@ -76,7 +76,7 @@ def build_segmenter(
         config.track == 'fast_slow' and config.propagation != NO_PROPAGATION and not config.slow_delay
     )
     use_threads(config.threads, background=background)
-    runtimes = make_runtimes(runtime_class(config, device), config, card, device)
+    runtimes = make_runtimes(config, card, device)
     backbone, propagation, scheduler, motion, size = _parts(config, card, device, runtimes[0])
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
     preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, device, size)

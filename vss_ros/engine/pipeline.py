@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,9 +101,18 @@ class StreamSegmenter:
         return self._preprocess.size(camera)
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """Run a few black frames of a height and width: the first image shall not pay for first calls."""
+        """Run a few black frames of a height and width: the first image shall not pay for first calls.
+
+        Both tracks compute, and each compiles what it runs.
+        """
         for index in range(WARM_UP_STEPS):
+            if index == 1:
+                self.request_key_frame()
             self.step(Frame(np.zeros((*size, 3), np.uint8), index, index), confidence=True)
+        while self.parts.track.busy:
+            self.parts.track.collect()
+            sleep(0.001)
+        self._key_frame_requested.clear()
         self._forget()
 
     @torch.inference_mode()
@@ -141,7 +150,7 @@ class StreamSegmenter:
             logits = self._network.logits(self._whole(view))
             return self._answer(frame, verdict, AnsweredBy.FULL, logits, None, confidence)
 
-        with self._timed('low'):
+        with self._timed('low' if self._network.needs_low else 'propagation'):
             view, prepared, compared = self._network.look(view)
         with self._timed('motion'):
             view = self._trail.follow(view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -84,8 +84,8 @@ class Statistics:
         with self._lock:
             self._trouble = (f'slow track: {type(error).__name__}: {error}', time.monotonic())
 
-    def to_message(self, name: str, hardware: str, more: dict[str, int], *, active: bool) -> DiagnosticStatus:
-        """Return the status of this moment; ``more`` are counters other parts own."""
+    def to_message(self, name: str, hardware: str, more: dict[str, Any], *, active: bool) -> DiagnosticStatus:
+        """Return the status of this moment; ``more`` are counters and names other parts own."""
         with self._lock:
             now = time.monotonic()
             for moments in (self._received_at, self._answered_at):

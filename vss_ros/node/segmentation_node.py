@@ -114,8 +114,11 @@ class SegmentationNode(LifecycleNode):
         self._create_topics(self._built)
         self.get_logger().info(
             f'model {self._built.card.name} on {self._built.device}: {wanted.propagation}, '
-            f'{wanted.scheduler}, {wanted.track}'
+            f'{wanted.scheduler}, {wanted.track}; {self._built.runtime.description} '
+            f'({self._built.runtime.reason})'
         )
+        for fault in self._built.runtime.faults:
+            self.get_logger().warning(fault)
 
     def _activate(self) -> None:
         transport = TRANSPORTS[self._config.image_transport]
@@ -251,6 +254,8 @@ class SegmentationNode(LifecycleNode):
             'overwritten': self._overwritten + (self._worker.overwritten if self._worker else 0),
             'slow_track_errors': segmenter.slow_track_errors,
             'late_results_dropped': segmenter.late_results_dropped,
+            'runtime': self._built.runtime.description,
+            'runtime_faults': '; '.join(self._built.runtime.faults),
         }
         active = self._worker is not None
         name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'

@@ -11,8 +11,6 @@ from torch import Tensor
 from vss_ros.engine.registry import Registry
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
     from torch import nn
 
@@ -43,15 +41,15 @@ class Runtime(ABC):
         self.device, self.precision, self.threads = device, precision, threads
         self.faults: list[str] = []
         """What could not be compiled and runs in PyTorch instead; one sentence each."""
-        self.reason = ''
-        """Why it was taken, where there was a choice."""
+        self.reason = 'as asked for'
+        """Why it was taken."""
 
     @classmethod
     def candidates(cls, card: ModelCard, device: torch.device) -> list[str]:  # noqa: ARG003
         """Return the precisions among which the fastest is looked for, the most exact first."""
         return ['f32']
 
-    def open(self, card: ModelCard, weights: Callable[[], Path]) -> None:  # noqa: B027 (most need nothing)
+    def open(self, card: ModelCard) -> None:  # noqa: B027 (most need nothing)
         """Take what the runtime needs of a backbone's card before pieces are compiled.
 
         Raises:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
 
-from vss_ros.engine.model_card import weights_path
+from vss_ros.engine.network_files import first_line
 from vss_ros.engine.runtimes.base import RUNTIMES, Runtime
 from vss_ros.errors import VssError
 
@@ -39,23 +40,41 @@ def runtime_class(config: SegmenterConfig, device: torch.device) -> type[Runtime
     return RUNTIMES.get(name)
 
 
-def make_runtimes(
-    cls: type[Runtime], config: SegmenterConfig, card: ModelCard, device: torch.device
-) -> list[Runtime]:
+def make_runtimes(config: SegmenterConfig, card: ModelCard, device: torch.device) -> list[Runtime]:
     """Return the runtime at the wanted precision; for ``auto`` one for each that may be the fastest.
+
+    Where nobody asked for a runtime and the best one does not open, PyTorch takes its place and says why.
 
     Raises:
         VssError: The runtime, the processor or the model does not have the precision.
     """
-    names = [config.precision] if config.precision != 'auto' else cls.candidates(card, device)
+    cls = runtime_class(config, device)
+    try:
+        return _opened(cls, config, card, device)
+    except Exception as error:
+        if config.runtime != 'auto' or config.precision != 'auto' or cls.name == 'torch':
+            raise
+        fault = f'runtime {cls.name} does not open ({first_line(error)}); PyTorch computes instead'
+        warnings.warn(fault, RuntimeWarning, stacklevel=2)
+        (reference,) = _opened(RUNTIMES.get('torch'), config, card, device)
+        reference.faults.append(fault)
+        return [reference]
+
+
+def _opened(
+    cls: type[Runtime], config: SegmenterConfig, card: ModelCard, device: torch.device
+) -> list[Runtime]:
     if config.precision not in ('auto', *cls.precisions):
         raise VssError(
             f'precision {config.precision}: expected one that runtime {cls.name} has, '
             f'{", ".join(cls.precisions)} or auto; choose one of them, or another runtime'
         )
+    names = [config.precision] if config.precision != 'auto' else cls.candidates(card, device)
     runtimes = [cls(device, name, torch.get_num_threads()) for name in names]
     for runtime in runtimes:
-        runtime.open(card, lambda: weights_path(card))
+        runtime.open(card)
+        if config.precision == 'auto':
+            runtime.reason = 'the only choice here'
     return runtimes
 
 

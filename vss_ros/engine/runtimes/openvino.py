@@ -13,8 +13,7 @@ from vss_ros.engine.runtimes.base import RUNTIMES, Cut, Graph, Runtime
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
     from types import ModuleType
 
     from torch import Tensor, nn
@@ -40,12 +39,12 @@ class OpenVinoRuntime(Runtime):
         """Return bf16 where the processor has it, else f32, and int8 where the model ships it."""
         return ['bf16' if has_bf16() else 'f32', *(['int8'] if card.int8 else [])]
 
-    def open(self, card: ModelCard, weights: Callable[[], Path]) -> None:
+    def open(self, card: ModelCard) -> None:
         """Read the int8 weights, where that is the precision; refuse bf16 where the processor lacks it."""
         if self.precision == 'int8':
             from vss_ros.engine.runtimes.quantised import read_quantised
 
-            self._quantised = read_quantised(card, weights())
+            self._quantised = read_quantised(card)
         if self.precision == 'bf16' and not has_bf16():
             raise VssError(
                 'precision bf16: expected a processor that computes in bfloat16, got one without; use f32, '
@@ -80,9 +79,9 @@ class _OpenVinoGraph:
         self._outputs = [_Buffers(tuple(port.shape), port.element_type) for port in compiled.outputs]
 
     def __call__(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        tensors = openvino().Tensor
-        for number, given in enumerate(inputs):
-            self._request.set_input_tensor(number, tensors(given.contiguous().numpy(), shared_memory=True))
+        held = [given.contiguous().numpy() for given in inputs]  # until the graph has read them
+        for number, array in enumerate(held):
+            self._request.set_input_tensor(number, openvino().Tensor(array, shared_memory=True))
         taken = [buffers.take() for buffers in self._outputs]
         for number, buffer in enumerate(taken):
             self._request.set_output_tensor(number, buffer.tensor)

@@ -63,18 +63,16 @@ class Piece:
             return self._runtime.run(self._function, *arguments)
         inputs = [tensor for argument in arguments for tensor in self._tensors(argument)]
         key = (threading.get_ident(), *map(_outline, arguments), *(tensor.shape for tensor in inputs))
-        ready = self._graphs.get(key)
-        if ready is None:
-            try:
-                ready = self._compiled(arguments, inputs)
-            except Exception as error:  # noqa: BLE001 (each runtime's compiler raises what it likes)
-                self._fall_back(error)
-                return self._runtime.run(self._function, *arguments)
-            if len(self._graphs) >= MOST_GRAPHS:
-                self._graphs.clear()
-            self._graphs[key] = ready
-        graph, work = ready
-        return work.answer(graph(inputs))
+        try:
+            if key not in self._graphs:
+                if len(self._graphs) >= MOST_GRAPHS:
+                    self._graphs.clear()
+                self._graphs[key] = self._compiled(arguments, inputs)
+            graph, work = self._graphs[key]
+            return work.answer(graph(inputs), inputs)
+        except Exception as error:  # noqa: BLE001 (each runtime raises what it likes)
+            self._fall_back(error)
+            return self._runtime.run(self._function, *arguments)
 
     def _compiled(
         self, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
@@ -84,7 +82,8 @@ class Piece:
         with TRACING, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # shapes become constants, which is what is wanted
             examples = [torch.zeros_like(i, memory_format=torch.contiguous_format) for i in inputs]
-            work(*examples)  # learns the form of the answer
+            if not work(*examples):  # which tells what the answer is made of; here of inputs alone
+                return (lambda _: ()), work
             return self._runtime.compile(work, examples, self._cut), work
 
     def _tensors(self, argument: Tensor | View | None) -> list[Tensor]:
@@ -105,7 +104,7 @@ class Piece:
         name = getattr(self._function, '__qualname__', repr(self._function))
         text = str(error).strip().splitlines()
         fault = (
-            f'{self._runtime.description} cannot compile {name} ({type(error).__name__}: '
+            f'{self._runtime.description} cannot compute {name} ({type(error).__name__}: '
             f'{text[0][:200] if text else ""}); it runs in PyTorch instead, more slowly'
         )
         self._runtime.faults.append(fault)
@@ -144,6 +143,7 @@ class _Work(nn.Module):
         self._function, self._outlines, self._statistics = function, tuple(outlines), statistics
         self._stride = 0  # of the motion field it answers, 0: it answers none
         self._single = True
+        self._handed_on: list[int | None] = []  # of each output the input that it is, None: it is computed
         self.eval()  # compilers set the parts back to this mode when they have done
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -154,13 +154,19 @@ class _Work(nn.Module):
             self._stride = answer.stride
             answer = answer.flow if answer.holes is None else (answer.flow, answer.holes)
         self._single = isinstance(answer, Tensor)
-        return (answer,) if self._single else tuple(answer)
+        outputs = [answer] if self._single else list(answer)
+        # Compilers do not agree on what becomes of an output that is an input: those stay out of the graph.
+        places = {id(tensor): number for number, tensor in enumerate(tensors)}
+        self._handed_on = [places.get(id(output)) for output in outputs]
+        return tuple(output for output in outputs if id(output) not in places)
 
-    def answer(self, outputs: tuple[Tensor, ...]) -> Any:
+    def answer(self, outputs: tuple[Tensor, ...], inputs: Sequence[Tensor]) -> Any:
         """Return what the function would, of its tensors."""
+        computed = iter(outputs)
+        answers = [next(computed) if place is None else inputs[place] for place in self._handed_on]
         if self._stride:
-            return MotionField(outputs[0], self._stride, None if self._single else outputs[1] > 0)
-        return outputs[0] if self._single else outputs
+            return MotionField(answers[0], self._stride, None if self._single else answers[1] > 0)
+        return answers[0] if self._single else tuple(answers)
 
     def _argument(self, outline: _Outline | str, given: Iterator[Tensor]) -> Tensor | View | None:
         if outline == 'empty':
@@ -185,7 +191,7 @@ class _TracedImage:
         return normalise(self._pixels, self._statistics)
 
     def small(self, stride: int) -> Tensor:
-        return self._small[stride] * 1  # an output of its own, where it is handed on
+        return self._small[stride]
 
 
 def _field(form: _Field | None, given: Iterator[Tensor]) -> MotionField | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.engine.model_card import weights_path
 from vss_ros.engine.runtimes.openvino import core, openvino
 from vss_ros.errors import VssError
 
@@ -36,8 +37,8 @@ class QuantisedBackbone:
         return openvino().Model([openvino().opset13.result(results[end].input_value(0))], parameters)
 
 
-def read_quantised(card: ModelCard, weights: Path) -> QuantisedBackbone:
-    """Return a card's network at int8; ``weights`` is the path of its ordinary weights.
+def read_quantised(card: ModelCard) -> QuantisedBackbone:
+    """Return a card's network at int8.
 
     Raises:
         VssError: The card has none, or the files are missing or not the card's.
@@ -47,7 +48,7 @@ def read_quantised(card: ModelCard, weights: Path) -> QuantisedBackbone:
             f'model {card.name} has no int8 weights: expected `int8` in its card; use precision bf16 or f32, '
             'or make them with `vss models quantise`'
         )
-    paths = quantised_paths(weights)
+    paths = quantised_paths(weights_path(card))
     try:
         data = [path.read_bytes() for path in paths]
     except OSError as error:

@@ -94,7 +94,7 @@ class Scheduler(nn.Module):
     def score(self, key: Tensor | None, current: Tensor | None, view: View) -> float:
         """Return ``measure`` as a number, NaN where nothing is looked at."""
         measured = self.measure(key, current, view)
-        return nan if measured is None else float(measured)
+        return nan if measured is None else float(measured.detach())
 
     def weight(self, distance: int) -> float:  # noqa: ARG002 (to most all frames are alike)
         """Return how much a score counts ``distance`` frames after the key frame."""

@@ -47,10 +47,7 @@ class Clock:
 
     def start(self, frame: Frame) -> None:
         """Begin a replay: first calls, at the size of this frame, are over before the clock runs."""
-        segmenter = self._built.segmenter
-        segmenter.warm_up((frame.image.shape[0], frame.image.shape[1]))
-        while segmenter.parts.track.busy:  # with what the warming up has left behind
-            segmenter.parts.track.collect()
+        self._built.segmenter.warm_up((frame.image.shape[0], frame.image.shape[1]))
         self._replays.append([])
 
     def step(self, frame: Frame) -> FrameResult:

@@ -1,0 +1,120 @@
+"""Every runtime computes what PyTorch does, for every shipped network and every part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from vss_ros.engine.build import build_segmenter
+from vss_ros.engine.model_card import shipped_cards
+from vss_ros.engine.options import SegmenterConfig
+from vss_ros.engine.preprocess import IMAGENET
+from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.runtimes.openvino import OpenVinoRuntime, _Buffers, has_bf16
+from vss_ros.engine.runtimes.piece import Piece
+from vss_ros.engine.runtimes.pytorch import TorchRuntime
+from vss_ros.errors import VssError
+from vss_ros.recordings.open import open_source
+from vss_ros.resources import resource
+
+if TYPE_CHECKING:
+    from vss_ros.engine.frames import Frame
+
+CPU = torch.device('cpu')
+MODELS = [card.name for card in shipped_cards() if card.kind == 'backbone']
+AGREEMENT = 0.995
+PLAIN = SegmenterConfig(propagation='none', device='cpu', threads=1)
+
+
+@pytest.fixture(scope='module')
+def frames() -> list[Frame]:
+    """Six frames of the embedded clip, a fifth of a second apart."""
+    with open_source(resource('test', 'data', 'street')) as source:
+        return [frame for frame, _ in source][:18:3]
+
+
+def labels(config: SegmenterConfig, frames: list[Frame]) -> np.ndarray[Any, Any]:
+    """Return the labels of all frames, of a segmenter that could compile everything."""
+    built = build_segmenter(config)
+    answers = np.stack([built.segmenter.step(frame).labels.copy() for frame in frames])
+    assert built.runtime.faults == []
+    assert built.runtime.name == config.runtime
+    built.segmenter.close()
+    return answers
+
+
+@pytest.mark.parametrize('model', MODELS)
+def test_shipped_networks_give_the_same_labels_in_openvino(model: str, frames: list[Frame]) -> None:
+    config = replace(PLAIN, model=model)
+    reference = labels(replace(config, runtime='torch', precision='f32'), frames[:3])
+    for precision in ['f32'] + ['bf16'] * has_bf16():
+        answers = labels(replace(config, runtime='openvino', precision=precision), frames[:3])
+        assert (answers == reference).mean() >= AGREEMENT, precision
+
+
+@pytest.mark.parametrize('name', sorted(member.name for member in PROPAGATIONS))
+def test_every_propagation_runs_in_openvino(name: str, frames: list[Frame]) -> None:
+    """From a key frame and then from frame to frame, with the scheduler that looks at F_l."""
+    config = replace(PLAIN, propagation=name, scheduler='predicted_deviation', threshold=1.0, slow_delay=1)
+    config = replace(config, size=(176, 240), interval=4)
+    reference = labels(replace(config, runtime='torch', precision='f32'), frames)
+    answers = labels(replace(config, runtime='openvino', precision='f32'), frames)
+    assert (answers == reference).mean() >= AGREEMENT
+
+
+def test_onnxruntime_gives_the_same_labels(frames: list[Frame]) -> None:
+    pytest.importorskip('onnxscript', reason='exporting to ONNX needs onnxscript')
+    config = replace(PLAIN, size=(176, 240))
+    reference = labels(replace(config, runtime='torch'), frames[:2])
+    assert (labels(replace(config, runtime='onnxruntime'), frames[:2]) == reference).mean() >= AGREEMENT
+
+
+def test_offline_the_reference_computes_and_live_the_fastest_is_measured() -> None:
+    assert isinstance(build_segmenter(replace(PLAIN, slow_delay=1)).runtime, TorchRuntime)
+    live = build_segmenter(replace(PLAIN, size=(176, 240))).runtime
+    assert isinstance(live, OpenVinoRuntime)
+    assert live.precision in OpenVinoRuntime.precisions
+    assert 'the fastest here' in live.reason or live.reason == 'the only choice here'
+
+
+def test_what_cannot_be_compiled_runs_in_pytorch_and_says_so() -> None:
+    class Broken(OpenVinoRuntime):
+        def compile(self, *_: object) -> Any:
+            raise RuntimeError('no such operation\nand a long trace')
+
+    runtime = Broken(CPU, 'f32', 1)
+    double = Piece(runtime, lambda tensor: 2 * tensor, (), IMAGENET)
+    with pytest.warns(RuntimeWarning, match=r'cannot compute .*no such operation'):
+        assert torch.equal(double(torch.ones(3)), torch.full((3,), 2.0))
+    assert len(runtime.faults) == 1
+    assert torch.equal(double(torch.ones(4)), torch.full((4,), 2.0))  # without a second warning
+
+
+def test_an_answer_stays_as_it_is_for_as_long_as_it_is_held() -> None:
+    double = Piece(OpenVinoRuntime(CPU, 'f32', 1), lambda tensor: 2 * tensor, (), IMAGENET)
+    first = double(torch.ones(2, 3))
+    view = first[0]
+    del first
+    others = [double(torch.full((2, 3), float(k))) for k in range(2, 5)]
+    assert torch.equal(view, torch.full((3,), 2.0))
+    assert [float(other[0, 0]) for other in others] == [4.0, 6.0, 8.0]
+
+
+def test_buffers_are_used_again_once_they_are_free() -> None:
+    import openvino
+
+    buffers = _Buffers((2, 3), openvino.Type.f32)
+    held = torch.from_numpy(buffers.take().array)
+    second = buffers.take()
+    assert second.array is not held.numpy().base
+    del held
+    assert len({id(buffers.take().array) for _ in range(5)}) == 1
+
+
+def test_a_precision_that_is_not_there_is_refused() -> None:
+    with pytest.raises(VssError, match=r'precision int8: expected one that runtime torch has, f32, bf16'):
+        build_segmenter(replace(PLAIN, runtime='torch', precision='int8'))
