@@ -11,6 +11,7 @@ import pytest
 
 from vss_ros.cli.main import main
 from vss_ros.recordings.open import open_source
+from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,9 +78,9 @@ def test_a_bag_of_a_bag_keeps_its_stamps(camvid: Path, tmp_path: Path) -> None:
     [
         (['bag', 'make', 'nowhere', '-o', 'x'], 'does not exist'),
         (['bag', 'info', 'nowhere'], 'expected a readable rosbag2 bag'),
-        (['bag', 'make', '{val}', '-o', '{val}'], 'exists'),
-        (['bag', 'make', '{val}', '-o', '{val}/new', '--quality', '0'], '--quality'),
-        (['bag', 'make', '{val}', '-o', '{val}/new', '--fps', '-3'], 'frame rate'),
+        (['bag', 'make', '{val}', '-o', '{val}'], 'beside the input'),
+        (['bag', 'make', '{val}', '-o', '{val}_new', '--quality', '0'], '--quality'),
+        (['bag', 'make', '{val}', '-o', '{val}_new', '--fps', '-3'], 'frame rate'),
     ],
 )
 def test_errors_are_one_line_and_code_2(
@@ -89,7 +90,7 @@ def test_errors_are_one_line_and_code_2(
     captured = capsys.readouterr()
     assert captured.err.count('\n') == 1
     assert said in captured.err
-    assert not (camvid / 'new').exists()
+    assert not camvid.with_name('val_new').exists()
 
 
 def test_all_frames_damaged_is_an_error_and_leaves_nothing(camvid: Path, tmp_path: Path) -> None:
@@ -123,3 +124,30 @@ def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
     monkeypatch.setattr('vss_ros.cli.bag.open_checked', interrupted)
     assert main(['bag', 'info', str(tmp_path)]) == 130
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_full_disk_leaves_no_bag(
+    storage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], small_disk: None
+) -> None:
+    source = str(resource('test', 'data', 'street'))
+    assert main(['bag', 'make', source, '-o', str(tmp_path / 'bag'), '--storage', storage]) == 2
+    assert 'cannot be written' in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bag_is_not_made_of_itself_nor_in_place_of_other_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = tmp_path / 'bag'
+    assert main(['bag', 'make', str(resource('test', 'data', 'street')), '-o', str(bag)]) == 0
+    before = {file.name: file.read_bytes() for file in bag.iterdir()}
+    for source in (bag, bag / 'bag.mcap'):
+        for target in (bag, bag / 'bag.mcap', tmp_path):
+            assert main(['bag', 'make', str(source), '-o', str(target), '--overwrite']) == 2
+            assert 'expected an output beside the input' in capsys.readouterr().err
+    (bag / 'notes.txt').write_text('x')
+    assert main(['bag', 'make', str(resource('test', 'data', 'street')), '-o', str(bag), '--overwrite']) == 2
+    assert 'got notes.txt' in capsys.readouterr().err
+    (bag / 'notes.txt').unlink()
+    assert {file.name: file.read_bytes() for file in bag.iterdir()} == before

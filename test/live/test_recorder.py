@@ -16,6 +16,7 @@ from vss_ros.recordings.bags import (
     COMPRESSED_VIDEO,
     HEADER,
     IMAGE,
+    BagWriter,
     deserialise,
     message_types,
     open_bag,
@@ -27,8 +28,9 @@ from vss_ros.recordings.open import open_source
 pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 
-from vss_ros.live.recorder import header_bytes
+from vss_ros.live.recorder import Recorder, header_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,3 +167,52 @@ def test_messages_that_spell_the_header_out() -> None:
     message = types.types[COMPRESSED_VIDEO](stamp, 'camera', np.arange(9, dtype=np.uint8), 'h264')
     data = bytes(types.serialize_cdr(message, COMPRESSED_VIDEO))
     assert header_bytes(data) == bytes(types.serialize_cdr(header(STAMP, 'camera'), HEADER))
+
+
+def test_a_stop_writes_what_waits_first(tmp_path: Path, ros_domain: dict[str, str]) -> None:
+    """Also while the timer that looks for topics is due."""
+    from sensor_msgs.msg import Image
+
+    with talker() as node, BagWriter(tmp_path / 'bag') as bag:
+        recorder = Recorder(['/image:sensor_msgs/msg/Image'], bag, context=node.context)
+        executor = SingleThreadedExecutor(context=node.context)
+        executor.add_node(recorder)
+        images = node.create_publisher(Image, '/image', 50)
+        wait_for_subscription(images)
+        for i in range(20):
+            images.publish(image(i))
+        time.sleep(0.5)
+        recorder.finish()
+        executor.shutdown()
+    assert recorder.received == 20
+
+
+def test_a_full_disk_keeps_what_was_recorded(tmp_path: Path, ros_domain: dict[str, str]) -> None:
+    from sensor_msgs.msg import Image
+
+    limited = [
+        'bash',
+        '-c',
+        'ulimit -f 6000 && exec "$0" "$@"',
+        sys.executable,
+        '-m',
+        'vss_ros.live.recorder',
+    ]
+    options = ['-o', str(tmp_path / 'bag'), '/image:sensor_msgs/msg/Image']
+    noise = np.random.default_rng(0).bytes(720 * 1280 * 3)
+    message = Image(height=720, width=1280, encoding='rgb8', step=1280 * 3)
+    message.data.frombytes(noise)
+    process = subprocess.Popen([*limited, *options], env=ros_domain, text=True, stderr=subprocess.PIPE)
+    with talker() as node:
+        images = node.create_publisher(Image, '/image', 1)
+        wait_for_subscription(images)
+        end = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < end:
+            images.publish(message)
+            time.sleep(0.1)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2, errors
+    assert 'ends early: File too large' in errors.splitlines()[-1]
+    with open_source(tmp_path / 'bag', on_reject=lambda *_: None) as source:
+        assert source.partial
+        assert list(source)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from vss_ros.cli.common import add_input_arguments, add_json_argument
 from vss_ros.command_line import add
 from vss_ros.errors import VssError
-from vss_ros.files import write_json
+from vss_ros.files import keep_apart, write_json
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
 from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
@@ -77,6 +77,7 @@ def _make(args: argparse.Namespace) -> int:
         raise VssError(f'expected --quality 1..100 and --fov 0..180, got {args.quality} and {args.fov}')
     if args.gop < 1:
         raise VssError(f'expected --gop of 1 or more, got {args.gop}')
+    keep_apart(args.output, args.input, args.masks)
     with (
         open_source(args.input, masks=args.masks, fps=args.fps) as source,
         BagWriter(args.output, storage=args.storage, overwrite=args.overwrite) as bag,

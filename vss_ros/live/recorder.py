@@ -1,5 +1,7 @@
 """The node ``recorder``: writes topics into an MCAP bag, complete after SIGINT, SIGTERM or silence.
 
+Where the disk is full it ends with status 2, and what was recorded is there, as an unfinished bag.
+
 Examples:
   ros2 run vss_ros recorder -o run_1 /segmentation/mask /segmentation/key_frame
   ros2 run vss_ros recorder -o run_2 /camera/image_raw:sensor_msgs/msg/Image --until-topic-idle 5
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _DEPTH = 50
 _LOOK_AROUND_S = 0.2
 _SPIN_S = 0.05
+_QUIET_S = 0.1
+_DRAIN_S = 2.0  # a camera that goes on must not keep the recorder
 LITTLE_ENDIAN = 1
 """Bit of the second byte of CDR, the serialised form of a message."""
 
@@ -127,10 +131,13 @@ class Recorder(Node):
 
     def finish(self) -> None:
         """Write what the middleware still holds and leave the graph."""
-        written = -1
-        while written != self.received:
+        self.destroy_timer(self._timer)  # which would be served before messages that wait
+        now = begin = quiet_since = time.monotonic()
+        while now < min(quiet_since + _QUIET_S, begin + _DRAIN_S):
             written = self.received
             self.executor.spin_once(timeout_sec=_SPIN_S)
+            now = time.monotonic()
+            quiet_since = quiet_since if written == self.received else now
         self.executor.remove_node(self)
         self.destroy_node()
 
@@ -142,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str], stop: StopRequest) -> None:
     options = _parse(arguments)
-    with BagWriter(options.output, overwrite=options.overwrite) as bag:
+    with BagWriter(options.output, overwrite=options.overwrite, keep=True) as bag:
         recorder = Recorder(options.topics, bag)
         executor = SingleThreadedExecutor()
         executor.add_node(recorder)

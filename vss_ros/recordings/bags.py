@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+import sqlite3
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -17,7 +18,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from vss_ros.errors import VssError
-from vss_ros.files import whole_folder
+from vss_ros.files import NO_ROOM, whole_folder
 from vss_ros.recordings.checked_bag import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
 from vss_ros.resources import resource
 
@@ -176,11 +177,15 @@ class BagWriter:
     of an MCAP file is under a checksum.
     """
 
-    def __init__(self, target: Path, *, storage: Storage = 'mcap', overwrite: bool = False) -> None:
+    def __init__(
+        self, target: Path, *, storage: Storage = 'mcap', overwrite: bool = False, keep: bool = False
+    ) -> None:
         """Prepare; an existing bag is replaced only where asked for, and once the new one is whole.
 
+        With ``keep`` a disk that is full leaves what was written as an unfinished bag.
+
         Raises:
-            VssError: The target exists and may not be replaced, or is not a bag.
+            VssError: The target exists and may not be replaced, or is not a bag alone.
         """
         # What an unfinished recording holds is not replaced: it may be the only copy.
         whole = is_bag(target) and (target.is_file() or (target / METADATA).is_file())
@@ -190,7 +195,10 @@ class BagWriter:
         self.target = target.absolute()
         self.counts: dict[str, int] = {}
         """Messages written so far by topic."""
-        self._storage = storage
+        if target.is_dir() and (others := [file.name for file in target.iterdir() if not _of_bag(file)]):
+            raise VssError(f'expected nothing but a bag in {target}, got {others[0]}; choose another folder')
+        self._storage, self._keep = storage, keep
+        self._full: OSError | None = None
         self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> Self:
@@ -200,8 +208,8 @@ class BagWriter:
             self._writer = Writer(self._folder, version=9, storage_plugin=plugin)
             if plugin is StoragePlugin.MCAP:
                 self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-            self._writer.open()
             stack.push(self._finish)
+            self._writer.open()
             self._stack = stack.pop_all()
         return self
 
@@ -209,14 +217,32 @@ class BagWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        if self._full is not None:
+            raise VssError(
+                f'{self.target} ends early: {self._full.strerror}; make room, then copy what came before by '
+                '`vss bag make`'
+            ) from self._full
 
-    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+    def _finish(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        """Close the bag; returns whether an error ends here, for what was written is kept."""
+        try:
+            if error is None:
+                self._writer.close()
+                for file in self._folder.glob('*.mcap'):
+                    _seal(file)
+                return False
+        except (OSError, sqlite3.Error) as failure:
+            error = failure
+        with suppress(OSError):
             self._writer.abort()
-            return
-        self._writer.close()
-        for file in self._folder.glob('*.mcap'):
-            _seal(file)
+        if self._keep and isinstance(error, OSError) and error.errno in NO_ROOM:
+            self._full = error
+            return True
+        if isinstance(error, sqlite3.Error):
+            raise VssError(f'{self.target} cannot be written: {error}; is the disk full?') from error
+        if kind is None:
+            raise error
+        return False
 
     def add_topic(self, topic: str, msgtype: str, profile: Qos | None = None) -> None:
         """Announce a topic, by its absolute name; needed once before its first message.
@@ -241,6 +267,10 @@ class BagWriter:
             message = message_types().serialize_cdr(message, connection.msgtype)
         self._writer.write(connection, time_ns, message)
         self.counts[topic] += 1
+
+
+def _of_bag(file: Path) -> bool:
+    return file.name == METADATA or file.suffix in STORAGE_SUFFIXES
 
 
 def _seal(path: Path) -> None:
