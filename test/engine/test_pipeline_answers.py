@@ -13,12 +13,14 @@ from engine_parts import SIZE, backbone, frame, identity_propagation, propagatio
 from vss_ros.engine.frames import AnsweredBy, Reason
 from vss_ros.engine.pipeline import CONFIDENCE_DECAY
 from vss_ros.engine.propagation.base import Propagation, Shapes, Space
+from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
 from vss_ros.engine.tracks import SimulatedFastSlow
+from vss_ros.engine.whole_network import WholeNetwork
 
 if TYPE_CHECKING:
     from vss_ros.engine.backbones import Backbone
-    from vss_ros.engine.frames import FrameResult
+    from vss_ros.engine.frames import Frame, FrameResult
     from vss_ros.engine.view import View
 
 
@@ -64,18 +66,21 @@ def test_parts_know_the_cameras_size_which_motion_vectors_are_in() -> None:
 
 
 def test_the_slow_track_computes_from_the_key_frames_image() -> None:
+    def large(index: int) -> Frame:  # resized into a buffer that the next frame overwrites
+        return frame(index, size=(96, 128))
+
     # Neither part looks at low features, so that the image itself is what the slow track gets.
     net = backbone()
-    moved = propagation(net, 'flow_warp')
-    track = SimulatedFastSlow(lambda image: net.head(net.high(net.low(image))), 1)
+    moved, scheduler = propagation(net, 'flow_warp'), FixedInterval(net.low_channels, max_interval=4)
+    track = SimulatedFastSlow(WholeNetwork(net, moved, scheduler).compute, 1)
     late, blocking = segmenter(net, moved=moved, track=track), segmenter(net, moved=moved)
     for i in range(5):
-        late.step(frame(i))
-        blocking.step(frame(i))
+        late.step(large(i))
+        blocking.step(large(i))
     # One frame later the true features are there and move one hop, as those of a key frame that was awaited.
-    result = late.step(frame(5))
+    result = late.step(large(5))
     assert result.features_accurate
-    assert np.array_equal(result.labels, blocking.step(frame(5)).labels)
+    assert np.array_equal(result.labels, blocking.step(large(5)).labels)
 
 
 def test_confidence_is_made_where_asked_for_and_whole_on_key_frames() -> None:
