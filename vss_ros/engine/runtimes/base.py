@@ -57,8 +57,10 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    def compile(self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None) -> Graph:
-        """Return a graph for inputs of these shapes and dtypes, to be called by the calling thread alone.
+    def compile(
+        self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None
+    ) -> Callable[[], Graph]:
+        """Return what makes a graph for inputs of these shapes and dtypes, for each thread its own.
 
         Args:
             work: Maps tensors to a tuple of tensors; its Python runs once, here.

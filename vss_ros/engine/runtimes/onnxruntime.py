@@ -12,7 +12,7 @@ from vss_ros.engine.runtimes.base import RUNTIMES, Cut, Graph, Runtime
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -23,11 +23,19 @@ class OnnxRuntime(Runtime):
 
     name: ClassVar = 'onnxruntime'
 
-    def compile(self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None) -> Graph:  # noqa: ARG002
-        """Return a session's run; see :class:`Runtime`."""
-        ort = onnxruntime()
+    def compile(
+        self,
+        work: nn.Module,
+        inputs: Sequence[Tensor],
+        cut: Cut | None = None,  # noqa: ARG002
+    ) -> Callable[[], Graph]:
+        """Return what opens a session; see :class:`Runtime`."""
         names = [f'input_{number}' for number in range(len(inputs))]
         data = exported(work, inputs, names)
+        return lambda: self._session(data, names)
+
+    def _session(self, data: bytes, names: list[str]) -> Graph:
+        ort = onnxruntime()
         session = ort.InferenceSession(data, session_options(ort), providers=providers(ort, self.device))
         read = {given.name for given in session.get_inputs()}
 

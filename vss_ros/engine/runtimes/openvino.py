@@ -15,7 +15,7 @@ from vss_ros.engine.runtimes.base import RUNTIMES, Cut, Graph, Runtime
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import ModuleType
 
@@ -55,14 +55,16 @@ class OpenVinoRuntime(Runtime):
                 'int8 or auto'
             )
 
-    def compile(self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None) -> Graph:
-        """Return a graph; see :class:`Runtime`."""
+    def compile(
+        self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None
+    ) -> Callable[[], Graph]:
+        """Return what makes a graph; see :class:`Runtime`."""
         if self._quantised is not None and cut is not None:
             model = self._quantised.between(*cut)
         else:
             model = converted(work, inputs)
         model.reshape({number: list(given.shape) for number, given in enumerate(inputs)})
-        return _OpenVinoGraph(core().compile_model(model, 'CPU', self.settings))
+        return lambda: _OpenVinoGraph(core().compile_model(model, 'CPU', self.settings))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -132,7 +134,13 @@ def converted(work: nn.Module, inputs: Sequence[Tensor]) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     front_end = FrontEndManager().load_by_framework('pytorch')
-    decoder = TorchScriptPythonDecoder(work, example_input=tuple(inputs), trace_kwargs={'check_trace': False})
+    # A function, its weights constants: tracing the module would first make a copy of every layer in it.
+    traced = torch.jit.trace(
+        lambda *tensors: work(*tensors),  # noqa: PLW0108 (the module itself would be traced as one)
+        tuple(inputs),
+        check_trace=False,
+    )
+    decoder = TorchScriptPythonDecoder(traced)
     return front_end.convert(front_end.load(decoder))
 
 

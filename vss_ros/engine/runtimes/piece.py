@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from vss_ros.engine.preprocess import Normalisation
     from vss_ros.engine.runtimes.base import Cut, Graph, Runtime
 
-MOST_GRAPHS = 8
-"""Graphs a piece keeps, over its threads and the shapes that alternate; of a camera that changes its size the
-old ones are dropped."""
+MOST_FORMS = 4
+"""Forms of arguments for which a piece keeps graphs; of a camera that changes its size the old ones go."""
 TRACING = threading.Lock()
 """PyTorch traces one function at a time."""
 
@@ -54,7 +53,9 @@ class Piece:
         self._image_strides = image_strides
         self._runtime, self._function, self._modules = runtime, function, tuple(modules)
         self._statistics, self._cut = statistics, cut
-        self._graphs: dict[Any, tuple[Graph, _Work]] = {}
+        self._compiled: dict[Any, tuple[Callable[[], Graph], _Work]] = {}
+        self._graphs: dict[Any, Graph] = {}
+        self._lock = threading.Lock()
         self._failed = False
 
     def __call__(self, *arguments: Tensor | View | None) -> Any:
@@ -62,28 +63,40 @@ class Piece:
         if not self._runtime.compiles or self._failed:
             return self._runtime.run(self._function, *arguments)
         inputs = [tensor for argument in arguments for tensor in self._tensors(argument)]
-        key = (threading.get_ident(), *map(_outline, arguments), *(tensor.shape for tensor in inputs))
+        key = (*map(_outline, arguments), *(tensor.shape for tensor in inputs))
         try:
-            if key not in self._graphs:
-                if len(self._graphs) >= MOST_GRAPHS:
-                    self._graphs.clear()
-                self._graphs[key] = self._compiled(arguments, inputs)
-            graph, work = self._graphs[key]
+            graph, work = self._graph(key, arguments, inputs)
             return work.answer(graph(inputs), inputs)
         except Exception as error:  # noqa: BLE001 (each runtime raises what it likes)
             self._fall_back(error)
             return self._runtime.run(self._function, *arguments)
 
-    def _compiled(
-        self, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
+    def _graph(
+        self, key: Any, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
     ) -> tuple[Graph, _Work]:
+        """Return this thread's graph for a form of arguments."""
+        with self._lock:
+            if key not in self._compiled:
+                if len(self._compiled) >= MOST_FORMS:
+                    self._compiled.clear()
+                    self._graphs.clear()
+                self._compiled[key] = self._compile(arguments, inputs)
+            make, work = self._compiled[key]
+        mine = (threading.get_ident(), key)
+        if mine not in self._graphs:
+            self._graphs[mine] = make()
+        return self._graphs[mine], work
+
+    def _compile(
+        self, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
+    ) -> tuple[Callable[[], Graph], _Work]:
         outlines = [_outline(argument) for argument in arguments]
         work = _Work(self._function, self._modules, outlines, self._statistics, self._image_strides)
         with TRACING, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # shapes become constants, which is what is wanted
             examples = [torch.zeros_like(i, memory_format=torch.contiguous_format) for i in inputs]
             if not work(*examples):  # which tells what the answer is made of; here of inputs alone
-                return (lambda _: ()), work
+                return (lambda: lambda _: ()), work
             return self._runtime.compile(work, examples, self._cut), work
 
     def _tensors(self, argument: Tensor | View | None) -> list[Tensor]:
