@@ -1,19 +1,15 @@
-"""The command ``vss VERB``: finds the verb's module and turns errors into one line and an exit code."""
+"""The command ``vss VERB``: finds the verb's module and runs it."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-from contextlib import redirect_stdout
 from importlib import import_module
-from pathlib import Path
-from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros import __version__
-from vss_ros.command_line import printable
+from vss_ros.command_line import run_program
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -34,73 +30,12 @@ that is called gets imported, so that ``vss bag`` starts without PyTorch.
 """
 
 
-OWN_FAULT: Final = 3
-"""Exit status after what should not have happened."""
-TRACEBACK: Final = 'VSS_TRACEBACK'
-"""Environment variable that shows where an own fault happened."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, by default that of ``sys.argv``.
-
-    Returns:
-        Exit code: what the verb says (0 for all, 1 for a part), 2 after an error of the user's concern, 3
-        after a fault of this program, 130 after Ctrl-C. SIGTERM ends it by 143, temporary files removed.
-    """
+    """Run the command line, by default that of ``sys.argv``; returns the exit code (see ``run_program``)."""
     if arguments is None:  # a process of its own
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        with redirect_stdout(_Printable(sys.stdout)):
-            return _run(arguments)
-    except VssError as error:
-        print(f'vss: {printable(str(error))}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('vss: interrupted', file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of the pipe, such as `head`, has seen enough; else Python complains once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:  # no space, no permission: the system's own words say it best
-        print(f'vss: {printable(str(error))}', file=sys.stderr)
-        return 2
-    except Exception as error:  # one sentence, whatever it is
-        if os.environ.get(TRACEBACK):
-            raise
-        return _own_fault(error)
-
-
-def _own_fault(error: Exception) -> int:
-    """Say what should not have happened; returns the exit code."""
-    if isinstance(error, MemoryError) or 'allocate memory' in str(error):
-        print('vss: expected more memory than is free; take a smaller --size, or end others', file=sys.stderr)
-        return 2
-    where = next((f for f in reversed(extract_tb(error.__traceback__)) if 'vss_ros' in f.filename), None)
-    place = '' if where is None else f' in {Path(where.filename).name}:{where.lineno}'
-    text = next(iter(str(error).splitlines()), '')
-    print(
-        printable(
-            f'vss: {type(error).__name__}{place}: {text}. This is a fault of vss: please report it with the '
-            f'command and its input; {TRACEBACK}=1 shows more'
-        ),
-        file=sys.stderr,
-    )
-    return OWN_FAULT
-
-
-class _Printable:
-    """A stream on which control characters are spelled out."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        return int(self._stream.write(printable(text)))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return run_program('vss', lambda: _run(words))
 
 
 def _run(arguments: list[str]) -> int:

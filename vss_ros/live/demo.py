@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from vss_ros.command_line import add, new_parser
+from vss_ros.command_line import add, new_parser, run_program
 from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
 from vss_ros.engine.options import SegmenterConfig
@@ -188,17 +188,10 @@ def _print(summary: dict[str, Any], output: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; returns the exit status."""
+    """Run the demo; returns the exit code (see ``run_program``)."""
     args = _parse(arguments)
     stay_apart()
-    try:
-        return _run(args)
-    except VssError as error:
-        print(f'demo: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('demo: interrupted', file=sys.stderr)
-        return 130
+    return run_program('demo', lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> int:
