@@ -33,8 +33,8 @@ class VideoFile(Source):
     Each comes with what the codec says of it, see :mod:`vss_ros.images.video_decoding`. Decoding is strict: a
     damaged frame is left out, and so are those after it that may be made from it, up to the next I-frame.
     Eight wrong bytes in a row are noticed in 92 to 97 % of 120 files of H.264, MPEG-4 and MPEG-2 each (a
-    dashcam at 320x180). Decoders of VP8, VP9 and HEVC make a picture of whatever comes: of those only what
-    is missing is noticed.
+    dashcam at 320x180). Decoders of VP8, VP9 and HEVC make pictures of damaged bytes, too: of those only
+    what is missing is noticed.
     """
 
     def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:

@@ -65,7 +65,7 @@ def _restore(path: Path, parts: dict[str, Any], epochs: int) -> tuple[int, int]:
         epoch, updates = int(state['epoch']), int(state['updates'])
         if not 0 <= epoch <= epochs:
             raise ValueError(f'{epoch} of {epochs} epochs')
-    except Exception as error:  # whatever zip and PyTorch raise of a damaged file
+    except Exception as error:  # zip and PyTorch raise many kinds
         raise VssError(
             f'{path}: expected the checkpoint of a run with this recipe, got one of another or a damaged one '
             f'({next(iter(str(error).splitlines()), type(error).__name__)}); remove it, or name another '
