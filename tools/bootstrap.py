@@ -47,8 +47,7 @@ BUILD_STAMP = INSTALL / '.vss_ros_build.json'
 WHEEL_PYTHON = r'/opt/python/cp3\d+-cp3\d+'
 TORCH_INDEX = 'https://download.pytorch.org/whl/cpu'
 MODULES = (
-    'numpy', 'cv2', 'torch', 'safetensors', 'yaml', 'av', 'rosbags', 'pytest', 'mypy', 'ruff',
-    'colcon_core',
+    'numpy', 'cv2', 'torch', 'safetensors', 'yaml', 'av', 'rosbags', 'pytest', 'mypy', 'ruff', 'colcon_core',
 )  # fmt: skip
 
 
