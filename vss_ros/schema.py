@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import reprlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
 
+from vss_ros.command_line import printable
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -56,6 +57,26 @@ def converted(function: Callable[[Any], Any]) -> BeforeValidator:
             raise ValueError(str(error)) from error
 
     return BeforeValidator(convert)
+
+
+def _label(text: str) -> str:
+    if printable(text) != text or not text:
+        raise ValueError(f'expected a name without control characters, got {text!r}')
+    return text
+
+
+def _file_name(text: str) -> str:
+    if '/' in text or text.startswith('.') or len(text.encode()) > LONGEST:
+        raise ValueError(f'expected a file name without a folder, got {text[:LONGEST]!r}')
+    return text
+
+
+LONGEST = 200
+"""Most bytes of a file's name, so that endings fit beside it."""
+Label = Annotated[str, AfterValidator(_label)]
+"""A name that is printed."""
+FileName = Annotated[Label, AfterValidator(_file_name)]
+"""A name that files are called by, without ending."""
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ def test_an_existing_folder_is_kept(folder: Path, tmp_path: Path, capsys: pytest
         (['--device', 'cuda:99'], 'device'),
         (['--size', '361x480'], 'multiples of 8'),
         (['--size', 'big'], 'HEIGHTxWIDTH'),
+        (['--size', '²x³'], 'HEIGHTxWIDTH'),
+        (['--device', 'cpu:²'], 'cuda:N'),
         (['--slow-delay', '0'], '--track blocking'),
         (['--min-interval', '5', '--interval', '2'], 'min_interval'),
     ],
@@ -276,3 +278,10 @@ def test_a_full_disk_is_said_in_one_sentence(
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch(r'vss: .*\.png cannot be written: File too large; make room there, .*', error)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('option', ['--threshold=inf', '--threshold=-1', '--threads=100000', '--interval=-1'])
+def test_a_value_out_of_bounds_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match='2'):
+        main(['segment', 'in', '-o', 'out', option])
+    assert f'argument {option.partition("=")[0]}: expected ' in capsys.readouterr().err

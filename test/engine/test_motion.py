@@ -59,6 +59,15 @@ def test_a_known_translation_is_found() -> None:
     assert (inner(field) - wanted).abs().mean() < 0.05  # cells; 0.2 pixels
 
 
+@pytest.mark.parametrize('size', [(8, 8), (8, 64), (16, 160), (64, 8)])
+def test_a_sliver_has_motion_too(size: tuple[int, int]) -> None:
+    """OpenCV's search dies of such sizes."""
+    pixels = [textured(i, size)[None] for i in (1, 2)]
+    views = [View(image, normalise(torch.from_numpy(image), IMAGENET)) for image in pixels]
+    field = MOTIONS.get('dis')()(*views)
+    assert field.flow.shape == (1, 2, size[0] // 4, size[1] // 4)
+
+
 def test_a_known_zoom_is_found() -> None:
     image = textured()
     centre = (WIDTH / 2 + 31.5, HEIGHT / 2 + 31.5)

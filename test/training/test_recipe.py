@@ -87,6 +87,7 @@ def test_nonsense_is_refused_all_at_once(tmp_path: Path) -> None:
         ('backbone', {'rate': '2e-3'}, "rate: expected a number, got '2e-3'"),
         ('backbone', {'seed': -1}, 'seed: expected greater than or equal to 0, got -1'),
         ('backbone', {'model': 3}, 'model: expected text, got 3'),
+        ('backbone', {'model': '../../x'}, 'model: expected a file name without a folder'),
         ('backbone', {'crop': [320, 450]}, r'crop\[1\]: expected a multiple of 32, got 450'),
         ('backbone', {'crop': [320, 8192]}, 'expected less than or equal to 4096, got 8192'),
         ('backbone', {'crop': [0, 32]}, 'expected greater than or equal to 32, got 0'),

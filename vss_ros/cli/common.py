@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import argparse
+from math import isnan
+from typing import Any
 
 from vss_ros.command_line import add
 from vss_ros.engine.options import OFFLINE, SETTINGS, SegmenterConfig
 from vss_ros.errors import VssError
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_option(
@@ -17,8 +16,20 @@ def add_option(
 ) -> None:
     """Declare an option of the segmenter by its field; text and ``changes`` replace what the option says."""
     entry, default = SETTINGS[name], getattr(OFFLINE, name)
+    kind = entry.parse or type(default)
+
+    def parse(value: str) -> Any:
+        """Convert and check a value; NaN is that of an option that is left out."""
+        parsed = kind(value)
+        if entry.bounds and not isnan(parsed):
+            lowest, highest = entry.bounds
+            if not lowest <= parsed <= highest:
+                raise argparse.ArgumentTypeError(f'expected {lowest:g} to {highest:g}, got {value}')
+        return parsed
+
+    parse.__name__ = kind.__name__
     text = text or f'{entry.text} (default: {entry.unset or ("auto" if default is None else default)})'
-    arguments = {'type': entry.parse or type(default), 'default': default, 'choices': entry.choices or None}
+    arguments = {'type': parse, 'default': default, 'choices': entry.choices or None}
     add(parser, f'--{name.replace("_", "-")} {entry.placeholder}', text, **(arguments | changes))
 
 

@@ -27,7 +27,7 @@ def choose_device(name: str) -> torch.device:
             f'device {name!r}: this PyTorch ({torch.__version__}) sees no CUDA device; use cpu or auto'
         )
     kind, _, number = name.partition(':')
-    if kind not in ('cpu', 'cuda') or (number and not number.isdigit()):
+    if kind not in ('cpu', 'cuda') or (number and not number.isdecimal()):
         raise VssError(f'device {name!r}: expected auto, cpu, cuda or cuda:N')
     if kind == 'cuda' and int(number or 0) >= torch.cuda.device_count():
         raise VssError(f'device {name!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0')

@@ -17,18 +17,19 @@ from vss_ros.engine.device import CPU
 from vss_ros.errors import VssError
 from vss_ros.files import write_text, write_whole
 from vss_ros.resources import resource
-from vss_ros.schema import FROM_LIST, Schema, read_yaml
+from vss_ros.schema import FROM_LIST, FileName, Schema, read_yaml
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Kind = Literal['backbone', 'propagation', 'scheduler', 'motion']
+Side = Annotated[int, Field(ge=0, le=16384)]
 
 
 class ModelCard(Schema):
     """What a weights file holds. A propagation or scheduler belongs to the backbone card it names."""
 
-    name: str
+    name: FileName
     """File stem of card and weights: ``MODEL`` or, for the parts that go with it, ``MODEL.MEMBER``;
     ``MODEL.MEMBER@LAYER`` where they were trained at another than the backbone's own interior layer."""
     kind: Kind
@@ -43,7 +44,7 @@ class ModelCard(Schema):
     file: str = ''
     """A user's own ``.onnx`` or ``.pt2`` beside the card; empty for ``NAME.safetensors``."""
     base_sha256: str = ''
-    input_size: Annotated[tuple[int, int], FROM_LIST] = (0, 0)
+    input_size: Annotated[tuple[Side, Side], FROM_LIST] = (0, 0)
     """Height and width trained for, pixels."""
     mean: Annotated[tuple[float, ...], FROM_LIST] = ()
     """Per-channel mean of RGB in 0..1."""

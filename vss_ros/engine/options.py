@@ -68,7 +68,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
     if text == 'auto':
         return None
     height, x, width = text.partition('x')
-    if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
+    if not (x and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise VssError(f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480')
     return int(height), int(width)
 

@@ -16,7 +16,7 @@ from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.schema import FROM_LIST, Schema, converted, read_yaml
+from vss_ros.schema import FROM_LIST, FileName, Schema, converted, read_yaml
 from vss_ros.training.pseudo_labels import CONFIDENCE, FRAMES
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Recipe(Schema):
 
     stage: Stage
     """``backbone``, ``pairs`` (propagations and scheduler) or ``motion``."""
-    model: str
+    model: FileName
     """Backbone card that is written (``backbone``), built on (``pairs``) or scored with (``motion``)."""
     backbone: Annotated[str, _valid(_trained_here), _member(BACKBONES)] = ''
     """Stage ``backbone``: the registered network."""

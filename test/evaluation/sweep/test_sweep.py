@@ -120,6 +120,8 @@ def test_every_model_gets_its_reference(tmp_path: Path) -> None:
         ('configurations: {}', 'at least one configuration'),
         ('configurations: {a: {treshold: 1}}', 'got treshold; did you mean threshold'),
         ('configurations: {a: {threads: 2}}', 'got threads'),
+        ('configurations: {"a\\0b": {}}', 'expected a name without control characters'),
+        ('configurations: {"\\ud800": {}}', 'expected a name without control characters'),
         ('configurations: {a: {interval: many}}', 'whole number'),
         ('configurations: {a: {interval: 2.5}}', 'whole number'),
         ('configurations: {a: {threshold: high}}', 'a number'),

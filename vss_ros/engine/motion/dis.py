@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.view import View
 
+SMALLEST = 32
+"""Pixels of a side below which OpenCV reads beyond its pyramid, and dies or not."""
+
 
 @MOTIONS.register('dis', paper='Kroeger et al. 2016, Fast Optical Flow using Dense Inverse Search')
 class DenseInverseSearch(MotionEstimator):
@@ -39,8 +42,10 @@ class DenseInverseSearch(MotionEstimator):
         height, width = current.shape[-2:]
         cells = (width // self.stride, height // self.stride)
         fields = []
-        for before, now in zip(previous.numpy(), current.numpy(), strict=True):
-            flow = self._search.calc(now, before, None)  # type: ignore[call-overload]
+        border = 0, max(SMALLEST - height, 0), 0, max(SMALLEST - width, 0)
+        for pair in zip(previous.numpy(), current.numpy(), strict=True):
+            before, now = (cv2.copyMakeBorder(image, *border, cv2.BORDER_REPLICATE) for image in pair)
+            flow = self._search.calc(now, before, None)[:height, :width]  # type: ignore[call-overload]
             fields.append(cv2.resize(flow, cells, interpolation=cv2.INTER_AREA) / self.stride)
         flow = torch.from_numpy(np.stack(fields)).movedim(-1, 1)
         return MotionField(flow.to(view.device).contiguous(), self.stride)

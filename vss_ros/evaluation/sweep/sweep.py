@@ -14,7 +14,7 @@ from vss_ros.engine.build import outline_segmenter
 from vss_ros.engine.options import SegmenterConfig, parse_size
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
-from vss_ros.schema import Schema, converted, read_yaml
+from vss_ros.schema import Label, Schema, converted, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -60,7 +60,7 @@ class SweepFile(Schema):
 
     base: Annotated[Settings, EMPTY] = Field(default_factory=Settings)
     """Settings of all configurations."""
-    configurations: Annotated[dict[str, Annotated[Settings, EMPTY]], NAMED, EMPTY] = Field({})
+    configurations: Annotated[dict[Label, Annotated[Settings, EMPTY]], NAMED, EMPTY] = Field({})
     """Settings by name."""
     product: Annotated[list[Choices], BLOCKS] = Field(default_factory=list)
     """Of each block's lists of values all combinations are taken."""
