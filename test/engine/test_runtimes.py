@@ -13,7 +13,6 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.model_card import shipped_cards
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET
-from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.runtimes.openvino import OpenVinoRuntime, _Buffers, has_bf16
 from vss_ros.engine.runtimes.piece import Piece
 from vss_ros.engine.runtimes.pytorch import TorchRuntime
@@ -23,10 +22,13 @@ from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from vss_ros.engine.frames import Frame
+    from vss_ros.engine.model_card import ModelCard
 
 CPU = torch.device('cpu')
 MODELS = [card.name for card in shipped_cards() if card.kind == 'backbone']
+PARTS = [card for card in shipped_cards() if card.kind == 'propagation']
 AGREEMENT = 0.995
+SMALL = (192, 256)
 PLAIN = SegmenterConfig(propagation='none', device='cpu', threads=1)
 
 
@@ -56,26 +58,40 @@ def test_shipped_networks_give_the_same_labels_in_openvino(model: str, frames: l
         assert (answers == reference).mean() >= AGREEMENT, precision
 
 
-@pytest.mark.parametrize('name', sorted(member.name for member in PROPAGATIONS))
-def test_every_propagation_runs_in_openvino(name: str, frames: list[Frame]) -> None:
-    """From a key frame and then from frame to frame, with the scheduler that looks at F_l."""
-    config = replace(PLAIN, propagation=name, scheduler='predicted_deviation', threshold=1.0, slow_delay=1)
-    config = replace(config, size=(176, 240), interval=4)
-    reference = labels(replace(config, runtime='torch', precision='f32'), frames)
-    answers = labels(replace(config, runtime='openvino', precision='f32'), frames)
+@pytest.mark.parametrize('card', PARTS, ids=lambda card: card.name)
+def test_every_shipped_propagation_moves_the_same_labels_in_openvino(
+    card: ModelCard, frames: list[Frame]
+) -> None:
+    """On the network and the interior layer that it was trained on."""
+    interior = int(card.name.partition('@')[2] or 0)
+    moved_by(replace(PLAIN, model=card.base, propagation=card.builder, interior=interior), frames)
+
+
+@pytest.mark.parametrize('name', ['reuse', 'flow_warp'])
+def test_propagations_without_weights_run_in_openvino(name: str, frames: list[Frame]) -> None:
+    moved_by(replace(PLAIN, propagation=name), frames)
+
+
+def moved_by(config: SegmenterConfig, frames: list[Frame]) -> None:
+    """Compare a propagation in OpenVINO with the reference, from a key frame and from frame to frame."""
+    scheduler = 'predicted_deviation' if config.model == PLAIN.model else 'fixed_interval'
+    config = replace(config, scheduler=scheduler, threshold=1.0, slow_delay=1, size=SMALL, interval=3)
+    reference = labels(replace(config, runtime='torch', precision='f32'), frames[:5])
+    best = 'bf16' if has_bf16() else 'f32'
+    answers = labels(replace(config, runtime='openvino', precision=best), frames[:5])
     assert (answers == reference).mean() >= AGREEMENT
 
 
 def test_onnxruntime_gives_the_same_labels(frames: list[Frame]) -> None:
     pytest.importorskip('onnxscript', reason='exporting to ONNX needs onnxscript')
-    config = replace(PLAIN, size=(176, 240))
+    config = replace(PLAIN, size=SMALL)
     reference = labels(replace(config, runtime='torch'), frames[:2])
     assert (labels(replace(config, runtime='onnxruntime'), frames[:2]) == reference).mean() >= AGREEMENT
 
 
 def test_offline_the_reference_computes_and_live_the_fastest_is_measured() -> None:
     assert isinstance(build_segmenter(replace(PLAIN, slow_delay=1)).runtime, TorchRuntime)
-    live = build_segmenter(replace(PLAIN, size=(176, 240))).runtime
+    live = build_segmenter(replace(PLAIN, size=SMALL)).runtime
     assert isinstance(live, OpenVinoRuntime)
     assert live.precision in OpenVinoRuntime.precisions
     assert 'the fastest here' in live.reason or live.reason == 'the only choice here'
