@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -51,6 +52,13 @@ def test_resize_writes_into_the_given_array() -> None:
     out = np.empty((4, 6), np.uint8)
     assert resize_labels(labels, (4, 6), out) is out
     assert np.array_equal(out, labels.repeat(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize('size', [(720, 960), (1080, 1920), (1024, 2048), (360, 500), (401, 480), (100, 90)])
+def test_resize_is_opencvs_nearest_neighbour(size: tuple[int, int]) -> None:
+    labels = np.random.default_rng(0).integers(0, 255, (352, 480), np.uint8)
+    expected = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    assert np.array_equal(resize_labels(labels, size), expected)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from vss_ros.live.observer import LiveRun
 
 
-EXECUTABLES = {'segmentation_node': 'vss_ros.node.main', 'bag_player': 'vss_ros.live.player'}
-"""Modules of the processes that a run starts, by the names that ``ros2 run`` knows them by."""
+EXECUTABLES = {
+    'segmentation_node': 'vss_ros.node.main',
+    'bag_player': 'vss_ros.live.player',
+    'timed_node': 'vss_ros.live.timed_node',
+    'still_camera': 'vss_ros.live.still_camera',
+}
+"""Modules of the processes that a run starts, by the names of their logs."""
 QUIET_DOMAIN = 91
 """ROS domain used where none is set: what is played here must not meet a robot's own /segmentation."""
 START_SECONDS = 300.0

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from vss_ros.engine.frames import Frame
+from vss_ros.engine.labels import resize_labels
 from vss_ros.images.image_decoding import ImageError, decode_image_message
 from vss_ros.msg import KeyFrameDecision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from rclpy.node import Node
 
@@ -63,21 +65,42 @@ def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | Non
     return Frame(decode_image_message(message), stamp_ns, index, follows_ns)
 
 
-def to_image(pixels: NDArray[np.uint8], header: Header, encoding: str) -> Image:
-    """Return an unpadded image message: mono8, 16UC1 (widened from 8 bits) or rgb8.
+class ImageMessage:
+    """An image message that is filled again and again; its memory is new only where the size is.
 
     Args:
-        pixels: ``(H, W)`` or ``(H, W, 3)``, C-contiguous; copied once.
-        header: Stamp and frame of the camera image.
-        encoding: ``mono8``, ``16UC1`` or ``rgb8``.
+        encoding: ``mono8``, ``16UC1`` (widened from 8 bits) or ``rgb8``.
     """
-    stored: NDArray[Any] = pixels.astype('<u2') if encoding == '16UC1' else pixels
-    # frombytes copies a block; assigned bytes are checked one by one on older distributions.
-    data = array('B')
-    data.frombytes(stored.data.cast('B'))
-    height, width = pixels.shape[:2]
-    layout = {'height': height, 'width': width, 'step': stored.nbytes // height, 'is_bigendian': 0}
-    return Image(header=header, encoding=encoding, data=data, **layout)
+
+    def __init__(self, encoding: str) -> None:
+        self._message = Image(encoding=encoding)
+        self._pixels: NDArray[Any] = np.empty(0, np.uint8)
+
+    def fill(self, pixels: NDArray[np.uint8], size: tuple[int, int], header: Header) -> Image:
+        """Return the message, unpadded; it is valid until the next call.
+
+        Args:
+            pixels: ``(h, w)``, brought to ``size`` by nearest neighbour, or ``(H, W, 3)`` of that size.
+            size: Height and width.
+            header: Stamp and frame of the camera image.
+        """
+        shape = (*size, *pixels.shape[2:])
+        if self._pixels.shape != shape:
+            self._renew(shape)
+        if self._pixels.dtype == pixels.dtype:
+            resize_labels(pixels, size, self._pixels)
+        else:
+            self._pixels[...] = resize_labels(pixels, size)
+        self._message.header = header
+        return self._message
+
+    def _renew(self, shape: tuple[int, ...]) -> None:
+        message, kind = self._message, np.dtype('<u2' if self._message.encoding == '16UC1' else np.uint8)
+        message.height, message.width = shape[:2]
+        message.step = kind.itemsize * math.prod(shape[1:])
+        # Not bytes: those are checked one by one on older distributions.
+        message.data = array('B', bytes(message.height * message.step))
+        self._pixels = np.frombuffer(message.data, kind).reshape(shape)
 
 
 def to_decision(result: FrameResult, header: Header, latency: float) -> KeyFrameDecision:

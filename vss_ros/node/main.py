@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from vss_ros.node.process import StopRequest
+from vss_ros.node.process import StopRequest, suit_images
+
+if TYPE_CHECKING:
+    from vss_ros.node.segmentation_node import SegmentationNode
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM.
+def main(args: list[str] | None = None, kind: type[SegmentationNode] | None = None) -> int:
+    """Run the node, or one of a kind derived from it, until SIGINT or SIGTERM.
 
     Returns:
         0 after a signal, whenever it came; 1 where the node could not start, with the reason in the log.
     """
     stop = StopRequest()  # before PyTorch is imported: seconds in which a signal may come
+    suit_images()
     import rclpy
     from rclpy.exceptions import ParameterException
     from rclpy.executors import SingleThreadedExecutor
@@ -23,7 +28,7 @@ def main(args: list[str] | None = None) -> int:
 
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = SegmentationNode()
+        node = (kind or SegmentationNode)()
     except ParameterException as error:
         sys.stderr.write(f'segmentation_node: {error}\n')
         rclpy.try_shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 import time
@@ -13,6 +14,13 @@ from vss_ros.errors import VssError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
+
+SWITCH_S = 1e-4
+"""Seconds after which a thread that runs Python lets one run that waits. With Python's own 5 ms the worker
+waits twice as long for each image, until the executor has looked what else there is to do."""
+KEPT_BYTES = 2**27
+"""Freed memory that stays with the process."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _LARGEST_IN_HEAP = -1, -3, 2**25
 
 # Short enough that a stop is prompt, long enough to cost nothing.
 _NAP_NS = 20_000_000
@@ -40,6 +48,19 @@ class StopRequest:
                 return True
             time.sleep(min(left, _NAP_NS) / 1e9)
         return False
+
+
+def suit_images() -> None:
+    """Set this process up for images: a quick change of threads, and memory that is kept for the next one.
+
+    Memory that goes back to the system comes again as pages that are cleared one by one: taking an image of
+    2 MB then lasts five times as long, in a process that has not freed larger blocks before.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)  # glibc has it
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
+        mallopt(_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def run_process(

@@ -7,11 +7,11 @@ there if it is one of a video; in the worker's thread ``_segment`` (2) has it de
 
 from __future__ import annotations
 
+import gc
 import platform
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -22,7 +22,6 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from vss_ros.engine.build import Built, build_segmenter
-from vss_ros.engine.labels import resize_labels
 from vss_ros.engine.options import PARAMETERS, parameter_fault
 from vss_ros.engine.options import parameters as parameters_of
 from vss_ros.engine.worker import Worker
@@ -30,7 +29,7 @@ from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.msg import KeyFrameDecision
-from vss_ros.node.conversions import create_label_info, header_of, stamp_to_ns, to_decision, to_image
+from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision
 from vss_ros.node.diagnostics import Statistics
 from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
 from vss_ros.node.parameters import declare_parameters, read_parameters
@@ -61,7 +60,6 @@ class SegmentationNode(LifecycleNode):
         self._frames = 0
         self._overwritten = 0  # by workers that have ended
         self._owned: list[Any] = []
-        self._buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
         self.add_on_set_parameters_callback(self._on_parameters)
 
     # Lifecycle. rclpy swallows what these callbacks raise, so each reports its own failure.
@@ -112,6 +110,9 @@ class SegmentationNode(LifecycleNode):
         self._table = load_classes(self._built.card.classes)
         self._built.segmenter.warm_up(self._built.card.input_size)
         self._create_topics(self._built)
+        # What is loaded by now stays: looking through it for garbage would stop both threads for 100 ms.
+        gc.collect()
+        gc.freeze()
         self.get_logger().info(
             f'model {self._built.card.name} on {self._built.device}: {wanted.propagation}, '
             f'{wanted.scheduler}, {wanted.track}; {self._built.runtime.description} '
@@ -160,25 +161,15 @@ class SegmentationNode(LifecycleNode):
 
     def _publish(self, frame: Frame, header: Header, result: FrameResult, received_at: float) -> None:
         if self._mask.get_subscription_count():
-            self._mask.publish(
-                to_image(self._full_size(result.labels, result), header, self._config.mask_encoding)
-            )
+            self._mask.publish(self._mask_message.fill(result.labels, result.size, header))
         latency = time.perf_counter() - received_at
         self._key_frame.publish(to_decision(result, header, latency))
         self._statistics.answered(result, latency)
         if result.confidence is not None:
-            self._confidence.publish(to_image(self._full_size(result.confidence, result), header, 'mono8'))
+            self._confidence.publish(self._confidence_message.fill(result.confidence, result.size, header))
         if self._overlay.get_subscription_count():
-            blended = self._table.blend(frame.image, resize_labels(result.labels, result.size))
-            self._overlay.publish(to_image(blended, header, 'rgb8'))
-
-    def _full_size(self, labels: np.ndarray[Any, np.dtype[np.uint8]], result: FrameResult) -> Any:
-        """Return labels at the camera's size, in a buffer that is reused."""
-        if labels.shape == result.size:
-            return labels
-        if self._buffer is None or self._buffer.shape != result.size:
-            self._buffer = np.empty(result.size, np.uint8)
-        return resize_labels(labels, result.size, self._buffer)
+            blended = self._table.blend(frame.image, result.labels)
+            self._overlay.publish(self._overlay_message.fill(blended, result.size, header))
 
     def _on_error(self, received: Received, error: BaseException) -> None:
         if isinstance(error, ImageError):
@@ -272,6 +263,8 @@ class SegmentationNode(LifecycleNode):
         self._mask = self.create_lifecycle_publisher(Image, '~/mask', OUTPUT_QOS)
         self._confidence = self.create_lifecycle_publisher(Image, '~/confidence', OUTPUT_QOS)
         self._overlay = self.create_lifecycle_publisher(Image, '~/overlay', OUTPUT_QOS)
+        self._mask_message = ImageMessage(self._config.mask_encoding)
+        self._confidence_message, self._overlay_message = ImageMessage('mono8'), ImageMessage('rgb8')
         self._key_frame = self.create_lifecycle_publisher(KeyFrameDecision, '~/key_frame', OUTPUT_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         outputs = (self._mask, self._confidence, self._overlay, self._key_frame)
@@ -307,3 +300,4 @@ class SegmentationNode(LifecycleNode):
         if self._built is not None:
             self._built.segmenter.close()
             self._built = None
+            gc.unfreeze()

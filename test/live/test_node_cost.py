@@ -1,0 +1,35 @@
+"""What the node costs beside the network, measured on a real node over real DDS."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
+pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
+
+from vss_ros.live.node_cost import measure_node_cost, table
+
+STAGES = ('take', 'wait', 'decode', 'mask', 'publish')
+
+
+@pytest.mark.usefixtures('ros_domain')
+def test_stages_add_up_and_masks_arrive() -> None:
+    (cost,) = measure_node_cost(sizes=[(96, 128)], overlays=[True], frames=10, ticker=True)
+    assert (cost.height, cost.width, cost.overlay, cost.sent) == (96, 128, True, 20)
+    assert 0.5 < cost.delivered <= 1.0
+    stages = cost.stages_ms
+    # Medians do not add up exactly; the worst of all is no worse than the worst of each together.
+    assert 0.0 < stages['beyond']['p50'] <= sum(stages[name]['max'] for name in STAGES)
+    assert stages['beyond']['max'] >= max(stages[name]['max'] for name in STAGES)
+    assert 0.0 < cost.cpu_beyond_ms < cost.cpu_ms
+    assert cost.late_ms['max'] > 0.0
+    assert '| 128x96 | yes |' in table([cost])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('ros_domain')
+def test_memory_stays_flat_over_large_images() -> None:
+    (cost,) = measure_node_cost(sizes=[(1080, 1920)], overlays=[True], frames=300)
+    first, last = cost.resident_mb
+    # An image has 6 MB: 300 that were kept would be 1.9 GB, and one in thirty 60 MB.
+    assert last - first < 30.0, cost

@@ -1,0 +1,120 @@
+"""The real node with a clock at each stage of an image's way; see node_cost.py.
+
+Nothing of the node is replaced: what it calls is wrapped by a note of when the call began and ended. After
+the node has ended, a row per answered image lies in the file that the parameter ``timings`` names, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.node.main import main as run_node
+from vss_ros.node.segmentation_node import SegmentationNode
+
+if TYPE_CHECKING:
+    from vss_ros.node.intake import Received
+
+TICK = 1e-3
+"""Seconds from one tick to the next of the thread that looks how late it gets to run."""
+PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
+def resident_mb() -> float:
+    """Return the memory that this process holds, megabytes."""
+    return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE_MB
+
+
+class Ticker:
+    """A thread that sleeps a millisecond at a time and notes how late it wakes."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        """Seconds, one a tick."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name='ticker', daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            due = time.perf_counter() + TICK
+            time.sleep(TICK)
+            self.late.append(time.perf_counter() - due)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping = True
+        self._thread.join()
+
+
+class TimedNode(SegmentationNode):
+    """Notes for each image when it came, and what each stage took."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._timings = Path(self.declare_parameter('timings', '').value)
+        self._ticker = Ticker() if self.declare_parameter('ticker', False).value else None
+        self._rows: list[dict[str, Any]] = []
+        self._row: dict[str, Any] = {}
+        self._ticks = 0
+        self._came: dict[int, tuple[float, float]] = {}
+
+    def _configure(self) -> None:
+        super()._configure()
+        if self._built is not None:
+            self._note(self._built.segmenter, 'step', 'compute')
+        self._note(self._mask, 'publish', 'publish')
+
+    def _activate(self) -> None:
+        super()._activate()
+        self._note(self._intake, 'frame', 'decode')
+
+    def _note(self, owner: Any, method: str, stage: str) -> None:
+        inner = getattr(owner, method)
+
+        def timed(*given: Any, **named: Any) -> Any:
+            start, cpu = time.perf_counter(), time.thread_time()
+            result = inner(*given, **named)
+            self._row[stage] = (start, time.perf_counter(), time.thread_time() - cpu)
+            return result
+
+        setattr(owner, method, timed)
+
+    def _on_message(self, message: Any, info: Any) -> None:  # type: ignore[override]  # asked for: given
+        taken = time.perf_counter()
+        waited = (time.time_ns() - info['received_timestamp']) / 1e9
+        self._came[id(message)] = (taken - waited, taken)
+        super()._on_message(message)
+
+    def _segment(self, received: Received) -> None:
+        self._row = {'begin': time.perf_counter()}
+        message = received.messages[-1]
+        super()._segment(received)
+        if 'publish' not in self._row:
+            return
+        came, taken = self._came.pop(id(message), (received.at, received.at))
+        self._came.clear()  # of images that were overwritten
+        row = self._row
+        row |= {'phase': message.header.frame_id, 'came': came, 'taken': taken, 'end': time.perf_counter()}
+        row |= {'cpu': time.process_time(), 'resident_mb': resident_mb()}
+        if self._ticker is not None:
+            ticks = len(self._ticker.late)
+            row['late'] = self._ticker.late[self._ticks : ticks]
+            self._ticks = ticks
+        self._rows.append(row)
+
+    def destroy_node(self) -> None:
+        """Write the rows and end."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        self._timings.write_text(json.dumps(self._rows))
+        super().destroy_node()
+
+
+if __name__ == '__main__':
+    sys.exit(run_node(kind=TimedNode))
