@@ -166,7 +166,8 @@ def _count(node: yaml.Node, known: dict[int, int]) -> int:
             if isinstance(key, yaml.ScalarNode) and key.value in names:
                 raise ValueError(f'line {key.start_mark.line + 1}: expected {key.value} once, got it twice')
             names.add(str(key.value))
-    known[id(node)] = 1 + sum(_count(child, known) for child in children)
+    text = len(node.value) // 100 if isinstance(node, yaml.ScalarNode) else 0  # a long one is many, too
+    known[id(node)] = 1 + text + sum(_count(child, known) for child in children)
     if known[id(node)] > LARGEST:
         raise ValueError(f'expected at most {LARGEST} values, aliases spelled out, got more')
     return known[id(node)]

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from vss_ros.datasets.labelled import FileSequence, LabelledImages, LabelledVideo, read_together
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import PNG_MAGIC, ImageError, decode_compressed
+from vss_ros.images.image_decoding import PNG_MAGIC, ImageError
+from vss_ros.images.image_files import Turn, read_file, read_image
 from vss_ros.images.label_code import id_code
 from vss_ros.recordings.open import open_source
 from vss_ros.schema import FROM_LIST, Schema
@@ -221,15 +222,15 @@ def image_size(path: Path) -> tuple[int, int]:
         VssError: Neither, or not readable.
     """
     try:
-        with path.open('rb') as file:
-            head = file.read(24)
+        head = read_file(path, 24)
         if head.startswith(PNG_MAGIC) and len(head) == 24:
             width, height = struct.unpack('>II', head[16:])
             return height, width
-        height, width, *_ = simplejpeg.decode_jpeg_header(path.read_bytes())
-    except (OSError, ValueError) as error:
+        data = read_file(path)
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    except (OSError, ValueError, ImageError) as error:
         raise VssError(f'{path}: expected a PNG or JPEG, got {error}; replace or remove it') from error
-    return height, width
+    return (width, height) if Turn.of_jpeg(data).transposed else (height, width)
 
 
 def scaled(pixels: Pixels, size: tuple[int, int] | None, interpolation: int) -> Pixels:
@@ -255,9 +256,7 @@ def consecutive(numbers: Sequence[int], step: int = 1) -> list[int]:
 
 def _read_image(path: Path) -> Pixels:
     try:
-        return decode_compressed(path.read_bytes(), '')
-    except OSError as error:
-        raise VssError(f'{path}: cannot be read ({error.strerror}); restore it') from error
+        return read_image(path)
     except ImageError as error:
         raise VssError(f'{path}: {error}') from error
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import yaml
 
 from vss_ros.errors import VssError
 from vss_ros.resources import resource
+from vss_ros.schema import read_yaml
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,10 +98,7 @@ def load_classes(name_or_path: str | Path) -> ClassTable:
         if not path.is_file():
             shipped = ', '.join(sorted(file.stem for file in folder.glob('*.yaml')))
             raise VssError(f'expected a class table ({shipped}) or a YAML file, got {str(name_or_path)!r}')
-    try:
-        return _parse(yaml.safe_load(path.read_text(encoding='utf-8')), path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise VssError(f'expected a readable class table, got {path}: {error}') from error
+    return _parse(read_yaml(path, 'class table').values, path)
 
 
 def _parse(table: Any, path: Path) -> ClassTable:

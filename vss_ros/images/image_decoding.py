@@ -53,6 +53,9 @@ _TO_RGB: Final = {
 }
 _MASK_CHANNELS: Final = {'mono8': 1, '8UC1': 1}
 _JPEG_MAGIC: Final = b'\xff\xd8\xff'
+_JPEG_SCAN: Final = b'\xff\xda'
+MAX_SCANS: Final = 100
+"""Most scans of a progressive JPEG, each of which takes as long as a picture; encoders make about ten."""
 
 
 class ImageError(VssError):
@@ -271,6 +274,8 @@ def _kind(blob: bytes, format_name: str) -> str:
 def _decode_jpeg(blob: bytes) -> NDArray[np.uint8]:
     """Decode strictly: what libjpeg would only warn of is an error here."""
     try:
+        if blob.count(_JPEG_SCAN) > MAX_SCANS:
+            raise ImageError('data', f'expected at most {MAX_SCANS} scans in a JPEG, got more; save it anew')
         height, width, colours, _ = simplejpeg.decode_jpeg_header(blob)
         check_size(height, width)
         if colours not in {'YCbCr', 'RGB', 'Gray'}:

@@ -17,6 +17,7 @@ from vss_ros.images.image_decoding import (
     decode_compressed,
     decode_mask,
 )
+from vss_ros.images.image_files import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,13 +57,11 @@ class LabelCode:
                 has a pixel whose value means nothing: the message names file, pixel and value.
         """
         try:
-            data = path.read_bytes()
+            data = read_file(path)
             is_grey = data.startswith(PNG_MAGIC) and check_png(data) == PNG_GREY
             if is_grey:
                 return self.from_grey(decode_mask(data), str(path))
             return self.from_colours(decode_compressed(data, 'png'), str(path))
-        except OSError as error:
-            raise VssError(f'{path}: cannot be read ({error.strerror}); restore it') from error
         except ImageError as error:
             raise VssError(f'{path}: {error}') from error
 

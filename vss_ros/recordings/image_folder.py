@@ -11,7 +11,8 @@ import numpy as np
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.images.image_decoding import ImageError, decode_compressed
+from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.image_files import read_image
 from vss_ros.images.label_code import id_code
 from vss_ros.recordings.source import Source, SourceFrame, files_in, mask_files, read_mask
 
@@ -31,12 +32,14 @@ CITYSCAPES_FPS: Final = 17.0
 SNIPPET_GAP: Final = 10.0
 """Seconds from one snippet to the next: longer than ``max_gap``, so that each is a stream of its own."""
 VOID: Final = 255
+SLOWEST, FASTEST = 1e-3, 1e4
+"""Frames per second: others make stamps that ROS has not."""
 _SUFFIX: Final = '_leftImg8bit.png'
 _NAME: Final = re.compile(r'(?P<drive>.+_\d+)_(?P<number>\d+)_leftImg8bit\.png')
 
 
 class ImageFolder(Source):
-    """Images in the order of their names, stamped by a steady frame rate; masks are named like the images."""
+    """Images in natural order, stamped by a steady frame rate; masks are named like the images."""
 
     def __init__(
         self, path: Path, *, masks: Path | None = None, fps: float = 15.0, on_reject: OnReject | None = None
@@ -50,10 +53,10 @@ class ImageFolder(Source):
             on_reject: See :class:`Source`.
 
         Raises:
-            VssError: No images, no fitting masks, or a rate that is not positive.
+            VssError: No images, no fitting masks, or an impossible rate.
         """
-        if not fps > 0:
-            raise VssError(f'expected a positive frame rate, got {fps}')
+        if not SLOWEST <= fps <= FASTEST:
+            raise VssError(f'expected a frame rate of {SLOWEST} to {FASTEST} per second, got {fps}')
         super().__init__(path, on_reject)
         self._fps = self.fps = fps
         self._images, self._masks = self._find(masks)
@@ -88,7 +91,7 @@ class ImageFolder(Source):
         self._read_files.clear()
         for file, stamp in zip(self._images, self._stamps(), strict=True):
             try:
-                image = decode_compressed(file.read_bytes(), '')
+                image = read_image(file)
                 mask_file = self._masks.get(self._key(file))
                 mask = None if mask_file is None else self._read(mask_file, file, image)
             except ImageError as error:

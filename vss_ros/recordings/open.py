@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vss_ros.errors import VssError
+from vss_ros.images.image_files import natural
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.image_folder import CityscapesFolder, ImageFolder, is_cityscapes
 from vss_ros.recordings.source import VIDEO_SUFFIXES
@@ -75,7 +76,8 @@ def is_recording(path: Path) -> bool:
 
 
 def recordings_in(path: Path) -> list[Path]:
-    """List the bags and videos right in a folder by name, hidden ones aside; none for a bag itself."""
+    """List the bags and videos right in a folder, hidden ones aside; none for a bag itself."""
     if not path.is_dir() or is_bag(path):
         return []
-    return sorted(child for child in path.iterdir() if is_recording(child) and not child.name.startswith('.'))
+    children = (child for child in path.iterdir() if is_recording(child) and not child.name.startswith('.'))
+    return sorted(children, key=natural)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import ImageError, decode_mask
+from vss_ros.images.image_files import natural, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,8 +99,9 @@ def is_mask_topic(topic: str) -> bool:
 
 
 def files_in(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """List a folder's files of some kinds by name, hidden files aside."""
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in suffixes and not f.name.startswith('.'))
+    """List a folder's files of some kinds in natural order, hidden files aside."""
+    files = (f for f in folder.iterdir() if f.suffix.lower() in suffixes and not f.name.startswith('.'))
+    return sorted(files, key=natural)
 
 
 # ------------------------------------------------------------------ which mask belongs to which frame
@@ -120,11 +122,11 @@ def read_mask(file: Path, image: NDArray[np.uint8], name: str) -> NDArray[np.uin
     Raises:
         ImageError: It is damaged, not an 8-bit grey PNG, or of another size.
     """
-    return _check_size(decode_mask(file.read_bytes()), image, name)
+    return _check_size(decode_mask(read_file(file)), image, name)
 
 
 def mask_files(folder: Path) -> list[Path]:
-    """List a folder's PNG masks by name.
+    """List a folder's PNG masks in natural order.
 
     Raises:
         VssError: There are none.

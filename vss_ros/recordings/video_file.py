@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import check_size
+from vss_ros.images.image_files import Turn
 from vss_ros.images.video_decoding import STRICT, CodecReader
 from vss_ros.recordings.source import Source, SourceFrame, mask_files, read_mask
 
@@ -90,7 +92,9 @@ class VideoFile(Source):
         """Yield the frames; damaged ones are left out."""
         start = None
         for index, picture in enumerate(self._whole()):
-            image = np.ascontiguousarray(picture.to_ndarray(format='rgb24'), np.uint8)
+            matrix: Any = picture.side_data.get('DISPLAYMATRIX')
+            turn = Turn() if matrix is None else Turn.of_matrix(bytes(matrix))
+            image = np.asarray(turn.picture(picture.to_ndarray(format='rgb24')), np.uint8)
             if picture.pts is not None and picture.time_base is not None:
                 stamp = round(picture.pts * picture.time_base * 10**9)
             else:
@@ -101,6 +105,8 @@ class VideoFile(Source):
             file = self._masks[place] if place < len(self._masks) else None
             mask = None if file is None else read_mask(file, image, f'frame {place}')
             codec = self._codec.read(picture)
+            if codec.vectors is not None:
+                codec = replace(codec, vectors=turn.vectors(codec.vectors, *image.shape[:2]))
             yield SourceFrame(Frame(image, stamp - start, index, codec=codec), mask)
 
     def _whole(self) -> Iterator[av.VideoFrame]:

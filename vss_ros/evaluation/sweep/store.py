@@ -91,7 +91,7 @@ def evaluate_stored(
     store = ResultStore(Path(folder))
     try:
         key = result_key(inputs.open(path, config), config)
-    except VssError:
+    except (VssError, OSError):
         return evaluate(path, config, on_frame, inputs)  # which says what is wrong, of the input or the parts
     known = store.load(key, config.repeats)
     if known is not None:
