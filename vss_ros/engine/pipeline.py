@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,9 +109,9 @@ class StreamSegmenter:
             if index == 1:
                 self.request_key_frame()
             self.step(Frame(np.zeros((*size, 3), np.uint8), index, index), confidence=True)
+        self.parts.track.finish()
         while self.parts.track.busy:
             self.parts.track.collect()
-            sleep(0.001)
         self._key_frame_requested.clear()
         self._forget()
 

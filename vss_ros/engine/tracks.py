@@ -6,6 +6,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING
 
 import torch
@@ -50,7 +51,10 @@ class Track(ABC):
     def collect(self) -> SlowResult | None:
         """Return a finished result once, None where there is none; called once before each frame."""
 
-    def close(self) -> None:  # noqa: B027 (most tracks have no thread)
+    def finish(self) -> None:  # noqa: B027 (most tracks have no thread)
+        """Wait until nothing is computed in the background any more; the result stays to be collected."""
+
+    def close(self) -> None:  # noqa: B027
         """Stop the background thread; returns when it has ended."""
 
 
@@ -133,6 +137,11 @@ class FastSlow(Track):
             self._result = None
             self._busy = False
         return result
+
+    def finish(self) -> None:
+        """Wait for the computation under way, if any."""
+        while self._busy and self._result is None:
+            sleep(0.001)
 
     def close(self) -> None:
         """Let the computation under way finish and end the thread."""

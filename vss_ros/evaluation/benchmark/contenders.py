@@ -1,0 +1,108 @@
+"""Who competes: the network on every frame in every runtime, every propagation on every track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.propagation.base import NO_PROPAGATION
+from vss_ros.engine.runtimes import RUNTIMES
+from vss_ros.engine.runtimes.openvino import has_bf16
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.options import SegmenterConfig
+
+REFERENCE = ('torch', 'f32')
+"""Runtime and precision that the papers' own figures compare with."""
+FIXED = {'scheduler': 'fixed_interval'}
+SCHEDULES: dict[str, dict[str, Any]] = {
+    'spatially_variant_conv': {'scheduler': 'predicted_deviation'},
+    'temporal_holistic_attention': {**FIXED, 'interval': 5},
+    'distortion_aware': {**FIXED, 'interval': 6},
+    'guided_filter': {**FIXED, 'interval': 4},
+    'tamed_warping': {**FIXED, 'interval': 12},
+    'flow_warp': {**FIXED, 'interval': 2},
+    'reuse': {**FIXED, 'interval': 2},
+}
+"""What decides about key frames with each propagation: its paper's, else the default of all options."""
+QUICK = ('refined_warping', 'spatially_variant_conv', 'guided_filter', 'flow_warp')
+"""Propagations of a quick benchmark: the default, the first paper's, two without the network's features."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to answer frames."""
+
+    name: str
+    config: SegmenterConfig
+    """With runtime, precision, size and threads; of a user's own network only those four count."""
+    file: str = ''
+    """A user's own ``.onnx``; empty for a segmenter of ours."""
+
+    @property
+    def kind(self) -> str:
+        """``own``, ``per_frame`` or ``propagation``."""
+        if self.file:
+            return 'own'
+        return 'per_frame' if self.config.propagation == NO_PROPAGATION else 'propagation'
+
+    @property
+    def paced(self) -> bool:
+        """Frames come at the camera's rate: between two the slow track goes on as it does on a robot."""
+        return self.kind == 'propagation' and self.config.track == 'fast_slow'
+
+
+def per_frame(
+    base: SegmenterConfig, card: ModelCard, device: torch.device, runtimes: Sequence[str]
+) -> list[Contender]:
+    """Return the whole network on every frame, in each runtime at each precision that may run here."""
+    plain = replace(base, propagation=NO_PROPAGATION, track='blocking')
+    found = []
+    for name in runtimes:
+        cls = RUNTIMES.get(name)
+        offered = {'f32', *(['bf16'] if has_bf16() else []), *cls.candidates(card, device)}
+        for precision in cls.precisions:
+            if precision in offered and (device.type == 'cpu' or name != 'openvino'):
+                config = replace(plain, runtime=name, precision=precision)
+                found.append(Contender('network on every frame', config))
+    return found
+
+
+def propagations(
+    base: SegmenterConfig, names: Sequence[str], tracks: Sequence[str], runtimes: Sequence[tuple[str, str]]
+) -> list[Contender]:
+    """Return each propagation with its usual scheduler, on each track, at each runtime and precision."""
+    return [
+        Contender(
+            f'{name}, {track}',
+            replace(
+                base, propagation=name, track=track, runtime=runtime, precision=precision,
+                **SCHEDULES.get(name, {}),
+            ),
+        )
+        for runtime, precision in runtimes
+        for name in names
+        for track in tracks
+    ]  # fmt: skip
+
+
+def own(base: SegmenterConfig, file: str, runtimes: Sequence[str]) -> list[Contender]:
+    """Return a user's network in each runtime that opens such files."""
+    wanted = [('openvino', 'f32'), *([('openvino', 'bf16')] if has_bf16() else []), ('onnxruntime', 'f32')]
+    return [
+        Contender(Path(file).name, replace(base, runtime=runtime, precision=precision), file)
+        for runtime, precision in wanted
+        if runtime in runtimes
+    ]
+
+
+def all_propagations() -> list[str]:
+    """Return the names of all that are registered."""
+    return [member.name for member in PROPAGATIONS]
