@@ -320,5 +320,5 @@ def test_what_a_killed_recorder_leaves(tmp_path: Path, capsys: pytest.CaptureFix
     shutil.copy(bag / 'bag_10.mcap', bag / 'bag_9.mcap')
     with open_checked(bag) as checked:
         assert checked.message_count == 32
-    (bag / 'notes.txt').write_text('no longer a bag')
+    (bag / 'picture.png').write_text('no longer a bag')
     assert main(['bag', 'make', str(bag), '-o', str(tmp_path / 'made')]) == 2

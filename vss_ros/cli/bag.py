@@ -13,6 +13,7 @@ Of a damaged bag everything readable is taken; what is wrong is printed and the 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from vss_ros.recordings.source import Source
 
 VIDEO_FORMATS = ('mpeg4', 'h264')
+TOPIC = re.compile(r'/[A-Za-z]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(make, 'input INPUT', 'video, folder of PNG/JPEG images, or bag')
     add(make, '-o --output DIR', 'bag folder to make', required=True)
-    add_input_arguments(make, topics=False)
-    add(make, '--topic', 'image topic', '/camera/image_raw')
+    add_input_arguments(make)
+    add(make, '--topic', 'image topic to write', '/camera/image_raw')
     add(make, '--frame-id', 'frame of the headers', 'camera')
     formats = ('jpeg', 'png', 'raw', *VIDEO_FORMATS)
     add(make, '--format', f'{" and ".join(VIDEO_FORMATS)}: packets of a video', 'jpeg', choices=formats)
@@ -78,8 +80,12 @@ def _make(args: argparse.Namespace) -> int:
     if args.gop < 1:
         raise VssError(f'expected --gop of 1 or more, got {args.gop}')
     keep_apart(args.output, args.input, args.masks)
+    if not TOPIC.fullmatch(args.topic):
+        raise VssError(f'expected a topic such as /camera/image_raw, got --topic {args.topic}')
     with (
-        open_source(args.input, masks=args.masks, fps=args.fps) as source,
+        open_source(
+            args.input, image_topic=args.image_topic or None, masks=args.masks, fps=args.fps
+        ) as source,
         BagWriter(args.output, storage=args.storage, overwrite=args.overwrite) as bag,
     ):
         _copy(source, bag, args)

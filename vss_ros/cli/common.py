@@ -54,12 +54,11 @@ def segmenter_config(args: argparse.Namespace) -> SegmenterConfig:
     return SegmenterConfig(**{name: getattr(args, name) for name, entry in SETTINGS.items() if entry.offline})
 
 
-def add_input_arguments(parser: argparse.ArgumentParser, *, masks: str = '', topics: bool = True) -> None:
+def add_input_arguments(parser: argparse.ArgumentParser, *, masks: str = '') -> None:
     """Declare how an input is read, beside its path; ``masks`` is what more to say of ``--masks``."""
     add(parser, '--masks DIR', f'true masks, grey PNG of class ids, of videos and images{masks}')
     add(parser, '--fps', 'rate of image folders', 15.0)
-    if topics:
-        add(parser, '--image-topic TOPIC', 'where a bag has several image topics', '')
+    add(parser, '--image-topic TOPIC', 'where a bag has several image topics', '')
 
 
 def add_json_argument(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -19,7 +19,14 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from vss_ros.errors import VssError
 from vss_ros.files import NO_ROOM, whole_folder
-from vss_ros.recordings.checked_bag import METADATA, STORAGE_SUFFIXES, is_unfinished, read_metadata
+from vss_ros.recordings.checked_bag import (
+    METADATA,
+    STORAGE_SUFFIXES,
+    check_tables,
+    is_storage,
+    is_unfinished,
+    read_metadata,
+)
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
@@ -101,7 +108,7 @@ def is_bag(path: Path) -> bool:
     """
     if path.is_dir():
         return (path / METADATA).is_file() or is_unfinished(path)
-    return path.is_file() and path.suffix in STORAGE_SUFFIXES
+    return path.is_file() and is_storage(path.name)
 
 
 @contextmanager
@@ -114,6 +121,9 @@ def open_bag(path: Path) -> Iterator[Reader]:
     try:
         if path.is_dir():
             read_metadata(path)
+        for file in path.glob('*.db3') if path.is_dir() else [path] if path.suffix == '.db3' else []:
+            with closing(sqlite3.connect(f'{file.absolute().as_uri()}?mode=ro', uri=True)) as database:
+                check_tables(database)
         reader = Reader(path)
         reader.open()
     except VssError:

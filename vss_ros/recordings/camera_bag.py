@@ -91,8 +91,8 @@ class CameraBag(Source):
         """
         name = f'{self.path}, topic {self._mask.topic if self._mask else None}'
         masks = MaskPairs(self._masks_by_stamp(), name, strict=self.partial is None)
-        index, first = 0, None
-        for number, (_, _, data) in enumerate(read_messages(self._bag, [self._image])):
+        index, first, unstamped = 0, None, False
+        for number, (_, bag_time, data) in enumerate(read_messages(self._bag, [self._image])):
             try:
                 message = _deserialise(data, self._image.msgtype)
                 decoded = self._decode(message)
@@ -107,7 +107,12 @@ class CameraBag(Source):
                 if self._video is not None:
                     self._video.skip()
                 continue
-            yield SourceFrame(Frame(image, stamp, index, codec=codec), mask)
+            if not stamp and not unstamped:
+                unstamped = True
+                _log.warning(
+                    '%s: images without stamps; the times at which they were recorded count', self.path
+                )
+            yield SourceFrame(Frame(image, stamp or bag_time, index, codec=codec), mask)
             index += 1
         if self._video is not None and self._video.waited:
             _log.warning('%s: %d packets left out for want of an I-frame', self.path, self._video.waited)

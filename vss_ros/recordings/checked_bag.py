@@ -21,6 +21,7 @@ from rosbags.rosbag2 import Reader
 
 from vss_ros.errors import VssError
 from vss_ros.recordings.salvage import McapFile, Topic, finish_sqlite, recover_sqlite
+from vss_ros.recordings.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from vss_ros.recordings.unpacking import ZSTD_MAGIC, DamageError, expand_file, expand_message
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ METADATA: Final = 'metadata.yaml'
 STORAGE_SUFFIXES: Final = ('.mcap', '.db3')
 _COMPRESSED: Final = '.zstd'
 """Suffix that a recorder adds to files that it compressed as a whole."""
+_POINTER: Final = b'version https://git-lfs'
 _METADATA_LIMIT: Final = 16 * 2**20
 """Most bytes of a metadata.yaml: a thousand topics take one megabyte."""
 _NAMED: Final = 3
@@ -95,6 +97,7 @@ def open_checked(path: Path, on_bytes: Callable[[int], Any] = lambda _: None) ->
         paths, metadata, notes = _list_files(path)
         files: list[McapFile | _SqliteFile] = []
         for file in paths:
+            refuse_pointer(file)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='vss-bag-')))
             wrong: list[str] = []
             inner = folder / file.name.removesuffix(_COMPRESSED)
@@ -148,6 +151,7 @@ class _SqliteFile:
         try:
             with closing(sqlite3.connect(f'{path.absolute().as_uri()}?immutable=1', uri=True)) as database:
                 database.execute('PRAGMA trusted_schema = OFF')
+                check_tables(database)
                 ((pages,),) = database.execute('PRAGMA page_count')
                 ((width,),) = database.execute('PRAGMA page_size')
                 if pages * width != (size := path.stat().st_size):
@@ -186,7 +190,11 @@ def _list_files(path: Path) -> tuple[list[Path], Metadata | None, list[str]]:
             f'expected a readable rosbag2 bag (a folder with metadata.yaml, a .mcap or a .db3), got {path}, '
             f'which does not exist'
         )
-    found = [file for file in path.iterdir() if _is_storage(file.name) and file.is_file()]
+    files = {file.name: file for file in path.iterdir() if is_storage(file.name) and file.is_file()}
+    # Of a file and its compressed twin the file is enough.
+    found = [
+        f for n, f in files.items() if not n.endswith(_COMPRESSED) or n.removesuffix(_COMPRESSED) not in files
+    ]
     found.sort(key=lambda file: [int(n) if n else 0 for n in re.findall(r'_(\d+)\.', file.name)])
     try:
         metadata = read_metadata(path)
@@ -197,6 +205,28 @@ def _list_files(path: Path) -> tuple[list[Path], Metadata | None, list[str]]:
     present = [file for file in paths if file.is_file()]
     notes = [f'{file.name} is missing' for file in paths if file not in present]
     return present or found, metadata, notes
+
+
+def refuse_pointer(file: Path) -> None:
+    """Raise a VssError for what Git LFS leaves in place of a file that was not fetched."""
+    if file.is_file():
+        with file.open('rb') as stream:
+            if stream.read(len(_POINTER)) == _POINTER:
+                raise VssError(
+                    f'expected a recording, got {file}, a Git LFS pointer to one; run: git lfs pull'
+                )
+
+
+def check_tables(database: sqlite3.Connection) -> None:
+    """Refuse what computes: a view called like a table may never end.
+
+    Raises:
+        DamageError: There is a view or a trigger.
+    """
+    for kind, name in database.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')"
+    ):
+        raise DamageError(f'expected tables, got the {kind} {name}')
 
 
 def _disagreements(metadata: Metadata, bag: CheckedBag) -> list[str]:
@@ -216,13 +246,16 @@ def _disagreements(metadata: Metadata, bag: CheckedBag) -> list[str]:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Say whether a folder is what a recorder leaves that was killed: a bag's files and nothing else."""
-    names = [path.name for path in folder.iterdir() if not path.name.startswith('.')]
-    rest = {re.sub('-(wal|shm|journal)$', '', name) for name in names}
-    return any(map(_is_storage, names)) and all(map(_is_storage, rest))
+    """Say whether a folder is what a killed recorder leaves: a bag's files, maybe with notes."""
+    files = [path for path in folder.iterdir() if not path.name.startswith('.')]
+    pictures = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    return any(is_storage(file.name) for file in files) and not any(
+        file.is_dir() or file.suffix.lower() in pictures for file in files
+    )
 
 
-def _is_storage(name: str) -> bool:
+def is_storage(name: str) -> bool:
+    """Say whether a file is called like one of a bag's."""
     return name.removesuffix(_COMPRESSED).endswith(STORAGE_SUFFIXES)
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from vss_ros.errors import VssError
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, message_types
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ def header(stamp_ns: int, frame_id: str) -> Any:
     """Make a std_msgs/Header; the stamp is in nanoseconds and not negative."""
     types = message_types().types
     seconds, nanoseconds = divmod(stamp_ns, 10**9)
+    if not 0 <= seconds < 2**31:
+        raise VssError(
+            f'expected a stamp of 0 to {2**31 - 1} s, as ROS has them, got {seconds} s; mend the input'
+        )
     stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
     return types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
 

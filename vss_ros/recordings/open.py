@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vss_ros.errors import VssError
 from vss_ros.images.image_files import natural
 from vss_ros.recordings.bags import is_bag
+from vss_ros.recordings.checked_bag import refuse_pointer
 from vss_ros.recordings.image_folder import CityscapesFolder, ImageFolder, is_cityscapes
 from vss_ros.recordings.source import VIDEO_SUFFIXES
 
@@ -48,6 +49,10 @@ def open_source(
     path = Path(path)
     if not path.exists():
         raise VssError(f'expected a video, image folder or bag, got {path}, which does not exist')
+    refuse_pointer(path)
+    if path.suffix == '.bag':
+        to = path.with_suffix('')
+        raise VssError(f'{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {to}')
     if is_bag(path):
         if masks is not None:
             raise VssError(f'expected the masks of a bag on a topic, got folder {masks}; name the mask topic')

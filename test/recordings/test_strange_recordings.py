@@ -1,0 +1,104 @@
+"""What people have that is nearly a recording: read, or refused by what it is."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from backports import zstd
+
+from vss_ros.cli.main import main
+from vss_ros.errors import VssError
+from vss_ros.recordings.bags import IMAGE, BagWriter, open_bag
+from vss_ros.recordings.checked_bag import open_checked
+from vss_ros.recordings.messages import header, raw_image
+from vss_ros.recordings.open import open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def bag(path: Path, *, storage: str = 'sqlite3', stamped: bool = True) -> Path:
+    """Write three images a tenth of a second apart."""
+    with BagWriter(path, storage=storage) as writer:  # type: ignore[arg-type]
+        writer.add_topic('/image', IMAGE)
+        for i in range(1, 4):
+            image = raw_image(np.full((8, 8, 3), i, np.uint8), i * 10**8 if stamped else 0)
+            writer.write('/image', i * 10**8, image)
+    return path
+
+
+def test_a_table_that_computes_without_end_is_refused(tmp_path: Path) -> None:
+    path = bag(tmp_path / 'bag')
+    with closing(sqlite3.connect(path / 'bag.db3')) as database, database:
+        database.execute('ALTER TABLE messages RENAME TO held')
+        database.execute(
+            'CREATE VIEW messages AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) '
+            "SELECT id, 1 AS topic_id, id AS timestamp, x'00' AS data FROM n"
+        )
+    with pytest.raises(VssError, match='view messages'), open_bag(path):
+        pass
+    with open_checked(path) as checked:
+        assert 'view messages' in (checked.partial or '')
+        assert checked.message_count == 3
+
+
+def test_images_without_stamps_take_the_times_of_their_recording(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_source(bag(tmp_path / 'bag', stamped=False)) as source:
+        assert [frame.stamp_ns for frame, _ in source] == [10**8, 2 * 10**8, 3 * 10**8]
+    assert caplog.text.count('without stamps') == 1
+
+
+def test_a_file_and_its_compressed_twin_count_once_and_notes_do_no_harm(tmp_path: Path) -> None:
+    path = bag(tmp_path / 'bag')
+    (path / 'metadata.yaml').unlink()
+    (path / 'bag.db3.zstd').write_bytes(zstd.compress((path / 'bag.db3').read_bytes()))
+    (path / 'notes.txt').write_text('a sunny day')
+    for left in ('bag.db3', None):
+        with open_source(path) as source:
+            assert source.frame_count == len(list(source)) == 3
+        if left:
+            (path / left).unlink()
+    with open_source(path / 'bag.db3.zstd') as source:
+        assert len(list(source)) == 3
+
+
+def test_pointers_and_bags_of_ros_1_are_called_by_their_names(tmp_path: Path) -> None:
+    for name in ('drive.mp4', 'drive.db3', 'drive.mcap'):
+        (tmp_path / name).write_text('version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n')
+        with pytest.raises(VssError, match='git lfs pull'):
+            open_source(tmp_path / name)
+    shutil.copy(tmp_path / 'drive.mcap', bag(tmp_path / 'bag', storage='mcap') / 'bag.mcap')
+    with pytest.raises(VssError, match='git lfs pull'):
+        open_source(tmp_path / 'bag')
+    (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n')
+    with pytest.raises(VssError, match=r'rosbags-convert --src .*old\.bag'):
+        open_source(tmp_path / 'old.bag')
+
+
+@pytest.mark.parametrize('stamp', [-1, 2**31 * 10**9])
+def test_stamps_that_ros_does_not_have_are_refused(stamp: int) -> None:
+    with pytest.raises(VssError, match='expected a stamp'):
+        header(stamp, 'camera')
+
+
+def test_bag_make_names_its_topics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with BagWriter(tmp_path / 'two') as writer:
+        for topic in ('/front', '/rear'):
+            writer.add_topic(topic, IMAGE)
+            writer.write(topic, 10**9, raw_image(np.full((8, 8, 3), len(topic), np.uint8), 10**9))
+    command = ['bag', 'make', str(tmp_path / 'two'), '-o', str(tmp_path / 'out')]
+    assert main(command) == 2
+    for topic in ('/\udcff', 'front', '/a b', '/1'):
+        assert main([*command, '--image-topic', '/rear', '--topic', topic]) == 2
+        assert '--topic' in capsys.readouterr().err
+    assert main([*command, '--image-topic', '/rear', '--format', 'png']) == 0
+    with open_source(tmp_path / 'out') as source:
+        ((frame, _),) = source
+    assert frame.image[0, 0, 0] == len('/rear')
