@@ -80,6 +80,8 @@ def moved_by(config: SegmenterConfig, frames: list[Frame]) -> None:
     best = 'bf16' if has_bf16() else 'f32'
     answers = labels(replace(config, runtime='openvino', precision=best), frames[:5])
     assert (answers == reference).mean() >= AGREEMENT
+    reduced = labels(replace(config, runtime='torch', precision='bf16'), frames[:2])
+    assert (reduced == reference[:2]).mean() >= AGREEMENT
 
 
 def test_onnxruntime_gives_the_same_labels(frames: list[Frame]) -> None:

@@ -127,7 +127,7 @@ def _parts(
     scheduler = _scheduler(config, card, backbone, device)
     estimator = motion_name(config.motion, propagation, scheduler)
     motion = build_motion(estimator, device) if estimator else None
-    if not runtime.compiles and device != META:
+    if runtime.name == 'torch' and device != META:  # other compilers merge layers themselves
         for module in (backbone, propagation, scheduler, motion):
             if module is not None:
                 fuse_for_inference(module, device)

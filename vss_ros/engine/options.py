@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TRACKS = ('blocking', 'fast_slow')
 RUNTIME_NAMES = ('auto', 'openvino', 'torch', 'onnxruntime')
-PRECISIONS = ('auto', 'f32', 'bf16', 'int8')
+PRECISIONS = ('auto', 'f32', 'bf16', 'f16', 'int8')
 LOWEST_THRESHOLD = 1e-9
 """Stands for a threshold of 0, which as a node parameter is the model's own."""
 LINE_LENGTH = 110
@@ -139,7 +139,7 @@ class SegmenterConfig:
     precision: str = option(
         'auto',
         'of the runtime: auto measures which is the fastest on this machine and says so; bf16 needs a '
-        'processor that has it, int8 a model that ships it',
+        'processor that has it, f16 a CUDA device, int8 a model that ships it',
         choices=PRECISIONS,
         placeholder='P',
     )

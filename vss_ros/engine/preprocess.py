@@ -130,10 +130,15 @@ class Preprocessor:
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return RGB ``(h, w, 3)`` of an RGB image ``(H, W, 3)``, the same where it fits; see ``pixels``."""
         height, width = self.size((image.shape[0], image.shape[1]))
+        if self._resized.shape[:2] != (height, width):
+            # On CUDA in memory that the device reads by itself.
+            pinned = self.device.type == 'cuda'
+            self._resized = torch.empty((height, width, 3), dtype=torch.uint8, pin_memory=pinned).numpy()
         if image.shape[:2] != (height, width):
-            if self._resized.shape[:2] != (height, width):
-                self._resized = np.empty((height, width, 3), np.uint8)
             image = scaled(image, (height, width), self._resized)
+        elif self.device.type == 'cuda':
+            np.copyto(self._resized, image)
+            image = self._resized
         self.pixels, self._normalised = image, False
         return image
 

@@ -213,7 +213,7 @@ class CFNet(nn.Module):
 
 def correct(propagated: Tensor, cues: Tensor, distortion: Tensor) -> Tensor:
     """Return ``f_P * (1 - M) + f_CC * M`` (Eq. 4), exactly the one or the other where M is 0 or 1."""
-    return torch.lerp(propagated, cues, distortion)
+    return torch.lerp(propagated, cues.to(propagated.dtype), distortion.to(propagated.dtype))
 
 
 class FrameLosses(NamedTuple):

@@ -34,7 +34,7 @@ class Runtime(ABC):
     name: ClassVar[str]
     """As users type it."""
     precisions: ClassVar[tuple[str, ...]] = ('f32',)
-    compiles: ClassVar[bool] = True
+    compiles: bool = True
     """False where pieces run as they are written, layer by layer."""
 
     def __init__(self, device: torch.device, precision: str, threads: int) -> None:

@@ -103,7 +103,7 @@ class Piece:
         """Return an argument's tensors; holes, which are boolean, as bytes."""
         if not isinstance(argument, View):
             return [] if argument is None or not argument.numel() else [argument]
-        tensors = [torch.from_numpy(argument.pixels).to(argument.device)]
+        tensors = [torch.from_numpy(argument.pixels).to(argument.device, non_blocking=True)]
         if argument.has_low:
             tensors.append(argument.low)
         tensors += [argument.small(stride) for stride in self._image_strides]
