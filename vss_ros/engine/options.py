@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TRACKS = ('blocking', 'fast_slow')
 RUNTIME_NAMES = ('auto', 'openvino', 'torch', 'onnxruntime')
+"""Those shipped; any that is registered is taken."""
 PRECISIONS = ('auto', 'f32', 'bf16', 'f16', 'int8')
 LOWEST_THRESHOLD = 1e-9
 """Stands for a threshold of 0, which as a node parameter is the model's own."""
@@ -133,7 +134,6 @@ class SegmenterConfig:
         'what computes the networks: openvino, which auto takes on CPUs; torch, the reference, which it '
         'takes on CUDA devices and where the slow track is simulated, so that two machines answer the same; '
         'onnxruntime',
-        choices=RUNTIME_NAMES,
         placeholder='R',
     )
     precision: str = option(
