@@ -197,6 +197,13 @@ class NodeConfig:
         '(ffmpeg_image_transport_msgs/FFMPEGPacket)',
         choices=('raw', 'compressed', 'video', 'foxglove', 'ffmpeg'),
     )
+    qos: str = option(
+        'auto',
+        'how to subscribe to the images: auto is reliable where every publisher is, so that Fast DDS sends '
+        'again what it loses of an image of 0.5 MB or more, and else best_effort, which both kinds of '
+        'publishers fit',
+        choices=('auto', 'best_effort', 'reliable'),
+    )
     mask_encoding: str = option('mono8', 'encoding of ~/mask', choices=('mono8', '16UC1'))
     diagnostics_period: float = option(
         1.0, 'seconds between two messages on /diagnostics', bounds=(0.05, 3600.0)

@@ -73,6 +73,12 @@ class Statistics:
         with self._lock:
             self._counts['waited_for_i_frame'] += number
 
+    def lost(self, number: int, said: str) -> None:
+        """Count messages that the middleware lost on the way; ``said`` tells the user."""
+        with self._lock:
+            self._counts['lost'] += number
+            self._trouble = (said, time.monotonic())
+
     def failed(self, error: BaseException) -> None:
         """Count a frame that was lost to an error."""
         with self._lock:
@@ -93,7 +99,13 @@ class Statistics:
                     moments.popleft()
             last = self._answered_at[-1] if self._answered_at else self._active_since
             span = min(SPAN, max(now - self._active_since, 1e-3))
-            values: dict[str, object] = {'received': 0, 'answered': 0, 'key_frames': 0, 'errors': 0}
+            values: dict[str, object] = {
+                'received': 0,
+                'answered': 0,
+                'key_frames': 0,
+                'errors': 0,
+                'lost': 0,
+            }
             values |= {**self._counts, **more, 'rejected': self._rejected.total()}
             values |= {f'rejected_{reason}': count for reason, count in sorted(self._rejected.items())}
             camera_hz, rate_hz = (len(m) / span for m in (self._received_at, self._answered_at))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
@@ -13,7 +13,7 @@ from vss_ros.node.conversions import checked_stamp, header_of, stamp_to_ns, to_f
 from vss_ros.node.process import load_message_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from std_msgs.msg import Header
 
@@ -21,10 +21,11 @@ VIDEO_DEPTH: Final = 30
 MOST_WAITING: Final = 300
 """Packets that wait for a busy worker; when there are more, decoding goes on at a later I-frame."""
 
-NEWEST_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
-EVERY_QOS = QoSProfile(
-    depth=VIDEO_DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
-)
+
+def reliability(wanted: str, offered: Sequence[ReliabilityPolicy]) -> ReliabilityPolicy:
+    """Return how to subscribe, for a value of the parameter ``qos`` and what the topic's publishers offer."""
+    best_effort = ReliabilityPolicy.BEST_EFFORT in offered if wanted == 'auto' else wanted == 'best_effort'
+    return ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE
 
 
 class Transport(NamedTuple):
@@ -36,9 +37,9 @@ class Transport(NamedTuple):
     """Whether each message rests on the ones before, so that none may be left out."""
 
     @property
-    def qos(self) -> QoSProfile:
-        """Only the newest image counts, but every packet of a video."""
-        return EVERY_QOS if self.is_video else NEWEST_QOS
+    def depth(self) -> int:
+        """Messages that are kept: only the newest image counts, but every packet of a video."""
+        return VIDEO_DEPTH if self.is_video else 1
 
     def load(self) -> Any:
         """Return the message class; raise a ``VssError`` where it is not installed."""

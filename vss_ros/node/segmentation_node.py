@@ -31,7 +31,7 @@ from vss_ros.images.image_decoding import ImageError
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision
 from vss_ros.node.diagnostics import Statistics
-from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
+from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge, reliability
 from vss_ros.node.parameters import declare_parameters, read_parameters
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     from vss_ros.node.intake import Intake
 
 OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+"""The machine's: with use_sim_time a paused simulation must not silence diagnostics."""
+FOLLOW_S = 0.5
+"""Seconds between two looks at how the camera publishes."""
+LOST_REMEDY = (
+    "let the camera's driver publish reliably, or give it the Fast DDS profile large_images.xml (README)"
+)
 FIXED = frozenset(name for name, option in PARAMETERS.items() if not option.live)
 """Parameters that can only be changed before the node is configured."""
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -123,18 +130,35 @@ class SegmentationNode(LifecycleNode):
 
     def _activate(self) -> None:
         transport = TRANSPORTS[self._config.image_transport]
-        kind = transport.load()
+        self._kind = transport.load()
         video = transport.is_video
         self._intake: Intake = VideoIntake(self._reject, self._on_wait) if video else ImageIntake()
         self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
         self._statistics.activated()
         self._previous_stamp_ns: int | None = None
         self._packets_lost = False
-        events = SubscriptionEventCallbacks(message_lost=self._on_lost) if video else None
+        self._subscription: Any = None
+        self._follow_publishers()
+        self._follow_timer = self.create_timer(FOLLOW_S, self._follow_publishers, clock=STEADY)
+        self.get_logger().info(f'waiting for images on {self.resolve_topic_name(transport.topic)}')
+
+    def _follow_publishers(self) -> None:
+        """Subscribe as the camera publishes; again where that has changed since."""
+        transport, old = TRANSPORTS[self._config.image_transport], self._subscription
+        publishers = self.get_publishers_info_by_topic(transport.topic)
+        if old is not None and not publishers:
+            return
+        offered = [publisher.qos_profile.reliability for publisher in publishers]
+        profile = QoSProfile(depth=transport.depth, reliability=reliability(self._config.qos, offered))
+        if old is not None:
+            if old.qos_profile.reliability == profile.reliability:
+                return
+            self.destroy_subscription(old)
+            self.get_logger().info(f'subscribed anew, as the images come: {profile.reliability.name.lower()}')
+        events = SubscriptionEventCallbacks(message_lost=self._on_lost)
         self._subscription = self.create_subscription(
-            kind, transport.topic, self._on_message, transport.qos, event_callbacks=events
+            self._kind, transport.topic, self._on_message, profile, event_callbacks=events
         )
-        self.get_logger().info(f'waiting for images on {self._subscription.topic_name}')
 
     # The way of an image.
 
@@ -193,11 +217,11 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().info("waiting for the video's next I-frame")
 
     def _on_lost(self, event: Any) -> None:
-        """Note that the middleware lost packets, so that no picture is made from what rests on them."""
+        """Count what the middleware lost; of a video no picture is made from what rests on it."""
         self._packets_lost = True
-        self.get_logger().warning(
-            f'{event.total_count_change} packets lost on the way', throttle_duration_sec=1.0
-        )
+        said = f'{event.total_count_change} messages lost on the way; {LOST_REMEDY}'
+        self._statistics.lost(event.total_count_change, said)
+        self.get_logger().warning(said, throttle_duration_sec=1.0)
 
     def _on_slow_track_error(self, error: BaseException) -> None:
         self._statistics.slow_track_failed(error)
@@ -273,9 +297,7 @@ class SegmentationNode(LifecycleNode):
             self.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
             self.create_service(Trigger, '~/reset', self._on_reset),
         )
-        # By the machine's clock: with use_sim_time a paused simulation must not silence diagnostics.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=steady)
+        timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=STEADY)
         self._owned = [
             *((self.destroy_lifecycle_publisher, publisher) for publisher in outputs),
             *((self.destroy_publisher, p) for p in (self._diagnostics, label_info) if p is not None),
@@ -286,6 +308,7 @@ class SegmentationNode(LifecycleNode):
     def _stop_stream(self) -> None:
         if self._worker is None:
             return
+        self.destroy_timer(self._follow_timer)
         self.destroy_subscription(self._subscription)
         self._worker.stop()
         self._overwritten += self._worker.overwritten
