@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vss_ros.engine.build import build_segmenter
+from vss_ros.engine.build import build_segmenter, outline_segmenter
 from vss_ros.engine.model_card import shipped_cards
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET
@@ -136,3 +136,8 @@ def test_buffers_are_used_again_once_they_are_free() -> None:
 def test_a_precision_that_is_not_there_is_refused() -> None:
     with pytest.raises(VssError, match=r'precision int8: expected one that runtime torch has, f32, bf16'):
         build_segmenter(replace(PLAIN, runtime='torch', precision='int8'))
+
+
+def test_a_precision_that_cannot_be_is_refused_before_anything_runs() -> None:
+    with pytest.raises(VssError, match='precision int8: expected one that runtime torch has'):
+        outline_segmenter(replace(PLAIN, runtime='torch', precision='int8'))

@@ -105,10 +105,12 @@ def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
     In about half the time this refuses what ``build_segmenter`` refuses, by the same ``VssError``; files of
     weights are only compared with the hashes on their cards.
     """
-    choose_device(config.device)
+    device = choose_device(config.device)
     card = read_card(config.model)
     _check(config, card)
-    runtime = runtime_class(config, CPU)(CPU, 'f32', 1)
+    runtime = runtime_class(config, device)(device, 'f32', 1)
+    if config.precision != 'auto':
+        (runtime,) = make_runtimes(config, card, device)
     backbone, propagation, scheduler, motion, _ = _parts(config, card, META, runtime)
     return card, Parts(backbone, propagation, scheduler, Blocking(), motion)
 

@@ -73,11 +73,21 @@ def test_a_slow_track_gets_its_frames_at_the_rate_and_ends_with_the_turn() -> No
     (fast_slow,) = propagations(PLAIN, ['flow_warp'], ['fast_slow'], [('torch', 'f32')])
     entry = Entry(fast_slow, (90, 120))
     assert entry.built is not None
+    track = entry.built.segmenter.parts.track
+    assert isinstance(track, FastSlow)
+    compute, noted = track._compute, []
+
+    def slow(given: torch.Tensor) -> torch.Tensor:
+        noted.append('begun')
+        time.sleep(0.11)  # so that the key frame before the last frame is still computed then
+        noted.append('ended')
+        return compute(given)
+
+    track._compute = slow
     start = time.perf_counter()
     entry.take_turn(images(), 5, RATE)
     assert time.perf_counter() - start >= 5 / RATE
-    track = entry.built.segmenter.parts.track
-    assert not track.busy or track.collect() is not None
+    assert noted == ['begun', 'ended'] * 2
     assert 0 < entry.key_frames < entry.steps
     entry.close()
 
