@@ -285,3 +285,43 @@ def test_a_value_out_of_bounds_is_refused(option: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit, match='2'):
         main(['segment', 'in', '-o', 'out', option])
     assert f'argument {option.partition("=")[0]}: expected ' in capsys.readouterr().err
+
+
+def test_masks_as_tools_write_them_score_alike(folder: Path, tmp_path: Path) -> None:
+    """Void as 255, three equal channels, 16 bits, and twice the size."""
+    for way in ('plain', 'wide', 'channels', 'double'):
+        (tmp_path / way).mkdir()
+    for file in sorted((folder.parent / 'labels').iterdir())[:3]:
+        ids = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        assert ids is not None
+        ids[:40] = 11
+        void = np.where(ids == 11, 255, ids).astype(np.uint8)
+        double = np.repeat(np.repeat(ids, 2, 0), 2, 1)
+        masks = {
+            'plain': ids,
+            'wide': void.astype(np.uint16),
+            'channels': np.dstack([void] * 3),
+            'double': double,
+        }
+        for way, mask in masks.items():
+            cv2.imwrite(str(tmp_path / way / file.name), mask)
+    scores = []
+    for way in ('plain', 'wide', 'channels', 'double'):
+        out, masks_folder = tmp_path / f'{way}_out', str(tmp_path / way)
+        assert main(['segment', str(folder), '--masks', masks_folder, '-o', str(out), '--no-video']) == 0
+        scores.append(json.loads((out / 'summary.json').read_text())['miou'])
+    assert scores == [scores[0]] * 4
+
+
+def test_where_every_frame_is_refused_the_first_reason_is_given(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / 'wrong'
+    wrong.mkdir()
+    for file in folder.iterdir():
+        cv2.imwrite(str(wrong / file.name), np.zeros((10, 10), np.uint8))
+    assert main(['segment', str(folder), '--masks', str(wrong), '-o', str(tmp_path / 'out')]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"none of {FRAMES}, the first because: expected a mask of 0000.png's size (360, 480)" in said
+    assert main(['evaluate', str(folder), '--masks', str(wrong), '--json', '-']) == 2
+    assert f'none of {FRAMES}, the first because' in capsys.readouterr().out

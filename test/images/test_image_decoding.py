@@ -246,6 +246,12 @@ def test_masks_keep_their_ids() -> None:
     ids = (picture()[..., 0] % 12).astype(np.uint8)
     assert np.array_equal(decode_mask(png(ids)), ids)
     assert np.array_equal(decode_raw_mask(ids.tobytes(), 90, 120, 'mono8', 120), ids)
+    wide = ids.astype('>u2')
+    assert np.array_equal(decode_raw_mask(wide.tobytes(), 90, 120, '16UC1', 240, big_endian=True), ids)
+    assert np.array_equal(decode_raw_mask(ids.astype('<u2').tobytes(), 90, 120, 'mono16', 240), ids)
+    alpha = np.full_like(ids, 255)
+    for tool in (np.dstack([ids] * 3), np.dstack([ids, ids, ids, alpha]), ids.astype(np.uint16)):
+        assert np.array_equal(decode_mask(cv2.imencode('.png', tool)[1].tobytes()), ids)
 
 
 def test_what_would_change_ids_is_refused() -> None:
@@ -255,7 +261,8 @@ def test_what_would_change_ids_is_refused() -> None:
         (b'PLTE', bytes(range(9))),
         (b'IDAT', zlib.compress(b'\0\1\2\0\1\2')),
     )
-    for blob in (jpeg(ids), png(picture()), palette, png(ids)[:-20]):
+    beyond = cv2.imencode('.png', ids.astype(np.uint16) + 250)[1].tobytes()
+    for blob in (jpeg(ids), png(picture()), palette, png(ids)[:-20], beyond):
         with pytest.raises(ImageError, match='expected'):
             decode_mask(blob)
     with pytest.raises(ImageError, match='rgb8'):

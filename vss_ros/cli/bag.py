@@ -90,9 +90,7 @@ def _make(args: argparse.Namespace) -> int:
     ):
         _copy(source, bag, args)
         if not bag.counts:
-            raise VssError(
-                f'expected at least one good frame in {args.input}, got none of {source.frame_count}'
-            )
+            raise source.nothing
         rejected, partial = source.rejected, source.partial
     counts = ', '.join(f'{count} on {topic}' for topic, count in bag.counts.items())
     print(f'{args.output}: {counts}' + (f'; {rejected} damaged frames left out' if rejected else ''))

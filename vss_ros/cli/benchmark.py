@@ -128,7 +128,7 @@ def _images(args: argparse.Namespace) -> tuple[list[NDArray[np.uint8]], float]:
         images = [frame.image for frame, _ in islice(source, MOST_IMAGES)]
         rate = source.fps or 15.0
     if not images:
-        raise VssError(f'{path}: expected at least one readable frame, got none')
+        raise source.nothing
     return [image for image in images if image.shape == images[0].shape], rate
 
 

@@ -118,12 +118,12 @@ def _segment(
             if exporter is not None:
                 exporter.write(source.frame_name(frame), mask)
             if truth is not None:
-                matrix.add(truth, mask)
+                matrix.add(table.truth(truth), mask)
                 truths += 1
             if video:
                 writer.write(table.blend(frame.image, mask))
     if not rows:
-        raise VssError(f'{source.path}: expected at least one readable frame, got none')
+        raise source.nothing
     write_decisions(rows, folder, f'{source.path.name}: offline')
     summary = _summary(rows, matrix if truths else None, table.names, source, built)
     # Medians over the frames on which a part ran.

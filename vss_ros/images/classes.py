@@ -38,6 +38,10 @@ class ClassTable:
     def __len__(self) -> int:
         return len(self.names)
 
+    def truth(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return true ids in which 255, never a class and what most tools write for void, is void."""
+        return np.where(mask == 255, np.uint8(self.void_id), mask) if self.void_id != 255 else mask
+
     def colourise(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Draw class ids ``(H, W)`` as RGB ``(H, W, 3)``; void and ids outside the table are black."""
         palette = np.zeros((256, 1, 3), np.uint8)

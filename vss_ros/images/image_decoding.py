@@ -33,6 +33,7 @@ MAX_PIXELS: Final = 64 * 2**20
 PNG_MAGIC: Final = b'\x89PNG\r\n\x1a\n'
 PNG_GREY: Final = 0
 """PNG's colour type of grey images."""
+PNG_PALETTE: Final = 3
 
 CODECS: Final = {
     'h264': ('h264', 'x264', 'avc'),
@@ -51,7 +52,8 @@ _TO_RGB: Final = {
     'bgra8': cv2.COLOR_BGRA2RGB,
     'mono8': cv2.COLOR_GRAY2RGB,
 }
-_MASK_CHANNELS: Final = {'mono8': 1, '8UC1': 1}
+_MASK_CHANNELS: Final = {'mono8': 1, '8UC1': 1, 'mono16': 2, '16UC1': 2}
+"""Bytes of a pixel."""
 _JPEG_MAGIC: Final = b'\xff\xd8\xff'
 _JPEG_SCAN: Final = b'\xff\xda'
 MAX_SCANS: Final = 100
@@ -84,11 +86,11 @@ def check_size(height: int, width: int) -> None:
         )
 
 
-def check_png(blob: bytes) -> int:
+def check_png(blob: bytes, deepest: int = 8) -> int:
     """Check the structure, checksums and size of a PNG, from its magic on, and return its colour type.
 
     Raises:
-        ImageError: Damaged, truncated, too large, animated, or of 16 bits a channel.
+        ImageError: Damaged, truncated, too large, animated, or of more than ``deepest`` bits a channel.
     """
     chunks = _png_chunks(blob)
     header = chunks.get(b'IHDR', b'')
@@ -96,7 +98,7 @@ def check_png(blob: bytes) -> int:
         raise ImageError('data', 'expected a still PNG with a header and pixels, got none; send it again')
     width, height, depth, colour_type = struct.unpack('>IIBB', header[:10])
     check_size(height, width)
-    if depth > 8 or (colour_type == PNG_GREY and depth != 8):
+    if depth > deepest or (colour_type == PNG_GREY and depth < 8):
         raise ImageError('format', f'expected a PNG of 8 bits a channel, got {depth}; convert it')
     return int(colour_type)
 
@@ -151,7 +153,9 @@ def decode_mask_message(message: Any) -> NDArray[np.uint8]:
     """
     if hasattr(message, 'format'):
         return decode_mask(message.data)
-    return decode_raw_mask(message.data, message.height, message.width, message.encoding, message.step)
+    size = message.height, message.width
+    big = bool(message.is_bigendian)
+    return decode_raw_mask(message.data, *size, message.encoding, message.step, big_endian=big)
 
 
 def decode_raw(data: ImageData, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
@@ -177,8 +181,10 @@ def decode_raw(data: ImageData, height: int, width: int, encoding: str, step: in
     return np.asarray(cv2.cvtColor(pixels, _TO_RGB[encoding]), np.uint8)
 
 
-def decode_raw_mask(data: ImageData, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
-    """Turn a mono8 (or 8UC1) sensor_msgs/Image into class ids; see :func:`decode_raw` for the arguments.
+def decode_raw_mask(
+    data: ImageData, height: int, width: int, encoding: str, step: int, *, big_endian: bool = False
+) -> NDArray[np.uint8]:
+    """Turn a mono8, mono16 (or 8UC1, 16UC1) sensor_msgs/Image into class ids; arguments: ``decode_raw``.
 
     Returns:
         Class ids, shape ``(height, width)``, C-contiguous; a view of ``data`` where rows are not padded.
@@ -187,7 +193,9 @@ def decode_raw_mask(data: ImageData, height: int, width: int, encoding: str, ste
         ImageError: Anything contradicts anything else.
     """
     pixels = _view(data, height, width, encoding, step, encodings=_MASK_CHANNELS)
-    return np.ascontiguousarray(pixels[..., 0])
+    if pixels.shape[2] == 1:
+        return np.ascontiguousarray(pixels[..., 0])
+    return _ids(np.ascontiguousarray(pixels).view('>u2' if big_endian else '<u2')[..., 0])
 
 
 def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
@@ -211,17 +219,27 @@ def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
 
 
 def decode_mask(data: ImageData) -> NDArray[np.uint8]:
-    """Turn the bytes of an 8-bit grey PNG into class ids ``(H, W)``.
+    """Turn the bytes of a grey PNG, of three equal channels or of 16 bits too, into class ids ``(H, W)``.
 
     Raises:
-        ImageError: Not a PNG, damaged, or not 8-bit grey (a palette or colour image would change the ids).
+        ImageError: Not a PNG, damaged, or a palette or colour image, which would change the ids.
     """
     blob = np.frombuffer(data, np.uint8).tobytes()
     if _kind(blob, '') != 'png':
         raise ImageError('format', 'expected a PNG mask, got a JPEG, which changes class ids; use PNG')
-    if check_png(blob) != PNG_GREY:
-        raise ImageError('format', 'expected an 8-bit grey PNG of class ids, got a colour or palette PNG')
-    return _imdecode(blob, cv2.IMREAD_GRAYSCALE)
+    kind = check_png(blob, 16)
+    pixels = _imdecode(blob, cv2.IMREAD_UNCHANGED)
+    if kind == PNG_PALETTE or (pixels.ndim == 3 and (pixels[..., :3] != pixels[..., :1]).any()):
+        raise ImageError('format', 'expected a grey PNG of class ids, got a colour or palette PNG; write ids')
+    return _ids(pixels if pixels.ndim == 2 else pixels[..., 0])
+
+
+def _ids(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return class ids ``(H, W)`` as bytes."""
+    if pixels.max() > 255:
+        y, x = np.unravel_index(pixels.argmax(), pixels.shape)
+        raise ImageError('data', f'expected class ids up to 255, got {pixels.max()} at pixel (x={x}, y={y})')
+    return np.ascontiguousarray(pixels, np.uint8)
 
 
 def _view(
@@ -294,7 +312,7 @@ def _decode_png(blob: bytes) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(_imdecode(blob, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _imdecode(blob: bytes, flags: int) -> NDArray[np.uint8]:
+def _imdecode(blob: bytes, flags: int) -> NDArray[Any]:
     """Decode with OpenCV, which reports some failures by None and others by an exception."""
     try:
         image = cv2.imdecode(np.frombuffer(blob, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -302,4 +320,4 @@ def _imdecode(blob: bytes, flags: int) -> NDArray[np.uint8]:
         raise ImageError('data', f'expected a decodable PNG, got {error}; send it again') from error
     if image is None:
         raise ImageError('data', f'expected a decodable PNG, got {len(blob)} damaged bytes; send it again')
-    return np.asarray(image, np.uint8)
+    return np.asarray(image)

@@ -105,7 +105,7 @@ def id_code(table: ClassTable, source: str = '') -> LabelCode:
     written = load_classes(source) if source else table
     grey = np.full(256, UNKNOWN, np.int16)
     grey[: len(written)] = table.ids_of(written)
-    grey[written.void_id] = len(table)
+    grey[[written.void_id, 255]] = len(table)  # 255 is what most tools write for void
     return LabelCode(f'ids of {written.name}', grey, np.empty(0, np.int32), np.empty(0, np.int16))
 
 

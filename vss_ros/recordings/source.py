@@ -9,6 +9,9 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import cv2
+import numpy as np
+
 from vss_ros.errors import VssError
 from vss_ros.images.image_decoding import ImageError, decode_mask
 from vss_ros.images.image_files import natural, read_file
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from vss_ros.engine.frames import Frame
@@ -57,7 +59,14 @@ class Source(ABC):
         """Damaged frames left out so far."""
         self.partial: str | None = None
         """Why only a part of it can be read, known at the latest after the last frame; None for all of it."""
+        self._first: VssError | None = None
         self._on_reject = on_reject
+
+    @property
+    def nothing(self) -> VssError:
+        """What to raise where no frame came."""
+        why = f'none of {self.rejected}, the first because: {self._first}' if self._first else 'none'
+        return VssError(f'{self.path}: expected at least one readable frame, got {why}')
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceFrame]:
@@ -87,6 +96,7 @@ class Source(ABC):
     def reject(self, name: str, error: VssError) -> None:
         """Count and report a frame that is left out."""
         self.rejected += 1
+        self._first = self._first or error
         if self._on_reject is not None:
             self._on_reject(name, error)
         else:
@@ -111,7 +121,11 @@ _PATIENCE: Final = 20
 
 
 def _check_size(mask: NDArray[np.uint8], image: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    if mask.shape != image.shape[:2]:
+    """Return a mask of the image's size; one of half or double its sides is brought to it."""
+    (height, width), size = mask.shape, image.shape[:2]
+    if size in {(2 * height, 2 * width), (height / 2, width / 2)}:
+        return np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    if mask.shape != size:
         raise ImageError('size', f"expected a mask of {name}'s size {image.shape[:2]}, got {mask.shape}")
     return mask
 
@@ -175,7 +189,7 @@ class MaskPairs:
         mask = self._held[1]
         self._held = next(self._masks, None)
         try:
-            _check_size(mask, image, f'stamp {stamp}')
+            mask = _check_size(mask, image, f'stamp {stamp}')
         except ImageError as error:
             self._misfit = self._misfit or error
             self._misfits += 1

@@ -92,7 +92,7 @@ def _evaluate(frames: InputFrames, config: EvaluationConfig, built: Built, on_fr
         worst.offer(row, frame.image, truth, answer.labels)
         on_frame()
     if not scorer.rows:
-        raise VssError(f'expected at least one readable frame in {path}, got none')
+        raise frames.nothing
     if not scorer.scored:
         raise VssError(
             f'expected masks with the stamps or names of the images of {path}, got none that fits; '
@@ -124,7 +124,8 @@ def with_truth(
         on_frame: Called after each frame that this network had to answer first.
     """
     if frames.truth != 'per_frame':
-        yield from frames
+        table = load_classes(built.card.classes)
+        yield from ((frame, None if mask is None else table.truth(mask)) for frame, mask in frames)
         return
     digest = config.per_frame().digest()
     if digest not in frames.reference:

@@ -112,6 +112,8 @@ class InputFrames:
             self._states, self._seen = file_states(files), file_states(self._watched)
             stack.pop_all()
         self._source: Source | None = source
+        self.nothing = source.nothing
+        """What to raise where no frame came."""
         self.partial: str | None = None
         """Why the last iteration did not give the whole input; None where it did."""
         self.reference: dict[str, list[PackedLabels]] = {}
@@ -183,7 +185,7 @@ class InputFrames:
                 if not read:
                     raise
                 self.partial = str(error)
-            self.partial = self.partial or source.partial
+            self.partial, self.nothing = self.partial or source.partial, source.nothing
 
     def _open(self) -> Source:
         self.drops = Counter()
