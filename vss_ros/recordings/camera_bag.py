@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros.engine.frames import Frame
@@ -91,7 +92,7 @@ class CameraBag(Source):
         """
         name = f'{self.path}, topic {self._mask.topic if self._mask else None}'
         masks = MaskPairs(self._masks_by_stamp(), name, strict=self.partial is None)
-        index, first, unstamped = 0, None, False
+        index, first, unstamped = 0, None, self._is_unstamped()
         for number, (_, bag_time, data) in enumerate(read_messages(self._bag, [self._image])):
             try:
                 message = _deserialise(data, self._image.msgtype)
@@ -107,12 +108,7 @@ class CameraBag(Source):
                 if self._video is not None:
                     self._video.skip()
                 continue
-            if not stamp and not unstamped:
-                unstamped = True
-                _log.warning(
-                    '%s: images without stamps; the times at which they were recorded count', self.path
-                )
-            yield SourceFrame(Frame(image, stamp or bag_time, index, codec=codec), mask)
+            yield SourceFrame(Frame(image, bag_time if unstamped else stamp, index, codec=codec), mask)
             index += 1
         if self._video is not None and self._video.waited:
             _log.warning('%s: %d packets left out for want of an I-frame', self.path, self._video.waited)
@@ -121,6 +117,17 @@ class CameraBag(Source):
             raise VssError(
                 f'{self.path}: no image on {self._image.topic} can be used, the first because: {first}'
             )
+
+    def _is_unstamped(self) -> bool:
+        """Say whether, and log that, the first two images have no stamp, so that those of the bag count."""
+        stamps = []
+        for _, _, data in islice(read_messages(self._bag, [self._image]), 2):
+            with suppress(ImageError):
+                stamps.append(stamp_ns(_deserialise(data, self._image.msgtype)))
+        if stamps != [0, 0]:
+            return False
+        _log.warning('%s: images without stamps; the times at which they were recorded count', self.path)
+        return True
 
     def _decode(self, message: Any) -> tuple[NDArray[np.uint8], CodecFrame | None] | None:
         """Decode a message of the topic to RGB; None for a packet that waits for an I-frame."""
