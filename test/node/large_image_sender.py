@@ -17,7 +17,8 @@ def main() -> None:
     """Wait for the one subscriber, then publish as many images as the first argument says."""
     rclpy.init()
     node = rclpy.create_node('large_image_sender')
-    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    kind = ReliabilityPolicy.RELIABLE if 'reliable' in sys.argv else ReliabilityPolicy.BEST_EFFORT
+    qos = QoSProfile(depth=1, reliability=kind)
     publisher = node.create_publisher(Image, 'large_image', qos)
     deadline = time.monotonic() + 20
     while publisher.get_subscription_count() == 0 and time.monotonic() < deadline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 d
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
 from node_graph import Graph, clip_images, image_message
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+from vss_ros.node.camera import YOUNG_S, LossCounter
 from vss_ros.node.intake import reliability
 
 if TYPE_CHECKING:
@@ -70,3 +72,50 @@ def test_what_is_lost_is_counted_and_said(start: Callable[..., Graph]) -> None:
     status = graph.received['diagnostics'][-1].status[0]
     assert status.level != b'\0'
     assert 'messages lost on the way; let the camera' in status.message
+
+
+def test_every_image_of_a_plain_reliable_camera_is_received_or_counted_as_lost(
+    start: Callable[..., Graph],
+) -> None:
+    graph = start(propagation='none', qos='reliable', threads=1)
+    graph.client.destroy_publisher(graph.camera)
+    time.sleep(YOUNG_S)  # a camera that starts later: its first images count
+    words = [sys.executable, str(SENDER), '40', 'reliable', '--ros-args', '-r', 'large_image:=image_raw']
+    subprocess.run(words, check=True, timeout=60)
+    graph.wait(lambda: graph.count('received') + graph.count('lost') >= 40, 'all 40 images')
+    assert graph.count('received') + graph.count('lost') == 40
+
+
+def test_what_is_lost_is_counted_once_by_numbers_and_events() -> None:
+    told: list[int] = []
+    losses = LossCounter(told.append)
+
+    def arrives(number: int, publisher: bytes = b'a') -> bool:
+        return losses.arrived({'publication_sequence_number': number, 'publisher_gid': {'data': publisher}})
+
+    losses.lost(2)  # before the first
+    assert not arrives(7)
+    assert not arrives(8)
+    losses.lost(2)
+    assert arrives(14)  # 9 to 13, of which the event told two
+    losses.lost(1)  # late
+    assert not arrives(3, b'b')  # another publisher counts for itself
+    losses.lost(4)  # after the last
+    assert told == [2, 2, 3, 4]
+    assert not losses.arrived({'publication_sequence_number': None})  # not known: nothing is said
+
+
+def test_quality_of_service_can_be_overridden_by_parameter(start: Callable[..., Graph]) -> None:
+    given = {
+        'qos_overrides./image_raw.subscription.depth': 3,
+        'qos_overrides./image_raw.subscription.reliability': 'best_effort',
+        'qos_overrides./segmentation/mask.publisher.durability': 'transient_local',
+    }
+    graph = start(propagation='none', **given)
+    graph.send(image_message(clip_images(1)[0], graph.next_stamp()))
+    graph.wait(lambda: bool(graph.received['mask']), 'a mask')
+    late = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    graph.client.create_subscription(Image, '/segmentation/mask', graph.received['late'].append, late)
+    graph.wait(lambda: bool(graph.received['late']), 'the latched mask')
+    assert graph.node._subscription.qos_profile.depth == 3
+    assert graph.node._subscription.qos_profile.reliability is BEST_EFFORT

@@ -18,6 +18,8 @@ from vss_ros.node.main import main as run_node
 from vss_ros.node.segmentation_node import SegmentationNode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vss_ros.node.intake import Received
 
 TICK = 1e-3
@@ -85,11 +87,11 @@ class TimedNode(SegmentationNode):
 
         setattr(owner, method, timed)
 
-    def _on_message(self, message: Any, info: Any) -> None:  # type: ignore[override]  # asked for: given
+    def _on_message(self, message: Any, info: Mapping[str, Any]) -> None:
         taken = time.perf_counter()
         waited = (time.time_ns() - info['received_timestamp']) / 1e9
         self._came[id(message)] = (taken - waited, taken)
-        super()._on_message(message)
+        super()._on_message(message, info)
 
     def _segment(self, received: Received) -> None:
         self._row = {'begin': time.perf_counter()}

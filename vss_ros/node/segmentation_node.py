@@ -17,7 +17,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -29,24 +29,22 @@ from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.msg import KeyFrameDecision
+from vss_ros.node.camera import FOLLOW_S, LossCounter, overridable
 from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision
 from vss_ros.node.diagnostics import Statistics
 from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge, reliability
 from vss_ros.node.parameters import declare_parameters, read_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from std_msgs.msg import Header
 
     from vss_ros.engine.frames import Frame, FrameResult
     from vss_ros.node.intake import Intake
 
-OUTPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 """The machine's: with use_sim_time a paused simulation must not silence diagnostics."""
-FOLLOW_S = 0.5
-"""Seconds between two looks at how the camera publishes."""
 LOST_REMEDY = (
     "let the camera's driver publish reliably, or give it the Fast DDS profile large_images.xml (README)"
 )
@@ -137,6 +135,8 @@ class SegmentationNode(LifecycleNode):
         self._statistics.activated()
         self._previous_stamp_ns: int | None = None
         self._packets_lost = False
+        self._losses = LossCounter(self._on_loss)
+        self._wanted: ReliabilityPolicy | None = None
         self._subscription: Any = None
         self._follow_publishers()
         self._follow_timer = self.create_timer(FOLLOW_S, self._follow_publishers, clock=STEADY)
@@ -146,24 +146,31 @@ class SegmentationNode(LifecycleNode):
         """Subscribe as the camera publishes; again where that has changed since."""
         transport, old = TRANSPORTS[self._config.image_transport], self._subscription
         publishers = self.get_publishers_info_by_topic(transport.topic)
+        self._losses.seen(bytes(publisher.endpoint_gid[:16]) for publisher in publishers)
         if old is not None and not publishers:
             return
         offered = [publisher.qos_profile.reliability for publisher in publishers]
-        profile = QoSProfile(depth=transport.depth, reliability=reliability(self._config.qos, offered))
+        wanted, before = reliability(self._config.qos, offered), self._wanted
+        if wanted == before:
+            return
+        self._wanted = wanted
         if old is not None:
-            if old.qos_profile.reliability == profile.reliability:
-                return
             self.destroy_subscription(old)
-            self.get_logger().info(f'subscribed anew, as the images come: {profile.reliability.name.lower()}')
-        events = SubscriptionEventCallbacks(message_lost=self._on_lost)
+            self.get_logger().info(f'subscribed anew, as the images come: {wanted.name.lower()}')
         self._subscription = self.create_subscription(
-            self._kind, transport.topic, self._on_message, profile, event_callbacks=events
+            self._kind,
+            transport.topic,
+            self._on_message,
+            QoSProfile(depth=transport.depth, reliability=wanted),
+            event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
+            qos_overriding_options=overridable(self, transport.topic, 'subscription'),
         )
 
     # The way of an image.
 
-    def _on_message(self, message: Any) -> None:
+    def _on_message(self, message: Any, info: Mapping[str, Any]) -> None:
         self._statistics.received()
+        self._packets_lost |= self._losses.arrived(info)
         if self._worker is not None:
             now = time.perf_counter()
             self._worker.offer(Received((message,), now, self._previous_stamp_ns, self._packets_lost))
@@ -219,8 +226,11 @@ class SegmentationNode(LifecycleNode):
     def _on_lost(self, event: Any) -> None:
         """Count what the middleware lost; of a video no picture is made from what rests on it."""
         self._packets_lost = True
-        said = f'{event.total_count_change} messages lost on the way; {LOST_REMEDY}'
-        self._statistics.lost(event.total_count_change, said)
+        self._losses.lost(event.total_count_change)
+
+    def _on_loss(self, number: int) -> None:
+        said = f'{number} messages lost on the way; {LOST_REMEDY}'
+        self._statistics.lost(number, said)
         self.get_logger().warning(said, throttle_duration_sec=1.0)
 
     def _on_slow_track_error(self, error: BaseException) -> None:
@@ -284,12 +294,12 @@ class SegmentationNode(LifecycleNode):
     # What the transitions make and undo.
 
     def _create_topics(self, built: Built) -> None:
-        self._mask = self.create_lifecycle_publisher(Image, '~/mask', OUTPUT_QOS)
-        self._confidence = self.create_lifecycle_publisher(Image, '~/confidence', OUTPUT_QOS)
-        self._overlay = self.create_lifecycle_publisher(Image, '~/overlay', OUTPUT_QOS)
+        self._mask = self._create_output(Image, '~/mask')
+        self._confidence = self._create_output(Image, '~/confidence')
+        self._overlay = self._create_output(Image, '~/overlay')
         self._mask_message = ImageMessage(self._config.mask_encoding)
         self._confidence_message, self._overlay_message = ImageMessage('mono8'), ImageMessage('rgb8')
-        self._key_frame = self.create_lifecycle_publisher(KeyFrameDecision, '~/key_frame', OUTPUT_QOS)
+        self._key_frame = self._create_output(KeyFrameDecision, '~/key_frame')
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         outputs = (self._mask, self._confidence, self._overlay, self._key_frame)
         label_info = create_label_info(self, built.card.class_names)
@@ -304,6 +314,11 @@ class SegmentationNode(LifecycleNode):
             *((self.destroy_service, service) for service in services),
             (self.destroy_timer, timer),
         ]
+
+    def _create_output(self, kind: Any, topic: str) -> Any:
+        profile = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        options = overridable(self, topic, 'publisher')
+        return self.create_lifecycle_publisher(kind, topic, profile, qos_overriding_options=options)
 
     def _stop_stream(self) -> None:
         if self._worker is None:
