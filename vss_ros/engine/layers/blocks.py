@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -220,9 +220,28 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in, H, W)`` to ``(N, out_channels, H, W)``."""
-        aspect = 1.0 if self.square else int(x.shape[-1]) / int(x.shape[-2])
-        parts = [x]
-        for grid, level in zip(self.grids, self.levels, strict=True):
-            columns = max(1, round(aspect * grid)) if grid > 1 else 1
-            parts.append(resize_like(level(adaptive_avg_pool2d(x, (grid, columns))), x))
-        return torch.cat(parts, 1)
+        levels = zip(self.grids, self.levels, strict=True)
+        pooled = (level(grid_averages(x, grid, self._columns(x, grid))) for grid, level in levels)
+        return torch.cat([x, *(resize_like(level, x) for level in pooled)], 1)
+
+    def _columns(self, x: Tensor, grid: int) -> int:
+        if self.square or grid == 1:
+            return grid
+        columns: Any = x.shape[-1] / x.shape[-2] * grid
+        if isinstance(columns, Tensor) and not torch.onnx.is_in_onnx_export():
+            # Traced: sizes are tensors, and what is computed of them stays right at other sizes.
+            return columns.round().to(torch.int64).clamp(min=1)  # type: ignore[return-value]
+        return max(1, round(float(columns)))
+
+
+def grid_averages(x: Tensor, rows: int, columns: int) -> Tensor:
+    """Return the averages of ``(N, C, H, W)`` over a grid of cells, which need not divide H and W."""
+    if not torch.onnx.is_in_onnx_export():
+        return adaptive_avg_pool2d(x, (rows, columns))
+    # ONNX averages over cells of one size only; the same as two products with constants.
+    return _averages(rows, int(x.shape[-2])) @ x @ _averages(columns, int(x.shape[-1])).T
+
+
+def _averages(cells: int, length: int) -> Tensor:
+    bounds = [(cell * length // cells, -(-(cell + 1) * length // cells)) for cell in range(cells)]
+    return torch.tensor([[(a <= k < b) / (b - a) for k in range(length)] for a, b in bounds])
