@@ -86,8 +86,8 @@ def test_channels_and_range_are_as_the_network_was_trained(tmp_path: Path, suffi
         export(plain(), tmp_path / f'net{suffix}'),
         *('--channels', 'bgr', '--range', '255', '--mean', '104', '117', '123', '--std', '1', '1', '1'),
     )
-    segmenter = build_segmenter(SegmenterConfig(str(card), 'none', device='cpu')).segmenter
-    labels = segmenter.step(frame(0)).labels
+    config = SegmenterConfig(str(card), 'none', device='cpu', precision='f32')
+    labels = build_segmenter(config).segmenter.step(frame(0)).labels
 
     def by_hand(order: int) -> NDArray[np.uint8]:
         pixels = torch.from_numpy(frame(0).image[..., ::order].astype(np.float32))
@@ -244,3 +244,46 @@ def test_the_card_survives_being_written_again(fixed: Path, tmp_path: Path) -> N
     card = read_card(fixed)
     write_card(card, tmp_path)
     assert read_card(tmp_path / 'fixed.yaml').model_copy(update={'path': card.path}) == card
+
+
+def step(card: Path, runtime: str) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return labels of one frame and what could not be computed as it was asked for."""
+    built = build_segmenter(
+        SegmenterConfig(str(card), 'none', device='cpu', runtime=runtime, precision='f32', threads=1)
+    )
+    return built.segmenter.step(frame(0)).labels.copy(), built.runtime.faults
+
+
+def test_an_onnx_runs_in_openvino(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = folder / 'cards' / 'onnx.yaml'
+    reference, _ = step(card, 'onnxruntime')
+    # Where OpenVINO computes, ONNX Runtime is not opened.
+    monkeypatch.setattr('vss_ros.engine.network_files.onnxruntime', None)
+    labels, faults = step(card, 'openvino')
+    assert faults == []
+    assert (labels == reference).mean() > 0.999
+
+
+def test_what_openvino_does_not_know_runs_in_onnxruntime_with_a_warning(tmp_path: Path) -> None:
+    onnx = pytest.importorskip('onnx', reason='making an ONNX file needs onnx')
+    file = export(plain(), tmp_path / 'net.onnx')
+    model = onnx.load(file)
+    (output,) = model.graph.output
+    last = model.graph.node[-1]
+    last.output[0] = 'logits'
+    axis = onnx.numpy_helper.from_array(np.array(0, np.int32), 'axis')
+    zero = onnx.numpy_helper.from_array(np.array([0], np.int64), 'zero')
+    model.graph.initializer.extend([axis, zero])
+    model.graph.node.extend([
+        onnx.helper.make_node('ExpandDims', ['logits', 'axis'], ['wide'], domain='com.microsoft'),
+        onnx.helper.make_node('Squeeze', ['wide', 'zero'], [output.name]),
+    ])  # fmt: skip
+    model.opset_import.append(onnx.helper.make_opsetid('com.microsoft', 1))
+    (tmp_path / 'own').mkdir()
+    onnx.save(model, tmp_path / 'own' / 'own.onnx')
+    own = add(tmp_path / 'own' / 'own.onnx')
+    reference, _ = step(add(file), 'onnxruntime')
+    with pytest.warns(RuntimeWarning, match=r'openvino f32 cannot run own\.onnx .* ONNX Runtime computes'):
+        labels, faults = step(own, 'openvino')
+    assert len(faults) == 1
+    assert (labels == reference).all()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 import torch
+from runtime_parts import labels
 
 from vss_ros.engine.build import build_segmenter, outline_segmenter
 from vss_ros.engine.model_card import shipped_cards
@@ -37,16 +37,6 @@ def frames() -> list[Frame]:
     """Six frames of the embedded clip, a fifth of a second apart."""
     with open_source(resource('test', 'data', 'street')) as source:
         return [frame for frame, _ in source][:18:3]
-
-
-def labels(config: SegmenterConfig, frames: list[Frame]) -> np.ndarray[Any, Any]:
-    """Return the labels of all frames, of a segmenter that could compile everything."""
-    built = build_segmenter(config)
-    answers = np.stack([built.segmenter.step(frame).labels.copy() for frame in frames])
-    assert built.runtime.faults == []
-    assert built.runtime.name == config.runtime
-    built.segmenter.close()
-    return answers
 
 
 @pytest.mark.parametrize('model', MODELS)

@@ -1,4 +1,4 @@
-"""List, show, verify and add models, and show the parts they are made of.
+"""List, show, verify, add, export and quantise models, and show the parts they are made of.
 
 Examples:
   vss models                                  registered parts and the models that ship
@@ -7,6 +7,8 @@ Examples:
   vss models verify                           hash, shape and finiteness of all weights
   vss models verify --data camvid=DIR         and the scores of all cards, measured again
   vss models add mine.onnx --classes camvid11 --size 360x480 -o cards      a network of your own
+  vss models export lernet -o files --size 512x1024     as ONNX and OpenVINO IR, for other software
+  vss models quantise cards/mine.yaml --data camvid=DIR -n 90    makes its int8 weights
 """
 
 from __future__ import annotations
@@ -32,19 +34,25 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    actions = ('list', 'show', 'verify', 'add')
+    actions = ('list', 'show', 'verify', 'add', 'export', 'quantise')
     add(parser, 'action', 'default: list', 'list', nargs='?', choices=actions)
     text = 'a card, for show; verify takes all without one; for add a .onnx or .pt2 file'
     add(parser, 'name', text, nargs='?')
     text = 'show: the backbone a propagation, scheduler or motion estimator is measured with'
     add_option(parser, 'model', f'{text} (default: %(default)s)')
-    text = "network input (default: for show 352x480, the default's for 360x480 images; for add its own)"
+    text = "network input (default: for show 352x480, the default's for 360x480 images; else the card's)"
     add(parser, '--size HxW', text)
     add_option(parser, 'device')
     add_option(parser, 'threads', 'show: CPU threads (default: 1)', default=1)
-    text = 'verify: measure again the scores that cards state on this data set'
+    text = 'verify: measure again the scores that cards state on this data set; quantise: calibrate with it'
     add(parser, '--data NAME=DIR', text, [], action='append')
     add_json_argument(parser)
+    add(parser, '-o --output DIR', 'add, export: folder for what is written (default: here)', Path())
+    group = parser.add_argument_group('export and quantise')
+    add(group, '--format', 'one of them alone', choices=('onnx', 'openvino'))
+    text = 'of the exported network: RGB bytes (1, H, W, 3), normalised inside (default: pixels), or floats'
+    add(group, '--input', f'{text} (1, 3, H, W), normalised already', 'pixels', choices=('pixels', 'image'))
+    add(group, '-n --stills N', 'training images that int8 is calibrated with', 90)
     group = parser.add_argument_group('add: a network of your own, image in, logits or labels out')
     add(group, '--name NAME', "name of the card (default: the file's)", dest='card_name')
     add(group, '--classes TABLE', 'camvid11, cityscapes19, uavid8 or a YAML file laid out like those')
@@ -53,13 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(group, '--std X', 'likewise', IMAGENET_STD, nargs=3, type=float)
     add(group, '--range', 'values of white: 1 (default) or 255', 1, choices=(1, 255))
     add(group, '--channels', 'default: rgb', 'rgb', choices=('rgb', 'bgr'))
-    add(group, '-o --output DIR', 'folder for card and copy (default: here)', Path())
     add(group, '--overwrite', 'replace a card of this name')
 
 
 def run(args: argparse.Namespace) -> int:
     """Do as asked; returns 1 where a model does not verify."""
+    from vss_ros.cli import models_files as files
+
     actions = {'list': _list, 'show': _show, 'verify': _verify, 'add': _add}
+    actions |= {'export': files.export, 'quantise': files.quantise}
     return actions[args.action](args)
 
 
@@ -130,15 +140,22 @@ def _verify(args: argparse.Namespace) -> int:
 def _faults(card: ModelCard, folders: dict[str, Path], scores: dict[str, object]) -> list[str]:
     """Load a card's weights and, where its data is at hand, measure into ``scores``; return what is wrong."""
     from vss_ros.engine.build import build_module
-    from vss_ros.evaluation.card_scores import differences, measure, prefix_of, scored_on
+    from vss_ros.engine.runtimes.openvino import read_quantised
+    from vss_ros.evaluation.card_scores import differences, measure, measure_int8, prefix_of, scored_on
 
     build_module(card)
+    if card.int8:
+        read_quantised(card)
+    int8: dict[str, object] = {}
     for name, folder in folders.items():
         prefix = prefix_of(card, name)
         if prefix is not None:
             video = scored_on(card, folder, prefix.removeprefix(name).removeprefix('_'))
             scores.update(measure(card, video, prefix))
-    return list(differences(card.scores, scores))
+            int8.update(measure_int8(card, video, prefix))
+    faults = [*differences(card.scores, scores), *differences(card.int8.get('scores', {}), int8)]
+    scores.update({'int8': int8} if int8 else {})
+    return faults
 
 
 # ------------------------------------------------------------------ add

@@ -120,7 +120,7 @@ def _parts(
 ) -> tuple[Backbone, Propagation | None, Scheduler, MotionEstimator | None, tuple[int, int] | None]:
     """Return the parts with their weights and the network's input size; on ``META``, without weights."""
     backbone = new_backbone(card, config.interior)
-    _load(backbone, card, device)
+    _load(backbone, card, device, runtime)
     size = checked_size(config.size, backbone.size_multiple, backbone.fixed_size)
     propagation = None
     if config.propagation != NO_PROPAGATION:
@@ -255,12 +255,12 @@ def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = Non
     return f'{name}{LAYER_MARK}{backbone.interior}'
 
 
-def _load(module: nn.Module, card: ModelCard, device: torch.device) -> None:
+def _load(module: nn.Module, card: ModelCard, device: torch.device, runtime: Runtime | None = None) -> None:
     if device == META:
         with CPU:
             load_weights(card, module) if isinstance(module, FromFile) else read_weights(card)
         return
-    load_weights(card, module, device)
+    load_weights(card, module, device, runtime)
     module.eval().requires_grad_(False)
     module.to(device)
 

@@ -14,11 +14,12 @@ from vss_ros.datasets.folders import has_folders
 from vss_ros.datasets.layouts import load_data
 from vss_ros.datasets.listing import DataOptions
 from vss_ros.engine.build import build_module, build_motion, new_backbone
-from vss_ros.engine.device import device_of
+from vss_ros.engine.device import CPU, device_of
 from vss_ros.engine.model_card import load_weights, read_card
 from vss_ros.engine.preprocess import IMAGENET, fitted, normalise
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.propagation.flow_warp import FlowWarp
+from vss_ros.engine.runtimes.openvino import OpenVinoRuntime, read_quantised
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
@@ -27,11 +28,17 @@ from vss_ros.images.classes import load_classes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from vss_ros.datasets.labelled import LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.propagation import Propagation
+    from vss_ros.engine.runtimes.base import Graph
+    from vss_ros.engine.runtimes.openvino import QuantisedBackbone
     from vss_ros.engine.schedulers import Scheduler
 
 DISTANCES = (0, 1, 2, 3, 5, 7, 9)
@@ -61,9 +68,38 @@ def per_frame_confusion(
     for image, labels in zip(images.images, images.labels, strict=True):
         pixels = torch.from_numpy(fitted(image, model.size_step, size or model.fixed_size))
         logits = model(normalise(pixels.unsqueeze(0).to(device), IMAGENET))
-        logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
-        matrix.add(labels, logits[0].argmax(0).to(torch.uint8).cpu().numpy())
+        matrix.add(labels, _full_size(logits, labels))
     return matrix
+
+
+def _full_size(logits: Tensor, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    logits = interpolate(logits, size=labels.shape, mode='bilinear', align_corners=False)
+    return logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+
+
+@torch.inference_mode()
+def int8_scores(model: Backbone, quantised: QuantisedBackbone, images: LabelledImages, prefix: str) -> Scores:
+    """Return mIoU of a network at int8 and in PyTorch at f32, and the share of equal labels."""
+    runtime = OpenVinoRuntime(CPU, 'int8', torch.get_num_threads())
+    runtime.quantised = quantised
+    model.eval()
+    matrices = [ConfusionMatrix(model.classes, model.classes) for _ in range(2)]
+    graphs: dict[Any, Graph] = {}
+    same: list[float] = []
+    for image, labels in zip(images.images, images.labels, strict=True):
+        pixels = torch.from_numpy(fitted(image, model.size_step)).unsqueeze(0)
+        if pixels.shape not in graphs:
+            graphs[pixels.shape] = runtime.compile(model, [pixels], ('pixels', 'logits'))()
+        logits = model(normalise(pixels.to(device_of(model)), IMAGENET)), *graphs[pixels.shape]([pixels])
+        masks = [_full_size(answer, labels) for answer in logits]
+        for matrix, mask in zip(matrices, masks, strict=True):
+            matrix.add(labels, mask)
+        same.append(float((masks[0] == masks[1]).mean()))
+    return {
+        f'{prefix}_miou': round(matrices[1].miou, 4),
+        f'{prefix}_miou_f32': round(matrices[0].miou, 4),
+        'same_labels': round(sum(same) / len(same), 4),
+    }
 
 
 def backbone_scores(
@@ -123,6 +159,12 @@ def measure(card: ModelCard, video: LabelledImages, prefix: str) -> Scores:
         return motion_scores(backbone, module, video, prefix)
     motion = build_motion(module.motion) if module.motion else None
     return propagation_scores(backbone, module, video, prefix, motion)
+
+
+def measure_int8(card: ModelCard, video: LabelledImages, prefix: str) -> Scores:
+    """Score a card's int8 weights, nothing where it has none; errors as those of ``measure``."""
+    model: Any = build_module(card) if card.int8 else None
+    return int8_scores(model, read_quantised(card), video, prefix) if card.int8 else {}
 
 
 def prefix_of(card: ModelCard, data_set: str) -> str | None:

@@ -159,6 +159,9 @@ class Recipe(Schema):
     """Factor on how much the views' light varies."""
     mixed: Annotated[Share, StillsOnly] = 0.0
     """Share of the views onto which parts of another are pasted (``class_mix`` of stage 1)."""
+    int8: Annotated[int, Field(ge=0, le=10_000), StillsOnly] = 0
+    """Images of the first data set that int8 weights are calibrated with, 0 for no such weights
+    (:mod:`vss_ros.training.quantise`)."""
     propagations: Annotated[Names, PairsOnly] = ()
     """Trained side by side on the same frames; they share nothing else."""
     scheduler: Annotated[str, _one_of(TRAINABLE, ': others need no training'), PairsOnly] = ''

@@ -40,6 +40,7 @@ from vss_ros.training.pair_stages import (
     train_motion,
     train_pairs,
 )
+from vss_ros.training.quantise import load_nncf, quantise
 from vss_ros.training.recipe import Recipe, read_recipe
 from vss_ros.training.teacher import Teacher, start_card, teacher_card
 
@@ -96,6 +97,8 @@ def run_recipe(
     """
     where = choose_device(device)
     recipe = read_recipe(path)
+    if recipe.int8:
+        load_nncf()  # before hours of training
     # Before data that may take minutes to open.
     teacher = teacher_card(recipe, load_classes(recipe.classes), output)
     start = start_card(recipe, output)
@@ -112,10 +115,21 @@ def run_recipe(
     cards = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}[recipe.stage](job)
     said['wall_minutes'] = trained_minutes(folder)
     scored = next(iter(recipe.evaluate), '')
-    return [
+    saved = [
         save_card(card.model_copy(update={'recipe': said | score_command(card, scored)}), module, output)
         for card, module in cards
     ]
+    return [_with_int8(job, card, module) for card, (_, module) in zip(saved, cards, strict=True)]
+
+
+def _with_int8(job: Job, card: ModelCard, module: Any) -> ModelCard:
+    if not job.recipe.int8:
+        return card
+    placed = card.model_copy(update={'path': str(job.output / f'{card.name}.yaml')})
+    name, images = next(iter(job.sets.trained.items()))
+    made = {'command': job.provenance['command'], 'data': {name: job.provenance['data'][name]}}
+    watched, prefix = job.sets.watched, job.sets.watched_name
+    return quantise(placed, module, images.images, job.recipe.int8, made, watched, prefix)
 
 
 def _backbone(job: Job) -> list[tuple[ModelCard, nn.Module]]:

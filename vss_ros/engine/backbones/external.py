@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.network_files import Network, Shape
+    from vss_ros.engine.runtimes.base import Runtime
 
 ORDERS = ('', 'rgb', 'bgr')
 COARSEST = 32
@@ -53,14 +55,30 @@ class External(Backbone):
         self._network: Network | None = None
         self._bgr = False
 
-    def load_file(self, data: bytes, card: ModelCard, device: torch.device) -> None:
+    def load_file(
+        self, data: bytes, card: ModelCard, device: torch.device, runtime: Runtime | None = None
+    ) -> None:
         """Open the card's network from the bytes of its file and find out its strides.
+
+        An ``.onnx`` runs in the segmenter's runtime where that has a way, else in ONNX Runtime, a ``.pt2`` in
+        PyTorch. What a runtime does not take goes to ONNX Runtime, with one warning, too.
 
         Raises:
             VssError: The file is not a network, takes no such image, or does not give logits or labels of
                 the card's classes.
         """
+        fault = None
+        if runtime is not None and card.file.endswith('.onnx'):
+            try:
+                if (network := runtime.network(data)) is not None:
+                    return self.attach(network, card, device)
+            except Exception as error:  # noqa: BLE001 (each runtime raises what it likes)
+                fault = f'{runtime.description} cannot run {card.file} ({first_line(error)})'
         self.attach(open_network(card.file, data, device), card, device)
+        if runtime is not None and fault is not None:  # and not the file's, or that had been said by now
+            runtime.faults.append(f'{fault}; ONNX Runtime computes instead')
+            warnings.warn(runtime.faults[-1], RuntimeWarning, stacklevel=2)
+        return None
 
     def attach(self, network: Network, card: ModelCard, device: torch.device) -> None:
         """Take a network that is open already; otherwise as ``load_file``."""

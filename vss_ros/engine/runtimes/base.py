@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.network_files import Network
 
 Graph = Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
 """From a piece's inputs to its outputs; what it returns is the caller's own."""
@@ -55,6 +56,14 @@ class Runtime(ABC):
         Raises:
             VssError: It is not there, or the processor has no such precision.
         """
+
+    def network(self, data: bytes) -> Network | None:  # noqa: ARG002
+        """Return a user's network of the bytes of an ``.onnx``; None leaves it to ONNX Runtime.
+
+        Raises:
+            Exception: It cannot be read here, for whatever reason: ONNX Runtime may take it, or say why not.
+        """
+        return None
 
     @abstractmethod
     def compile(

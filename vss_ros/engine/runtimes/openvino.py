@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from vss_ros.engine.model_card import weights_path
+from vss_ros.engine.network_files import EXTERNAL_DATA
 from vss_ros.engine.runtimes.base import RUNTIMES, Cut, Graph, Runtime
 from vss_ros.errors import VssError
 
@@ -22,10 +24,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.network_files import Network
 
 
 OUTPUTS = ('low', 'high', 'logits')
 """What a file of int8 weights answers of pixels ``(1, H, W, 3)`` uint8."""
+
+
+PROBED = 256
+"""Height and width, pixels, at which the strides of features are found out; a multiple of all strides."""
 
 
 @RUNTIMES.register('openvino')
@@ -38,7 +45,8 @@ class OpenVinoRuntime(Runtime):
 
     name: ClassVar = 'openvino'
     precisions: ClassVar = ('f32', 'bf16', 'int8')
-    _quantised: QuantisedBackbone | None = None
+    quantised: QuantisedBackbone | None = None
+    """The backbone at int8, where that is the precision."""
 
     @classmethod
     def candidates(cls, card: ModelCard, device: torch.device) -> list[str]:  # noqa: ARG003
@@ -48,7 +56,7 @@ class OpenVinoRuntime(Runtime):
     def open(self, card: ModelCard) -> None:
         """Read the int8 weights, where that is the precision; refuse bf16 where the processor lacks it."""
         if self.precision == 'int8':
-            self._quantised = read_quantised(card)
+            self.quantised = read_quantised(card)
         if self.precision == 'bf16' and not has_bf16():
             raise VssError(
                 'precision bf16: expected a processor that computes in bfloat16, got one without; use f32, '
@@ -59,12 +67,16 @@ class OpenVinoRuntime(Runtime):
         self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None
     ) -> Callable[[], Graph]:
         """Return what makes a graph; see :class:`Runtime`."""
-        if self._quantised is not None and cut is not None:
-            model = self._quantised.between(*cut)
+        if self.quantised is not None and cut is not None:
+            model = self.quantised.between(*cut, inputs[0])
         else:
             model = converted(work, inputs)
         model.reshape({number: list(given.shape) for number, given in enumerate(inputs)})
         return lambda: _OpenVinoGraph(core().compile_model(model, 'CPU', self.settings))
+
+    def network(self, data: bytes) -> Network:
+        """Return a user's network; see :class:`Runtime`."""
+        return _UsersNetwork(data, self)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -93,6 +105,34 @@ class _OpenVinoGraph:
             self._request.set_output_tensor(number, buffer.tensor)
         self._request.infer()
         return tuple(torch.from_numpy(buffer.array) for buffer in taken)
+
+
+class _UsersNetwork:
+    """A network from an ``.onnx``; a graph for each thread and size."""
+
+    parameters = 0
+
+    def __init__(self, data: bytes, runtime: OpenVinoRuntime) -> None:
+        if EXTERNAL_DATA in data:
+            raise VssError("expected weights in the same file, which the card's hash is of")
+        model = core().read_model(model=data)
+        (given,) = model.inputs
+        if given.element_type != openvino().Type.f32:
+            raise VssError(f'expected a float32 image, got {given.element_type}')
+        self._model = openvino().Model([model.get_results()[0]], model.get_parameters())
+        self._settings = runtime.settings
+        dimensions = given.partial_shape
+        self.input_shape = tuple(d.get_length() if d.is_static else None for d in dimensions)
+        self._graphs: dict[Any, _OpenVinoGraph] = {}
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the first output."""
+        key = (threading.get_ident(), image.shape)
+        if key not in self._graphs:
+            model = self._model.clone()
+            model.reshape(list(image.shape))
+            self._graphs[key] = _OpenVinoGraph(core().compile_model(model, 'CPU', self._settings))
+        return self._graphs[key]([image])[0]
 
 
 class _Buffer:
@@ -141,7 +181,16 @@ def converted(work: nn.Module, inputs: Sequence[Tensor]) -> Any:
         check_trace=False,
     )
     decoder = TorchScriptPythonDecoder(traced)
-    return front_end.convert(front_end.load(decoder))
+    model = front_end.convert(front_end.load(decoder))
+    there = {name: given for given in model.get_parameters() for name in given.output(0).get_names()}
+    # The front end leaves out some inputs that nothing reads; callers count on all of them.
+    names = [value.debugName() for value in traced.graph.inputs()]
+    parameter = openvino().opset13.parameter
+    complete = [
+        there.get(name) or parameter(list(given.shape), given.numpy().dtype)
+        for name, given in zip(names, inputs, strict=True)
+    ]
+    return openvino().Model(model.get_results(), complete)
 
 
 @cache
@@ -169,22 +218,38 @@ def has_bf16() -> bool:
 
 
 class QuantisedBackbone:
-    """Holds the whole network and gives out the part between two of its features."""
+    """Holds the whole network, of the bytes of its files, and gives out the part between two features."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, graph: bytes, weights: bytes) -> None:
+        self._model = core().read_model(model=graph, weights=weights)
 
-    def between(self, start: str, end: str) -> Any:
-        """Return the part from ``pixels`` or a feature to a later feature, as a model of one input."""
+    def between(self, start: str, end: str, given: Tensor) -> Any:
+        """Return the part from ``pixels`` or a feature to a later feature, as a model of one input.
+
+        ``given`` is an example of its input.
+        """
         model = self._model.clone()
         results = {result.get_friendly_name(): result for result in model.get_results()}
         parameters = model.get_parameters()
         if start != 'pixels':
             source = results[start].input_value(0)
+            model.reshape([1, PROBED, PROBED, 3])
+            stride = PROBED // source.shape[-1]
+            model.reshape([1, stride * given.shape[-2], stride * given.shape[-1], 3])
+            _fix_sizes(model)
             parameters = [openvino().opset13.parameter(source.partial_shape, source.element_type)]
             for target in source.get_target_inputs():
                 target.replace_source_output(parameters[0].output(0))
         return openvino().Model([openvino().opset13.result(results[end].input_value(0))], parameters)
+
+
+def _fix_sizes(model: Any) -> None:
+    """Make sizes constants: some are taken from maps before the cut, which the part does not have."""
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() == 'ShapeOf' and operation.input(0).get_partial_shape().is_static:
+            output = operation.output(0)
+            size = np.array(operation.input(0).get_shape(), output.element_type.to_dtype())
+            output.replace(openvino().opset13.constant(size).output(0))
 
 
 def read_quantised(card: ModelCard) -> QuantisedBackbone:
@@ -212,7 +277,7 @@ def read_quantised(card: ModelCard) -> QuantisedBackbone:
             f'{paths[0]}: expected sha256 {expected} of both files of int8 weights, got {actual}; one is '
             'damaged or belongs to another card: restore all from one release'
         )
-    return QuantisedBackbone(core().read_model(model=data[0], weights=data[1]))
+    return QuantisedBackbone(*data)
 
 
 def quantised_paths(weights: Path) -> tuple[Path, Path]:
