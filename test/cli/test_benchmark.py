@@ -92,6 +92,7 @@ def test_without_ros_the_rest_is_measured(
     ('arguments', 'fault'),
     [
         (['--propagation', 'warp'], "no propagation is called 'warp'"),
+        (['--runtime', 'fast'], "no runtime is called 'fast'"),
         (['--frames', '-1'], '--frames and --threads of 1 or more'),
         (['--size', '90x120', '--runtime', 'torch'], 'size'),
         (['--input', 'nowhere'], 'does not exist'),

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from vss_ros.cli.common import add_json_argument, add_option
 from vss_ros.command_line import add
-from vss_ros.engine.options import RUNTIME_NAMES, TRACKS, parse_size
+from vss_ros.engine.options import TRACKS, parse_size
 from vss_ros.errors import VssError
 from vss_ros.files import write_json, write_whole
 
@@ -40,7 +40,6 @@ FRAMES, QUICK_FRAMES = 96, 24
 """Counted of each contender."""
 MOST_IMAGES = 150
 """Of the input: longer ones would fill the memory; they are shown forwards and backwards."""
-RUNTIMES = tuple(name for name in RUNTIME_NAMES if name != 'auto')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = 'CPU threads per track, any number (default: half the cores)'
     add(parser, '--threads N', text, action='append', type=int)
     add_option(parser, 'device')
-    add(parser, '--runtime R', 'only this one, any number', action='append', choices=RUNTIMES)
+    add(parser, '--runtime R', 'only this one, any number', action='append')
     text = 'only this one, any number; none: the network on every frame alone'
     add(parser, '--propagation P', text, action='append')
     add(parser, '--track T', 'only this one', action='append', choices=TRACKS)
@@ -99,7 +98,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     from vss_ros.engine.device import default_threads
     from vss_ros.engine.propagation.base import NO_PROPAGATION
     from vss_ros.evaluation.benchmark.benchmark import Plan
-    from vss_ros.evaluation.benchmark.contenders import QUICK, all_propagations
+    from vss_ros.evaluation.benchmark.contenders import QUICK, all_propagations, all_runtimes
 
     frames = args.frames or (QUICK_FRAMES if args.quick else FRAMES)
     threads = args.threads or [default_threads(background=True)]
@@ -113,7 +112,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     tracks = args.track or (['fast_slow'] if args.quick else TRACKS)
     return Plan(
         model=args.model, device=args.device, sizes=tuple(args.size or [None]), threads=tuple(threads),
-        runtimes=tuple(args.runtime or RUNTIMES), propagations=tuple(names), tracks=tuple(tracks),
+        runtimes=tuple(args.runtime or all_runtimes()), propagations=tuple(names), tracks=tuple(tracks),
         files=tuple(args.files), frames=frames, reference=not args.quick,
     )  # fmt: skip
 

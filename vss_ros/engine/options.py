@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TRACKS = ('blocking', 'fast_slow')
-RUNTIME_NAMES = ('auto', 'openvino', 'torch', 'onnxruntime')
-"""Those shipped; any that is registered is taken."""
 PRECISIONS = ('auto', 'f32', 'bf16', 'f16', 'int8')
 LOWEST_THRESHOLD = 1e-9
 """Stands for a threshold of 0, which as a node parameter is the model's own."""

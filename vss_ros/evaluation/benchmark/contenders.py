@@ -10,6 +10,7 @@ from vss_ros.engine.propagation import PROPAGATIONS
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.engine.runtimes import RUNTIMES
 from vss_ros.engine.runtimes.openvino import has_bf16
+from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.options import SegmenterConfig
+    from vss_ros.engine.runtimes import Runtime
 
 REFERENCE = ('torch', 'f32')
 """Runtime and precision that the papers' own figures compare with."""
@@ -64,15 +66,22 @@ def per_frame(
 ) -> list[Contender]:
     """Return the whole network on every frame, in each runtime at each precision that may run here."""
     plain = replace(base, propagation=NO_PROPAGATION, track='blocking')
-    found = []
-    for name in runtimes:
-        cls = RUNTIMES.get(name)
-        offered = {'f32', *(['bf16'] if has_bf16() else []), *cls.candidates(card, device)}
-        for precision in cls.precisions:
-            if precision in offered and (device.type == 'cpu' or name != 'openvino'):
-                config = replace(plain, runtime=name, precision=precision)
-                found.append(Contender('network on every frame', config))
-    return found
+    return [
+        Contender('network on every frame', replace(plain, runtime=name, precision=precision))
+        for name in runtimes
+        if device.type == 'cpu' or name != 'openvino'
+        for precision in _precisions(RUNTIMES.get(name), card, device)
+    ]
+
+
+def _precisions(runtime: type[Runtime], card: ModelCard, device: torch.device) -> list[str]:
+    try:
+        offered = {'f32', *runtime.candidates(card, device)}
+        if device.type == 'cpu' and has_bf16():
+            offered.add('bf16')
+    except VssError:  # OpenVINO is not there; building says so
+        return ['f32']
+    return [precision for precision in runtime.precisions if precision in offered]
 
 
 def propagations(
@@ -95,7 +104,8 @@ def propagations(
 
 def own(base: SegmenterConfig, file: str, runtimes: Sequence[str]) -> list[Contender]:
     """Return a user's network in each runtime that opens such files."""
-    wanted = [('openvino', 'f32'), *([('openvino', 'bf16')] if has_bf16() else []), ('onnxruntime', 'f32')]
+    f32 = [('openvino', 'f32'), ('onnxruntime', 'f32')]
+    wanted = [*f32, *([('openvino', 'bf16')] if 'openvino' in runtimes and has_bf16() else [])]
     return [
         Contender(Path(file).name, replace(base, runtime=runtime, precision=precision), file)
         for runtime, precision in wanted
@@ -106,3 +116,8 @@ def own(base: SegmenterConfig, file: str, runtimes: Sequence[str]) -> list[Conte
 def all_propagations() -> list[str]:
     """Return the names of all that are registered."""
     return [member.name for member in PROPAGATIONS]
+
+
+def all_runtimes() -> list[str]:
+    """Return the names of all that are registered."""
+    return [member.name for member in RUNTIMES]
