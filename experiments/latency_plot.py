@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
     from vss_ros.evaluation.sweep.outputs import Evaluation
 
+REFERENCE = 'torch f32'
+"""What papers compare with: the network on every frame in the framework it was trained in."""
+STYLES = tuple(zip((*COLOURS, '#332288'), (*MARKERS, '*'), strict=True))
 TICKS = (5, 7, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 300, 500, 1000)
 
 
@@ -51,8 +54,13 @@ class Point(NamedTuple):
     """p99 of a frame, from its receipt to its published mask; the first of a stream left out."""
     miou: float
     """Per cent."""
-    whole: bool
-    """The network runs on every frame."""
+    runtime: str = ''
+    """With precision, where the network runs on every frame; empty for a system."""
+
+    @property
+    def whole(self) -> bool:
+        """The network runs on every frame."""
+        return bool(self.runtime)
 
 
 def points_of(evaluation: Evaluation) -> list[Point]:
@@ -68,7 +76,8 @@ def points_of(evaluation: Evaluation) -> list[Point]:
         ms = (timing['latency_steady_ms'] or {}).get('p99')
         if result.get('miou') is None or ms is None or (whole and segmenter['runtime'] == 'auto'):
             continue
-        found.append(Point(result['name'], ms, 100 * result['miou'], whole))
+        runtime = f'{segmenter["runtime"]} {segmenter["precision"]}' if whole else ''
+        found.append(Point(result['name'], ms, 100 * result['miou'], runtime))
     if not any(point.whole for point in found):
         raise VssError(
             'expected the network on every frame in a runtime that is named, with true masks; evaluate '
@@ -78,15 +87,15 @@ def points_of(evaluation: Evaluation) -> list[Point]:
 
 
 def promises(points: Sequence[Point], papers: Mapping[str, Mapping[str, Any]]) -> list[Point]:
-    """Return what papers promise of the systems among the points, from the slowest network on every frame."""
-    reference = max((point for point in points if point.whole), key=lambda point: point.ms)
-    found = []
+    """Return what papers promise of the systems among the points, none where the reference is missing."""
+    reference = next((point for point in points if point.runtime == REFERENCE), None)
+    found: list[Point] = []
     for name, paper in papers.items():
         whole, moved = paper['cost'] if 'cost' in paper else reversed(paper['fps'])
         before, after = paper['miou']
-        if any(point.name == name for point in points):
+        if reference is not None and any(point.name == name for point in points):
             lost = reference.miou - (before - after)
-            found.append(Point(name, reference.ms * moved / whole, lost, whole=False))
+            found.append(Point(name, reference.ms * moved / whole, lost))
     return found
 
 
@@ -104,7 +113,7 @@ def draw(points: Sequence[Point], promised: Sequence[Point], title: str) -> byte
     by_name = {point.name: point for point in promised}
     systems = [point for point in points if not point.whole]
     for place, point in enumerate(systems):
-        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        colour, marker = STYLES[place % len(STYLES)]
         axes.plot(point.ms, point.miou, marker, color=colour, ms=8)
         theirs = by_name.get(point.name)
         if theirs is not None:
@@ -130,8 +139,7 @@ def title_of(evaluation: Evaluation) -> str:
     result, machine = evaluation.results[0], evaluation.timings[0]['machine']
     every = f'a frame every {result["frame_interval_ms"]:.0f} ms'
     how = f'live over DDS, {every}' if result.get('live') else 'replayed'
-    where = f'{machine["cpu"]}, {machine["threads"]} thread(s) a track, {machine["date"]}'
-    return f'{result["frames"]} frames, {how}; {where}'
+    return f'{how}; {machine["cpu"]}, {machine["threads"]} thread(s) a track, {machine["date"]}'
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 FRAMES, QUICK_FRAMES = 96, 24
 """Counted of each contender."""
-MOST_IMAGES = 150
+MOST_IMAGES = 100
 """Of the input: longer ones would fill the memory; they are shown forwards and backwards."""
 
 
