@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import fields
 from math import inf, nan
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from vss_ros import files
+from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.decisions import write_decisions
 from vss_ros.evaluation.rows import DecisionRow
+from vss_ros.schema import read_yaml
 
 
 def test_decisions_are_read_back(tmp_path: Path) -> None:
@@ -69,3 +72,18 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), files.whole_folder(target) as folder:
         (folder / 'file').touch()
     assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob('*')] == ['out', 'out/new']
+
+
+def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'pipe.yaml')
+    (tmp_path / 'zero.yaml').symlink_to('/dev/zero')
+    (tmp_path / 'folder.yaml').mkdir()
+    for path in tmp_path.iterdir():
+        with pytest.raises(OSError, match='expected a file'):
+            files.read_regular(path)
+        with pytest.raises(VssError, match='expected a readable recipe file'):
+            read_yaml(path, 'recipe')
+    (tmp_path / 'long').write_bytes(b'12345')
+    assert files.read_regular(tmp_path / 'long', 5, 2) == b'12'
+    with pytest.raises(OSError, match='5 bytes, expected at most 4'):
+        files.read_regular(tmp_path / 'long', 4)

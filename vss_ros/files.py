@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -82,6 +83,21 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def read_regular(path: Path, largest: int = 2**33, count: int = -1) -> bytes:
+    """Return the bytes of a file of at most so many, or the first ``count`` of them.
+
+    Raises:
+        OSError: It cannot be read, is larger, or is a folder, a pipe or a device, which may never end.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, 'a folder, pipe or device, expected a file', str(path))
+    if found.st_size > largest:
+        raise OSError(errno.EINVAL, f'{found.st_size} bytes, expected at most {largest}', str(path))
+    with path.open('rb') as file:
+        return file.read(count)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; its folder is made."""
     with whole_file(path) as partial:
@@ -137,7 +153,7 @@ def read_summed(path: Path) -> dict[str, Any]:
         ValueError: It is not as it was written.
     """
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_regular(path))
         if values.pop('sha256') == _checksum(values):
             return dict(values)
     except (AttributeError, LookupError, TypeError, RecursionError) as error:

@@ -12,11 +12,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Str
 
 from vss_ros.command_line import printable
 from vss_ros.errors import VssError
+from vss_ros.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+LARGEST_FILE = 2**24
 LARGEST = 100_000
 """Most values of a file, each alias counted as often as it is used: a few lines of them can mean billions."""
 FROM_LIST = Strict(strict=False)
@@ -141,7 +143,7 @@ def read_yaml(path: Path, kind: str) -> Document:
         VssError: It cannot be read, is no YAML, says a name twice or stands for too many values.
     """
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding='utf-8'))
+        loader = yaml.SafeLoader(read_regular(path, LARGEST_FILE).decode())
         root = loader.get_single_node()
         if root is None:
             return Document(path, None, None)

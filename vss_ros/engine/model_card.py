@@ -15,7 +15,7 @@ from safetensors.torch import save as save_tensors
 
 from vss_ros.engine.device import CPU
 from vss_ros.errors import VssError
-from vss_ros.files import write_text, write_whole
+from vss_ros.files import read_regular, write_text, write_whole
 from vss_ros.resources import resource
 from vss_ros.schema import FROM_LIST, FileName, Schema, read_yaml
 
@@ -132,7 +132,7 @@ def read_weights(card: ModelCard) -> bytes:
     """
     path = weights_path(card)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise VssError(
             f'{path}: the weights of card {card.name} cannot be read ({error.strerror}); restore the file'

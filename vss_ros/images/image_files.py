@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import stat
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from vss_ros.files import read_regular
 from vss_ros.images.image_decoding import ImageError, decode_compressed
 
 if TYPE_CHECKING:
@@ -81,13 +81,7 @@ def read_file(path: Path, count: int = -1) -> bytes:
         ImageError: It is none (a folder, a pipe, a device, a link to nothing), too large or cannot be read.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ImageError('data', f'expected a file, got {path}, which is none; take it away')
-        if found.st_size > LARGEST:
-            raise ImageError('size', f'expected at most {LARGEST} bytes, got {found.st_size} in {path}')
-        with path.open('rb') as file:
-            return file.read(count)
+        return read_regular(path, LARGEST, count)
     except OSError as error:
         raise ImageError('data', f'{path}: cannot be read ({error.strerror}); restore it') from error
 

@@ -20,6 +20,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefiniti
 from rosbags.rosbag2 import Reader
 
 from vss_ros.errors import VssError
+from vss_ros.files import read_regular
 from vss_ros.recordings.salvage import McapFile, Topic, finish_sqlite, recover_sqlite
 from vss_ros.recordings.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from vss_ros.recordings.unpacking import ZSTD_MAGIC, DamageError, expand_file, expand_message
@@ -304,9 +305,7 @@ def read_metadata(folder: Path) -> Metadata:
     """
     path = folder / METADATA
     try:
-        if path.stat().st_size > _METADATA_LIMIT:
-            raise DamageError(f'{METADATA} has more than {_METADATA_LIMIT} bytes')
-        content = yaml.load(path.read_bytes(), _Loader)['rosbag2_bagfile_information']
+        content = yaml.load(read_regular(path, _METADATA_LIMIT), _Loader)['rosbag2_bagfile_information']
         metadata = Metadata.model_validate(content)
     except FileNotFoundError as error:
         raise DamageError(f'{METADATA} is missing') from error

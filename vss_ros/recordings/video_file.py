@@ -48,6 +48,10 @@ class VideoFile(Source):
         super().__init__(path, on_reject)
         self._masks = mask_files(masks) if masks else []
         self.has_masks = bool(self._masks)
+        if not path.is_file():
+            raise VssError(
+                f'expected a video file, got {path}, a folder, pipe or device; record it into a file'
+            )
         try:
             self._container = av.open(str(path))
         except (av.error.FFmpegError, OSError) as error:
