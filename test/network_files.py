@@ -65,6 +65,7 @@ def export(network: nn.Module, path: Path, *, size: tuple[int, int] = SIZE, dyna
 def add(file: Path, *options: str, classes: str = 'camvid11', exit_code: int = 0) -> Path:
     """Run ``vss models add`` into the folder ``cards`` beside the file; returns the card's path."""
     cards = file.parent / 'cards'
-    arguments = ['models', 'add', str(file), '--classes', classes, '-o', str(cards), *options]
+    trusted = ['--trust'] * (file.suffix == '.pt2')
+    arguments = ['models', 'add', str(file), '--classes', classes, '-o', str(cards), *trusted, *options]
     assert main(arguments) == exit_code
     return cards / f'{file.stem}.yaml'

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import pickle
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from network_files import Then, add, export, plain
@@ -112,6 +120,38 @@ def test_the_card_is_shown_without_costs(file: Path, capsys: pytest.CaptureFixtu
     assert 'not counted' in capsys.readouterr().out
 
 
-def test_a_program_is_announced_as_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    add(file)
-    assert 'from those you trust' in capsys.readouterr().err
+def test_a_program_runs_only_where_its_maker_is_trusted(tmp_path: Path) -> None:
+    """In processes of their own: a hash that was trusted once stays so in one."""
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / 'ran',)
+
+    mine = export(plain(), tmp_path / 'mine.pt2')
+    card = add(mine)
+    with zipfile.ZipFile(mine) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    inputs = next(name for name in parts if 'sample_inputs' in name)
+    with zipfile.ZipFile(card.with_suffix('.pt2'), 'w') as archive:
+        for name, data in (parts | {inputs: pickle.dumps(Evil())}).items():
+            archive.writestr(name, data)
+    values = yaml.safe_load(card.read_text())
+    values['sha256'] = hashlib.sha256(card.with_suffix('.pt2').read_bytes()).hexdigest()
+    card.write_text(yaml.safe_dump(values))
+    image = tmp_path / 'frames' / '0.png'
+    image.parent.mkdir()
+    cv2.imwrite(str(image), np.zeros((48, 64, 3), np.uint8))
+    segment = ['segment', image.parent, '-o', tmp_path / 'out', '--model', card, '--propagation', 'none']
+    add_it = ['models', 'add', card.with_suffix('.pt2'), '--classes', 'camvid11', '-o', tmp_path / 'more']
+    said = {}
+    for name, command in {'segment': segment, 'verify': ['models', 'verify', card], 'add': add_it}.items():
+        program = [sys.executable, '-m', 'vss_ros.cli.main', *map(str, command)]
+        done = subprocess.run(program, capture_output=True, text=True, check=False)
+        said[name] = done.returncode, done.stderr
+        assert not (tmp_path / 'ran').exists()
+    assert said['verify'] == (0, '')
+    for name in ('segment', 'add'):
+        assert said[name][0] == 2
+        assert '--trust' in said[name][1]
+    subprocess.run([sys.executable, '-m', 'vss_ros.cli.main', *map(str, segment), '--trust'], check=False)
+    assert (tmp_path / 'ran').exists()

@@ -60,7 +60,7 @@ def test_every_option_reaches_the_engine_from_command_line_and_node() -> None:
         'model': 'm.yaml', 'propagation': 'none', 'scheduler': 'fixed_interval', 'threshold': 0.25,
         'min_interval': 2, 'interval': 7, 'track': 'blocking', 'slow_delay': 3, 'device': 'cuda:1',
         'size': '72x96', 'threads': 3, 'motion': 'light_flow', 'max_gap': 0.5, 'interior': 2,
-        'runtime': 'onnxruntime', 'precision': 'bf16',
+        'runtime': 'onnxruntime', 'precision': 'bf16', 'trust': True,
     }  # fmt: skip
     wanted = SegmenterConfig(**(values | {'size': (72, 96)}))
     parser = argparse.ArgumentParser()
@@ -69,7 +69,7 @@ def test_every_option_reaches_the_engine_from_command_line_and_node() -> None:
         word
         for name, value in values.items()
         if SETTINGS[name].offline
-        for word in (f'--{name.replace("_", "-")}', str(value))
+        for word in (f'--{name.replace("_", "-")}', *([] if value is True else [str(value)]))
     ]
     assert segmenter_config(parser.parse_args(words)) == replace(wanted, max_gap=1.0)
     of_node = {name: value for name, value in values.items() if SETTINGS[name].node}

@@ -29,6 +29,9 @@ def add_option(
 
     parse.__name__ = kind.__name__
     text = text or f'{entry.text} (default: {entry.unset or ("auto" if default is None else default)})'
+    if isinstance(default, bool):
+        add(parser, f'--{name}', entry.text)
+        return
     arguments = {'type': parse, 'default': default, 'choices': entry.choices or None}
     add(parser, f'--{name.replace("_", "-")} {entry.placeholder}', text, **(arguments | changes))
 

@@ -14,7 +14,6 @@ Examples:
 from __future__ import annotations
 
 import hashlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(group, '--range', 'values of white: 1 (default) or 255', 1, choices=(1, 255))
     add(group, '--channels', 'default: rgb', 'rgb', choices=('rgb', 'bgr'))
     add(group, '--overwrite', 'replace a card of this name')
+    add_option(group, 'trust')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -140,9 +140,13 @@ def _verify(args: argparse.Namespace) -> int:
 def _faults(card: ModelCard, folders: dict[str, Path], scores: dict[str, object]) -> list[str]:
     """Load a card's weights and, where its data is at hand, measure into ``scores``; return what is wrong."""
     from vss_ros.engine.build import build_module
+    from vss_ros.engine.model_card import read_weights
     from vss_ros.engine.runtimes.openvino import read_quantised
     from vss_ros.evaluation.card_scores import differences, measure, measure_int8, prefix_of, scored_on
 
+    if card.file.endswith('.pt2'):
+        read_weights(card)  # a program is never run to look at it
+        return []
     build_module(card)
     if card.int8:
         read_quantised(card)
@@ -169,6 +173,7 @@ def _add(args: argparse.Namespace) -> int:
             name is there. Nothing is written then.
     """
     from vss_ros.engine.model_card import write_card
+    from vss_ros.engine.network_files import trust
     from vss_ros.images.classes import load_classes
 
     if args.name is None or args.classes is None:
@@ -180,6 +185,8 @@ def _add(args: argparse.Namespace) -> int:
     target = args.output / f'{card.name}.yaml'
     if target.exists() and not args.overwrite:
         raise VssError(f'{target} exists already; choose another --name or add --overwrite')
+    if args.trust:
+        trust(card.sha256)
     card, network = _checked(card, data)
     write_whole(args.output / card.file, data)
     if card.classes != args.classes:
@@ -196,9 +203,6 @@ def _read(source: Path) -> bytes:
 
     if not source.is_file():
         raise VssError(f'{source}: expected a network in a file (.onnx or .pt2), found none; give its path')
-    if source.suffix == '.pt2':
-        warning = 'a .pt2 is a program and is run as one; add only files from those you trust'
-        print(f'note: {warning}', file=sys.stderr)
     return joined(source)
 
 

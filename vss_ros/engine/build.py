@@ -20,6 +20,7 @@ from vss_ros.engine.device import CPU, META, choose_device, use_threads
 from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card, read_weights
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
+from vss_ros.engine.network_files import trust
 from vss_ros.engine.options import TRACKS, written_size
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
@@ -70,6 +71,8 @@ def build_segmenter(
     """
     device = choose_device(config.device)
     card = read_card(config.model)
+    if config.trust:
+        trust(card.sha256)
     _check(config, card)
     # Before a network opens that keeps them; a simulated or a blocking track has no thread of its own.
     background = (
@@ -107,6 +110,8 @@ def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
     """
     device = choose_device(config.device)
     card = read_card(config.model)
+    if config.trust:
+        trust(card.sha256)
     _check(config, card)
     runtime = runtime_class(config, device)(device, 'f32', 1)
     if config.precision != 'auto':

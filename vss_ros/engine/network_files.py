@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import zipfile
@@ -36,6 +37,15 @@ class Network(Protocol):
         """Return what the network's first output gives for an image ``(1, 3, H, W)`` float32."""
 
 
+_trusted: set[str] = set()
+"""SHA-256 of the programs that the user trusts."""
+
+
+def trust(sha256: str) -> None:
+    """Let this process open the ``.pt2`` with this hash: the user has said that its maker is trusted."""
+    _trusted.add(sha256)
+
+
 def open_network(file: str, data: bytes, device: torch.device) -> Network:
     """Open a network.
 
@@ -43,13 +53,12 @@ def open_network(file: str, data: bytes, device: torch.device) -> Network:
         file: The file's name; its suffix says what the file is.
         data: The file's bytes. An ``.onnx`` is data: opening and running it computes and nothing else. A
             ``.pt2`` is a program: ``torch.export.load`` unpickles, so that a file made for the purpose runs
-            whatever its maker likes. Its hash says that it is the card's file, not that it is harmless:
-            open only what you or people you trust have exported.
+            whatever its maker likes. It is opened only after ``trust``.
         device: Where it shall run.
 
     Raises:
         VssError: Not a network of a known kind, more than one input, or not float32, or what the device
-            needs is missing.
+            needs is missing; a program that nobody trusts.
     """
     suffix = Path(file).suffix
     if suffix not in SUFFIXES:
@@ -112,9 +121,14 @@ class OnnxNetwork:
 
 
 class ExportedNetwork:
-    """A program that ``torch.export.export`` has made; see ``open_network``, also for whom to trust."""
+    """A program that ``torch.export.export`` has made; see ``open_network``."""
 
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
+        if hashlib.sha256(data).hexdigest() not in _trusted:
+            raise VssError(
+                f'{file} is a program, which may do anything when it is opened; where you trust its maker, '
+                'add --trust (the node: trust:=true), else ask for an .onnx'
+            )
         try:
             # First, because PyTorch logs a page about a file that is no archive before it raises.
             zipfile.ZipFile(io.BytesIO(data)).close()

@@ -174,6 +174,7 @@ class SegmenterConfig:
         bounds=(0, 3),
         placeholder='LAYER',
     )
+    trust: bool = option(False, "run the model's .pt2, a program that may do anything when it is opened")
 
 
 OFFLINE = SegmenterConfig(slow_delay=1)

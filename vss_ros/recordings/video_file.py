@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from vss_ros.recordings.source import OnReject
 
-SHORT_BY: Final = 0.1
-"""Seconds by which a whole video may miss its declared end, besides a frame."""
+SHORT_BY: Final = 0.75
+"""Frames by which a whole video may miss its declared end."""
 SOUND_LONGER: Final = 1.5
 """Seconds more where the end that is declared may be that of the sound."""
 TS_PACKET: Final = 188
@@ -156,7 +156,7 @@ class VideoFile(Source):
                 return
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and not packet.is_discard:
-                begin, end = min(begin, stamp), max(end, stamp + (packet.duration or 0))
+                begin, end = min(begin, stamp), max(end, stamp + (packet.duration or self._ticks()))
                 wrong = 'expected a whole packet, got one that its container calls damaged'
                 self._due[stamp] = wrong if packet.is_corrupt else ''
             try:
@@ -168,6 +168,10 @@ class VideoFile(Source):
                     self._due[place] = f'expected a whole frame: {error}'
         self.partial = self._missing(begin, end)
 
+    def _ticks(self) -> float:
+        """Return a frame's duration where its packet does not say it, in units of stamps."""
+        return 1 / (self.fps or 25.0) / float(self._stream.time_base or 1)
+
     def _missing(self, begin: float, end: float) -> str | None:
         """Return how frames from stamp to stamp fall short of what the file declares, None for not."""
         stream, container = self._stream, self._container
@@ -178,7 +182,7 @@ class VideoFile(Source):
         elif container.duration is not None:
             declared = container.duration / 1e6 - (SOUND_LONGER if len(container.streams) > 1 else 0.0)
         seconds = (end - begin) * float(stream.time_base or 0)
-        if seconds > -inf and seconds + frame + SHORT_BY < declared:
+        if seconds > -inf and seconds + SHORT_BY * frame < declared:
             return f'expected a video of {declared:.2f} s, got {seconds:.2f} s; copy the file again'
         if container.format.name == 'mpegts' and self.path.stat().st_size % TS_PACKET:
             return f'expected packets of {TS_PACKET} bytes, got a part of one at the end; copy the file again'

@@ -37,7 +37,7 @@ def _kind(name: str, default: Any) -> Any:
     return type(default)
 
 
-VARIED = [field for field in fields(SegmenterConfig) if field.name != 'threads']
+VARIED = [field for field in fields(SegmenterConfig) if field.name not in {'threads', 'trust'}]
 KINDS: dict[str, Any] = {field.name: _kind(field.name, field.default) for field in VARIED} | {PDA: bool}
 """What a sweep may vary: the names of the command line's options, with ``_`` for ``-``, and their types."""
 EMPTY = BeforeValidator(lambda value: {} if value is None else value)
