@@ -46,6 +46,8 @@ def test_what_has_no_value_is_empty_and_a_broken_row_leaves_the_file(tmp_path: P
 def test_json_has_null_for_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files.write_json(tmp_path / 'a.json', {1: [nan, 0.5], 'ä': inf})
     assert json.loads((tmp_path / 'a.json').read_text(encoding='utf-8')) == {'1': [None, 0.5], 'ä': None}
+    files.write_json(tmp_path / 's.json', {'caf\udce9': [1, {2: nan}]}, summed=True)
+    assert files.read_summed(tmp_path / 's.json') == {'caf\udce9': [1, {'2': None}]}
     files.write_json(None, {})
     files.write_json(Path('-'), {'a': 1})
     assert json.loads(capsys.readouterr().out) == {'a': 1}

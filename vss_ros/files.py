@@ -162,7 +162,7 @@ def read_summed(path: Path) -> dict[str, Any]:
 
 
 def _checksum(values: Any) -> str:
-    return hashlib.sha256(_json(values, None).encode()).hexdigest()
+    return hashlib.sha256(_json(values, None).encode(errors='backslashreplace')).hexdigest()
 
 
 def _json(values: Any, indent: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections import Counter
 from functools import cache
@@ -22,6 +23,7 @@ from vss_ros.engine.frames import AnsweredBy, FrameResult, Reason
 from vss_ros.engine.layers import spatially_variant
 from vss_ros.engine.model_card import ModelCard
 from vss_ros.engine.motion import MOTIONS
+from vss_ros.engine.network_files import trust
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import IMAGENET, Preprocessor
 from vss_ros.engine.propagation import PROPAGATIONS
@@ -85,6 +87,7 @@ def tiny_backbone(name: str) -> Backbone:
             input_size=SIZE,
             file='mine.pt2',
         )
+        trust(hashlib.sha256(buffer.getvalue()).hexdigest())
         net.load_file(buffer.getvalue(), card, CPU)
     # The largest networks take a while even at this size: what was computed once is not computed again.
     net.low, net.high = _remembered(net.low), _remembered(net.high)  # type: ignore[assignment, method-assign]

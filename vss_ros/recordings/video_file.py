@@ -53,7 +53,7 @@ class VideoFile(Source):
                 f'expected a video file, got {path}, a folder, pipe or device; record it into a file'
             )
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path), metadata_errors='replace')
         except (av.error.FFmpegError, OSError) as error:
             raise VssError(f'expected a video, got {path}: {error}; convert it with ffmpeg') from error
         try:
