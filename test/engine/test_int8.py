@@ -13,6 +13,7 @@ from data_trees import write_png
 from runtime_parts import labels
 
 from vss_ros.cli.main import main
+from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.model_card import read_card, shipped_cards, weights_path, write_card
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.runtimes.openvino import quantised_paths
@@ -88,9 +89,21 @@ def test_a_damaged_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(VssError, match=r'expected sha256 .* of both files of int8 weights'):
         labels(replace(INT8, model=card.path), [])
     assert main(['models', 'verify', card.path]) == 1
+    with pytest.warns(RuntimeWarning, match=r'precision int8 is left out: .* expected sha256'):
+        built = build_segmenter(replace(PLAIN, model=card.path, runtime='openvino', size=(96, 128)))
+    assert built.runtime.precision != 'int8'
+    assert len(built.runtime.faults) == 1
     weights.unlink()
     assert main(['models', 'verify', card.path]) == 1
     assert 'restore the file, or use precision bf16 or f32' in capsys.readouterr().out
+
+
+def test_features_of_another_cut_are_not_those_of_int8() -> None:
+    config = replace(PLAIN, model='swiftnet_r18', propagation='tamed_warping', interior=1)
+    config = replace(config, scheduler='fixed_interval', size=(96, 128))
+    with pytest.raises(VssError, match='precision int8: expected interior 0'):
+        build_segmenter(replace(config, runtime='openvino', precision='int8'))
+    assert build_segmenter(replace(config, runtime='openvino')).runtime.precision != 'int8'
 
 
 def test_a_score_that_is_not_so_does_not_verify(tmp_path: Path) -> None:

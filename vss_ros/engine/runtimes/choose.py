@@ -69,13 +69,29 @@ def _opened(
             f'precision {config.precision}: expected one that runtime {cls.name} has, '
             f'{", ".join(cls.precisions)} or auto; choose one of them, or another runtime'
         )
+    if config.interior:  # features at int8 are those of the backbone's own cut
+        if config.precision == 'int8':
+            raise VssError(
+                f'precision int8: expected interior 0, at which int8 weights are cut, got {config.interior}; '
+                'use that, or precision bf16 or f32'
+            )
+        card = card.model_copy(update={'int8': {}})
     names = [config.precision] if config.precision != 'auto' else cls.candidates(card, device)
-    runtimes = [cls(device, name, torch.get_num_threads()) for name in names]
-    for runtime in runtimes:
-        runtime.open(card)
+    opened: list[Runtime] = []
+    for name in names:
+        runtime = cls(device, name, torch.get_num_threads())
+        try:
+            runtime.open(card)
+        except VssError as error:
+            if not opened:
+                raise
+            opened[0].faults.append(f'precision {name} is left out: {error}')
+            warnings.warn(opened[0].faults[-1], RuntimeWarning, stacklevel=2)
+            continue
         if config.precision == 'auto':
             runtime.reason = 'the only choice here'
-    return runtimes
+        opened.append(runtime)
+    return opened
 
 
 def fastest(
