@@ -203,6 +203,25 @@ class NodeConfig:
         'publishers fit',
         choices=('auto', 'best_effort', 'reliable'),
     )
+    min_rate: float = option(
+        0.0,
+        'answers a second, over 5 s, below which the status on /diagnostics is WARN, and ERROR below half',
+        unset='no limit',
+        bounds=(0.0, 1e6),
+    )
+    max_latency: float = option(
+        0.0,
+        'seconds from the receipt of an image to its mask, 95th percentile over 5 s, above which the status '
+        'is WARN, and ERROR above twice as many',
+        unset='no limit',
+        bounds=(0.0, 1e6),
+    )
+    max_age: float = option(
+        0.0,
+        "seconds from an image's stamp to its mask, otherwise as max_latency",
+        unset='no limit',
+        bounds=(0.0, 1e6),
+    )
     mask_encoding: str = option('mono8', 'encoding of ~/mask', choices=('mono8', '16UC1'))
     diagnostics_period: float = option(
         1.0, 'seconds between two messages on /diagnostics', bounds=(0.05, 3600.0)

@@ -69,14 +69,14 @@ class TimedNode(SegmentationNode):
     def _configure(self) -> None:
         super()._configure()
         if self._built is not None:
-            self._note(self._built.segmenter, 'step', 'compute')
-        self._note(self._mask, 'publish', 'publish')
+            self._time(self._built.segmenter, 'step', 'compute')
+        self._time(self._mask, 'publish', 'publish')
 
     def _activate(self) -> None:
         super()._activate()
-        self._note(self._intake, 'frame', 'decode')
+        self._time(self._intake, 'frame', 'decode')
 
-    def _note(self, owner: Any, method: str, stage: str) -> None:
+    def _time(self, owner: Any, method: str, stage: str) -> None:
         inner = getattr(owner, method)
 
         def timed(*given: Any, **named: Any) -> Any:
@@ -87,11 +87,11 @@ class TimedNode(SegmentationNode):
 
         setattr(owner, method, timed)
 
-    def _on_message(self, message: Any, info: Mapping[str, Any]) -> None:
+    def _on_message(self, message: Any, info: Mapping[str, Any], missing: bool) -> None:
         taken = time.perf_counter()
         waited = (time.time_ns() - info['received_timestamp']) / 1e9
         self._came[id(message)] = (taken - waited, taken)
-        super()._on_message(message, info)
+        super()._on_message(message, info, missing)
 
     def _segment(self, received: Received) -> None:
         self._row = {'begin': time.perf_counter()}

@@ -1,4 +1,7 @@
-"""What comes with a camera's images beside pixels: who sends them, and what never came."""
+"""The subscription to the camera, and what comes with images beside pixels.
+
+Who publishes them and how, what never came, what stamps and frames say of the driver: counted and said.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,39 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from rclpy.qos import QoSPolicyKind
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from vss_ros.node.conversions import header_of, stamp_to_ns
+from vss_ros.node.intake import reliability
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rclpy.node import Node
 
+    from vss_ros.node.intake import Transport
+
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+"""The machine's: with use_sim_time a paused simulation must not silence diagnostics."""
+BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
 FOLLOW_S = 0.5
 """Seconds between two looks at who publishes."""
 YOUNG_S = 2.0
 """Seconds after activation in which a publisher that appears may have published before."""
 MOST_HZ = 60
 """A publisher that numbers its first image higher than this rate allows was there before we saw it."""
+
+
+AHEAD_NS = 10 * 10**9
+"""A stamp that is further ahead of the node's clock is no time at which an image was taken."""
+ALTERNATES_S = 5.0
+"""Seconds in which a frame_id that comes again after another is a second camera's."""
+LOST_REMEDY = (
+    "let the camera's driver publish reliably, or give it the Fast DDS profile large_images.xml (README)"
+)
 
 
 class LossCounter:
@@ -75,6 +97,131 @@ class LossCounter:
             self._tell(number - known)
 
 
+class Camera:
+    """The subscription to one camera's topic, which follows how it is published.
+
+    Args:
+        node: What subscribes.
+        transport: Topic and type.
+        qos: The parameter of that name.
+        on_message: Called with each message, its information and whether messages are missing before it.
+        note: Called with a counter's name, what to add, and a sentence that says it; empty: only counted.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        transport: Transport,
+        qos: str,
+        on_message: Callable[[Any, Mapping[str, Any], bool], None],
+        note: Callable[[str, int, str], None],
+    ) -> None:
+        self._node, self._transport, self._qos = node, transport, qos
+        self._kind = transport.load()
+        self._on_message, self._note = on_message, note
+        self._losses = LossCounter(self._on_loss)
+        self._missing = False
+        self._stamp_ns: int | None = None
+        self._frame_id: str | None = None
+        self._left: dict[str, float] = {}  # frame_ids that others have followed, and when
+        self._wanted: ReliabilityPolicy | None = None
+        self.subscription: Any = None
+        self.publishers = ''
+        """One sentence: who publishes on the topic, which type and how."""
+        self._follow()
+        self._timer = node.create_timer(FOLLOW_S, self._follow, clock=STEADY)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_subscription(self.subscription)
+
+    def _follow(self) -> None:
+        """Subscribe as the camera publishes; again where that has changed since."""
+        node, topic, old = self._node, self._transport.topic, self.subscription
+        publishers = node.get_publishers_info_by_topic(topic)
+        self._losses.seen(bytes(publisher.endpoint_gid[:16]) for publisher in publishers)
+        self.publishers = self._described(publishers)
+        if old is not None and not publishers:
+            return
+        wanted = reliability(self._qos, [publisher.qos_profile.reliability for publisher in publishers])
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
+        if old is not None:
+            node.destroy_subscription(old)
+            node.get_logger().info(f'subscribed anew, as the images come: {wanted.name.lower()}')
+        self.subscription = node.create_subscription(
+            self._kind,
+            topic,
+            self._arrived,
+            QoSProfile(depth=self._transport.depth, reliability=wanted),
+            event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
+            qos_overriding_options=overridable(node, topic, 'subscription'),
+        )
+
+    def _described(self, publishers: Sequence[Any]) -> str:
+        expected = self._transport.message_type
+        if not publishers:
+            return 'nobody publishes there; start the camera driver or set image_topic (remap image_raw)'
+        said = []
+        for publisher in publishers:
+            who = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+            said.append(
+                f'{who} publishes {publisher.topic_type} {publisher.qos_profile.reliability.name.lower()}'
+            )
+        wrong = [publisher for publisher in publishers if publisher.topic_type != expected]
+        if len(wrong) == len(publishers):
+            return f'{", ".join(said)}, expected {expected}; set image_transport or another topic'
+        best_effort = {publisher.qos_profile.reliability for publisher in publishers} == {BEST_EFFORT}
+        if best_effort and self.subscription and self.subscription.qos_profile.reliability != BEST_EFFORT:
+            return f'{", ".join(said)}, asked for reliable; set qos to auto'
+        return f'{", ".join(said)}; if it is sending, {LOST_REMEDY}'
+
+    def _arrived(self, message: Any, info: Mapping[str, Any]) -> None:
+        self._missing |= self._losses.arrived(info)
+        header = header_of(message)
+        self._look_at_stamp(stamp_to_ns(header.stamp))
+        if header.frame_id != self._frame_id:
+            self._look_at_frame(header.frame_id)
+        missing, self._missing = self._missing, False
+        self._on_message(message, info, missing)
+
+    def _look_at_stamp(self, stamp_ns: int) -> None:
+        before, self._stamp_ns = self._stamp_ns, stamp_ns
+        ahead_ns = stamp_ns - self._node.get_clock().now().nanoseconds
+        if stamp_ns == 0:
+            self._note('stamp_zero', 1, "the image's stamp is 0; let the driver set the time of exposure")
+        elif stamp_ns < 0:
+            self._note('stamp_negative', 1, f"the image's stamp is {stamp_ns / 1e9:.3f} s; mend the driver")
+        elif stamp_ns == before:
+            self._note('stamp_equal', 1, 'two images have the same stamp; let one driver publish, each once')
+        elif before is not None and stamp_ns < before:
+            self._note('time_jump', 1, f'stamps went back by {(before - stamp_ns) / 1e9:.3f} s')
+        elif ahead_ns > AHEAD_NS:
+            said = f"the image's stamp is {ahead_ns / 1e9:.0f} s ahead of this node's clock"
+            self._note('stamp_ahead', 1, f'{said}; synchronise clocks, or see use_sim_time')
+
+    def _look_at_frame(self, frame_id: str) -> None:
+        before, self._frame_id = self._frame_id, frame_id
+        if before is None:
+            return
+        now = time.monotonic()
+        self._left[before] = now
+        self._note('frame_id_changes', 1, '')
+        if now - self._left.get(frame_id, -inf) < ALTERNATES_S:
+            said = f'frame_id alternates between {before!r} and {frame_id!r}: two cameras on one topic'
+            self._note('frame_id_alternates', 1, f'{said}; {self.publishers}')
+
+    def _on_lost(self, event: Any) -> None:
+        """Count what the middleware lost; of a video no picture is made from what rests on it."""
+        self._missing = True
+        self._losses.lost(event.total_count_change)
+
+    def _on_loss(self, number: int) -> None:
+        self._note('lost', number, f'{number} messages lost on the way; {LOST_REMEDY}')
+
+
 def overridable(node: Node, topic: str, kind: str) -> QoSOverridingOptions:
     """Return which policies ``qos_overrides.TOPIC.KIND`` may set; ``kind`` is subscription or publisher.
 
@@ -87,3 +234,17 @@ def overridable(node: Node, topic: str, kind: str) -> QoSOverridingOptions:
     elif name in node._parameter_overrides:
         policies.append(QoSPolicyKind.RELIABILITY)
     return QoSOverridingOptions(policies)
+
+
+def refused_subscribers(node: Node, topic: str) -> str:
+    """Return a sentence on who subscribes to one of the node's topics and asks for what is not offered."""
+    topic = node.resolve_topic_name(topic)
+    asked = [
+        f'{s.node_namespace.rstrip("/")}/{s.node_name} asks for {s.qos_profile.reliability.name.lower()}, '
+        f'{s.qos_profile.durability.name.lower()}'
+        for s in node.get_subscriptions_info_by_topic(topic)
+    ]
+    return (
+        f'{topic}: a subscriber gets nothing, its quality of service is not offered ({"; ".join(asked)}); '
+        f'set qos_overrides.{topic}.publisher.durability or .reliability'
+    )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from vss_ros.engine.latency import percentiles
+from vss_ros.engine.options import NodeConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from vss_ros.engine.frames import FrameResult
     from vss_ros.images.image_decoding import ImageError
 
@@ -21,10 +24,24 @@ SPAN = 5.0
 """Seconds over which rates are taken."""
 KEPT_UP = 0.9
 """Share of answered images below which the message says that images are overwritten."""
+HALF = 0.5
+"""Share of answered images, of those received or lost, below which the status is no longer OK."""
 STALE_AFTER = 2.0
-"""Seconds without an answer after which an active node warns."""
+"""Seconds without an image after which an active node is stale, and without an answer at fault."""
 TROUBLE_SHOWN = 30.0
 """Seconds for which an error or a refused image keeps the status at WARN."""
+SAID_EVERY = 1.0
+"""Seconds between two log lines of one kind."""
+TROUBLES = 3
+"""Most kinds of trouble named in a status, the latest first."""
+
+
+class Answer(NamedTuple):
+    """When an image was answered, its latency and the age of its stamp; seconds."""
+
+    at: float
+    latency: float
+    age: float
 
 
 class Statistics:
@@ -34,98 +51,166 @@ class Statistics:
         self._lock = threading.Lock()
         self._key: deque[float] = deque(maxlen=WINDOW)
         self._other: deque[float] = deque(maxlen=WINDOW)
-        self._received_at: deque[float] = deque()
-        self._answered_at: deque[float] = deque()
+        self._received_at: deque[tuple[float, int]] = deque()
+        self._lost_at: deque[tuple[float, int]] = deque()
+        self._answers: deque[Answer] = deque()
+        self._said_at: dict[str, float] = {}
+        self._limits = NodeConfig()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
-        self._active_since = time.monotonic()
-        self._trouble = ('', float('-inf'))  # what, when
+        self._active_since = self._last_received = self._last_answer = time.monotonic()
+        self._troubles: dict[str, tuple[float, str]] = {}  # when and what, by kind
 
-    def activated(self) -> None:
-        """Remember that images are expected from now on."""
+    def activated(self, limits: NodeConfig) -> None:
+        """Remember that images are expected from now on, and how soon they are to be answered."""
         with self._lock:
-            self._active_since = time.monotonic()
-            self._received_at.clear()
-            self._answered_at.clear()
+            self._active_since = self._last_received = self._last_answer = time.monotonic()
+            self._limits = limits
+            for window in (self._received_at, self._lost_at, self._answers):
+                window.clear()
 
     def received(self) -> None:
         """Count an image that arrived."""
         with self._lock:
             self._counts['received'] += 1
-            self._received_at.append(time.monotonic())
+            self._last_received = time.monotonic()
+            self._received_at.append((self._last_received, 1))
 
-    def answered(self, result: FrameResult, latency: float) -> None:
-        """Count an answer; ``latency`` in seconds."""
+    def answered(self, result: FrameResult, latency: float, age: float) -> None:
+        """Count an answer; ``latency`` and the stamp's ``age`` in seconds."""
         with self._lock:
             self._counts['answered'] += 1
             self._counts['key_frames'] += result.decision.is_key_frame
             (self._key if result.decision.is_key_frame else self._other).append(latency)
-            self._answered_at.append(time.monotonic())
+            self._last_answer = time.monotonic()
+            self._answers.append(Answer(self._last_answer, latency, age))
 
     def rejected(self, error: ImageError) -> None:
         """Count an image that was refused."""
         with self._lock:
             self._rejected[error.reason] += 1
-            self._trouble = (f'image rejected: {error}', time.monotonic())
+            self._troubles['rejected'] = (time.monotonic(), f'image rejected: {error}')
 
     def waited(self, number: int) -> None:
         """Count packets of a video that came before the I-frame they rest on."""
         with self._lock:
             self._counts['waited_for_i_frame'] += number
 
-    def lost(self, number: int, said: str) -> None:
-        """Count messages that the middleware lost on the way; ``said`` tells the user."""
+    def noted(self, counter: str, number: int, said: str) -> bool:
+        """Count what is wrong with what comes in or goes out; return whether to say it in the log, too."""
         with self._lock:
-            self._counts['lost'] += number
-            self._trouble = (said, time.monotonic())
+            self._counts[counter] += number
+            now = time.monotonic()
+            if counter == 'lost':
+                self._lost_at.append((now, number))
+            if not said:
+                return False
+            self._troubles[counter] = (now, said)
+            due = now - self._said_at.get(counter, float('-inf')) >= SAID_EVERY
+            if due:
+                self._said_at[counter] = now
+            return due
 
     def failed(self, error: BaseException) -> None:
         """Count a frame that was lost to an error."""
         with self._lock:
             self._counts['errors'] += 1
-            self._trouble = (f'{type(error).__name__}: {error}', time.monotonic())
+            self._troubles['error'] = (time.monotonic(), f'{type(error).__name__}: {error}')
 
     def slow_track_failed(self, error: BaseException) -> None:
         """Remember what went wrong in the slow track, which counts for itself."""
         with self._lock:
-            self._trouble = (f'slow track: {type(error).__name__}: {error}', time.monotonic())
+            said = f'slow track: {type(error).__name__}: {error}'
+            self._troubles['slow_track'] = (time.monotonic(), said)
 
-    def to_message(self, name: str, hardware: str, more: dict[str, Any], *, active: bool) -> DiagnosticStatus:
-        """Return the status of this moment; ``more`` are counters and names other parts own."""
+    def to_message(
+        self, name: str, hardware: str, more: dict[str, Any], camera: str | None
+    ) -> DiagnosticStatus:
+        """Return the status of this moment.
+
+        Args:
+            name: Of the status.
+            hardware: What computes.
+            more: Counters and names that other parts own.
+            camera: One sentence on topic and publishers; None: the node is not active.
+        """
         with self._lock:
             now = time.monotonic()
-            for moments in (self._received_at, self._answered_at):
-                while moments and now - moments[0] > SPAN:
-                    moments.popleft()
-            last = self._answered_at[-1] if self._answered_at else self._active_since
-            span = min(SPAN, max(now - self._active_since, 1e-3))
-            values: dict[str, object] = {
-                'received': 0,
-                'answered': 0,
-                'key_frames': 0,
-                'errors': 0,
-                'lost': 0,
-            }
+            for window in (self._received_at, self._lost_at, self._answers):
+                while window and now - window[0][0] > SPAN:
+                    window.popleft()
+            values: dict[str, object] = dict.fromkeys(
+                ('received', 'answered', 'key_frames', 'errors', 'lost'), 0
+            )
             values |= {**self._counts, **more, 'rejected': self._rejected.total()}
             values |= {f'rejected_{reason}': count for reason, count in sorted(self._rejected.items())}
-            camera_hz, rate_hz = (len(m) / span for m in (self._received_at, self._answered_at))
-            values |= {'camera_hz': f'{camera_hz:.2f}', 'rate_hz': f'{rate_hz:.2f}'}
-            values['seconds_since_answer'] = f'{now - last:.3f}'
-            windows = {'key': list(self._key), 'nonkey': list(self._other)}
-            trouble, at = self._trouble
+            came, lost = (
+                sum(number for _, number in window) for window in (self._received_at, self._lost_at)
+            )
+            answers, windows = list(self._answers), {'key': list(self._key), 'nonkey': list(self._other)}
+            quiet = now - self._last_received
+            troubles = sorted(self._troubles.values(), reverse=True)
+            last, since = self._last_answer, self._active_since
+        span = min(SPAN, max(now - since, 1e-3))
+        values |= {'camera_hz': f'{(came + lost) / span:.2f}', 'rate_hz': f'{len(answers) / span:.2f}'}
+        values['seconds_since_answer'] = f'{now - last:.3f}'
         windows['all'] = windows['key'] + windows['nonkey']
-        for kind, window in windows.items():
-            figures = percentiles(window).items()
-            values |= {f'latency_{kind}_ms_{figure}': f'{value:.1f}' for figure, value in figures}
-        values['last_trouble'] = trouble
-        level, message = DiagnosticStatus.OK, 'segmenting' if active else 'inactive'
-        recent = bool(trouble) and now - at < TROUBLE_SHOWN
-        if active and not recent and rate_hz < KEPT_UP * camera_hz:  # no fault: the answer is to the newest
-            message += f' {rate_hz:.1f} of {camera_hz:.1f} images a second; README says what is faster'
-        if active and now - last > STALE_AFTER:
-            level, message = DiagnosticStatus.WARN, f'no image was answered for {now - last:.0f} s'
-            message += '' if recent else ': check the camera topic'
-        if recent:
-            level, message = DiagnosticStatus.WARN, f'{message}; {now - at:.0f} s ago: {trouble}'
+        values |= _milliseconds({f'latency_{kind}': window for kind, window in windows.items()})
+        values |= _milliseconds({'age': [answer.age for answer in answers]})
+        values['last_trouble'] = troubles[0][1] if troubles else ''
+        recent = [(at, said) for at, said in troubles if now - at < TROUBLE_SHOWN][:TROUBLES]
+        level, message = DiagnosticStatus.OK, 'inactive'
+        if camera is not None:
+            level, message = self._judged(camera, quiet, now - last, (came, lost), span, answers)
+            slow = not recent and not lost and len(answers) < KEPT_UP * came
+            if slow and level == DiagnosticStatus.OK:  # no fault: the answer is to the newest
+                message += f' {len(answers) / span:.1f} of {came / span:.1f} images a second'
+            message += '; README says what is faster' if slow and answers else ''
+        for at, said in recent:
+            level, message = max(level, DiagnosticStatus.WARN), f'{message}; {now - at:.0f} s ago: {said}'
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware, values=pairs)
+
+    def _judged(
+        self,
+        camera: str,
+        quiet: float,
+        unanswered: float,
+        offered: tuple[int, int],
+        span: float,
+        answers: Sequence[Answer],
+    ) -> tuple[bytes, str]:
+        """Return level and sentence for what came and was answered in the last ``span`` seconds."""
+        came, lost = offered
+        if quiet > STALE_AFTER:
+            return DiagnosticStatus.STALE, f'no image came for {quiet:.0f} s on {camera}'
+        if unanswered > STALE_AFTER:
+            return DiagnosticStatus.ERROR, f'no image was answered for {unanswered:.0f} s on {camera}'
+        faults = []
+        # One may be in hand.
+        if len(answers) + 1 < HALF * (came + lost):
+            said = f'{len(answers)} of {came + lost} images answered in {span:.0f} s, {lost} lost on the way'
+            faults.append((DiagnosticStatus.WARN, said))
+        rate, limits = len(answers) / span, self._limits
+        if span >= STALE_AFTER and rate < limits.min_rate:
+            level = DiagnosticStatus.ERROR if rate < limits.min_rate / 2 else DiagnosticStatus.WARN
+            faults.append((level, f'{rate:.1f} answers a second, min_rate is {limits.min_rate:g}'))
+        for name, limit, seconds in (
+            ('max_latency', limits.max_latency, [answer.latency for answer in answers]),
+            ('max_age', limits.max_age, [answer.age for answer in answers]),
+        ):
+            p95 = percentiles(seconds).get('p95', 0.0) / 1e3
+            if 0 < limit < p95:
+                level = DiagnosticStatus.ERROR if p95 > 2 * limit else DiagnosticStatus.WARN
+                faults.append((level, f'{name} is {limit:g} s, got {p95:.3f} s'))
+        if not faults:
+            return DiagnosticStatus.OK, 'segmenting'
+        return max(level for level, _ in faults), f'{"; ".join(said for _, said in faults)} ({camera})'
+
+
+def _milliseconds(windows: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    return {
+        f'{name}_ms_{figure}': f'{value:.1f}'
+        for name, window in windows.items()
+        for figure, value in percentiles(window).items()
+    }

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -29,10 +28,10 @@ from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_decoding import ImageError
 from vss_ros.msg import KeyFrameDecision
-from vss_ros.node.camera import FOLLOW_S, LossCounter, overridable
+from vss_ros.node.camera import STEADY, Camera, overridable, refused_subscribers
 from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision
 from vss_ros.node.diagnostics import Statistics
-from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge, reliability
+from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
 from vss_ros.node.parameters import declare_parameters, read_parameters
 
 if TYPE_CHECKING:
@@ -43,11 +42,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.frames import Frame, FrameResult
     from vss_ros.node.intake import Intake
 
-STEADY = Clock(clock_type=ClockType.STEADY_TIME)
-"""The machine's: with use_sim_time a paused simulation must not silence diagnostics."""
-LOST_REMEDY = (
-    "let the camera's driver publish reliably, or give it the Fast DDS profile large_images.xml (README)"
-)
 FIXED = frozenset(name for name, option in PARAMETERS.items() if not option.live)
 """Parameters that can only be changed before the node is configured."""
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -128,54 +122,22 @@ class SegmentationNode(LifecycleNode):
 
     def _activate(self) -> None:
         transport = TRANSPORTS[self._config.image_transport]
-        self._kind = transport.load()
         video = transport.is_video
         self._intake: Intake = VideoIntake(self._reject, self._on_wait) if video else ImageIntake()
-        self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
-        self._statistics.activated()
         self._previous_stamp_ns: int | None = None
-        self._packets_lost = False
-        self._losses = LossCounter(self._on_loss)
-        self._wanted: ReliabilityPolicy | None = None
-        self._subscription: Any = None
-        self._follow_publishers()
-        self._follow_timer = self.create_timer(FOLLOW_S, self._follow_publishers, clock=STEADY)
+        self._frame_id: str | None = None
+        self._statistics.activated(self._config)
+        self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
+        self._camera = Camera(self, transport, self._config.qos, self._on_message, self._note)
         self.get_logger().info(f'waiting for images on {self.resolve_topic_name(transport.topic)}')
-
-    def _follow_publishers(self) -> None:
-        """Subscribe as the camera publishes; again where that has changed since."""
-        transport, old = TRANSPORTS[self._config.image_transport], self._subscription
-        publishers = self.get_publishers_info_by_topic(transport.topic)
-        self._losses.seen(bytes(publisher.endpoint_gid[:16]) for publisher in publishers)
-        if old is not None and not publishers:
-            return
-        offered = [publisher.qos_profile.reliability for publisher in publishers]
-        wanted, before = reliability(self._config.qos, offered), self._wanted
-        if wanted == before:
-            return
-        self._wanted = wanted
-        if old is not None:
-            self.destroy_subscription(old)
-            self.get_logger().info(f'subscribed anew, as the images come: {wanted.name.lower()}')
-        self._subscription = self.create_subscription(
-            self._kind,
-            transport.topic,
-            self._on_message,
-            QoSProfile(depth=transport.depth, reliability=wanted),
-            event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
-            qos_overriding_options=overridable(self, transport.topic, 'subscription'),
-        )
 
     # The way of an image.
 
-    def _on_message(self, message: Any, info: Mapping[str, Any]) -> None:
+    def _on_message(self, message: Any, _: Mapping[str, Any], missing: bool) -> None:
         self._statistics.received()
-        self._packets_lost |= self._losses.arrived(info)
         if self._worker is not None:
-            now = time.perf_counter()
-            self._worker.offer(Received((message,), now, self._previous_stamp_ns, self._packets_lost))
+            self._worker.offer(Received((message,), time.perf_counter(), self._previous_stamp_ns, missing))
             self._previous_stamp_ns = stamp_to_ns(header_of(message).stamp)
-            self._packets_lost = False
 
     def _segment(self, received: Received) -> None:
         built = self._built
@@ -185,6 +147,9 @@ class SegmentationNode(LifecycleNode):
         if taken is None:
             return
         frame, header = taken
+        if header.frame_id != self._frame_id and self._frame_id is not None:
+            built.segmenter.request_reset()  # another camera's image continues no stream
+        self._frame_id = header.frame_id
         confident = self._confidence.get_subscription_count() > 0
         result = built.segmenter.step(frame, confidence=confident)
         self._frames += 1
@@ -195,7 +160,8 @@ class SegmentationNode(LifecycleNode):
             self._mask.publish(self._mask_message.fill(result.labels, result.size, header))
         latency = time.perf_counter() - received_at
         self._key_frame.publish(to_decision(result, header, latency))
-        self._statistics.answered(result, latency)
+        age = (self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e9
+        self._statistics.answered(result, latency, age)
         if result.confidence is not None:
             self._confidence.publish(self._confidence_message.fill(result.confidence, result.size, header))
         if self._overlay.get_subscription_count():
@@ -223,15 +189,10 @@ class SegmentationNode(LifecycleNode):
         if first:
             self.get_logger().info("waiting for the video's next I-frame")
 
-    def _on_lost(self, event: Any) -> None:
-        """Count what the middleware lost; of a video no picture is made from what rests on it."""
-        self._packets_lost = True
-        self._losses.lost(event.total_count_change)
-
-    def _on_loss(self, number: int) -> None:
-        said = f'{number} messages lost on the way; {LOST_REMEDY}'
-        self._statistics.lost(number, said)
-        self.get_logger().warning(said, throttle_duration_sec=1.0)
+    def _note(self, counter: str, number: int, said: str) -> None:
+        """Count what is wrong with what comes in or goes out, and say it, each kind once in a while."""
+        if self._statistics.noted(counter, number, said):
+            self.get_logger().warning(said)
 
     def _on_slow_track_error(self, error: BaseException) -> None:
         self._statistics.slow_track_failed(error)
@@ -285,11 +246,15 @@ class SegmentationNode(LifecycleNode):
         active = self._worker is not None
         name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'
         status = self._statistics.to_message(
-            name, f'{self._built.device} {platform.node()}', more, active=active
+            name, f'{self._built.device} {platform.node()}', more, self._camera_said() if active else None
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
+
+    def _camera_said(self) -> str:
+        topic = TRANSPORTS[self._config.image_transport].topic
+        return f'{self.resolve_topic_name(topic)}: {self._camera.publishers}'
 
     # What the transitions make and undo.
 
@@ -318,13 +283,22 @@ class SegmentationNode(LifecycleNode):
     def _create_output(self, kind: Any, topic: str) -> Any:
         profile = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         options = overridable(self, topic, 'publisher')
-        return self.create_lifecycle_publisher(kind, topic, profile, qos_overriding_options=options)
+        return self.create_lifecycle_publisher(
+            kind,
+            topic,
+            profile,
+            qos_overriding_options=options,
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=lambda event: self._note(
+                    'incompatible_subscribers', event.total_count_change, refused_subscribers(self, topic)
+                )
+            ),
+        )
 
     def _stop_stream(self) -> None:
         if self._worker is None:
             return
-        self.destroy_timer(self._follow_timer)
-        self.destroy_subscription(self._subscription)
+        self._camera.close()
         self._worker.stop()
         self._overwritten += self._worker.overwritten
         self._worker = None
