@@ -78,6 +78,22 @@ def test_what_cannot_take_part_is_named(
     assert 'left out: none.onnx' in capsys.readouterr().out
 
 
+def test_a_card_of_a_users_network_runs_where_files_run(tmp_path: Path) -> None:
+    card = network_files.add(network_files.export(network_files.plain(), tmp_path / 'mine.onnx'))
+    arguments = ['benchmark', *TINY[2:], '--model', str(card), '--track', 'blocking']
+    arguments += ['--propagation', 'reuse', '--json', str(tmp_path / 'b.json')]
+    assert main(arguments) == 0
+    found = json.loads((tmp_path / 'b.json').read_text())
+    whole = [row for row in found['rows'] if row['kind'] == 'per_frame']
+    precisions = ['f32', *(['bf16'] if has_bf16() else [])]
+    expected = {('openvino', p) for p in precisions} | {('onnxruntime', 'f32')}
+    assert {(row['runtime'], row['precision']) for row in whole} == expected
+    assert all(row['size'] == [48, 64] and row['gflops'] is None for row in whole)
+    moved = [row for row in found['rows'] if row['kind'] == 'propagation']
+    assert all(row['ratio_best'] is not None for row in moved)
+    assert moved
+
+
 def test_without_ros_the_rest_is_measured(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

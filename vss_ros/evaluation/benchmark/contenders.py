@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REFERENCE = ('torch', 'f32')
 """Runtime and precision that the papers' own figures compare with."""
+WHOLE = 'network on every frame'
 FIXED = {'scheduler': 'fixed_interval'}
 SCHEDULES: dict[str, dict[str, Any]] = {
     'spatially_variant_conv': {'scheduler': 'predicted_deviation'},
@@ -66,10 +67,12 @@ def per_frame(
 ) -> list[Contender]:
     """Return the whole network on every frame, in each runtime at each precision that may run here."""
     plain = replace(base, propagation=NO_PROPAGATION, track='blocking')
+    if card.file.endswith('.pt2'):  # a program, which PyTorch alone runs
+        return [Contender(WHOLE, replace(plain, runtime=REFERENCE[0], precision=REFERENCE[1]))]
     return [
-        Contender('network on every frame', replace(plain, runtime=name, precision=precision))
+        Contender(WHOLE, replace(plain, runtime=name, precision=precision))
         for name in runtimes
-        if device.type == 'cpu' or name != 'openvino'
+        if (device.type == 'cpu' or name != 'openvino') and not (card.file and name == REFERENCE[0])
         for precision in _precisions(RUNTIMES.get(name), card, device)
     ]
 

@@ -12,6 +12,7 @@ from vss_ros.engine.device import CPU
 from vss_ros.engine.labels import argmax_upsampled, label_size
 from vss_ros.engine.network_files import first_line, joined, open_network
 from vss_ros.engine.preprocess import IMAGENET, normalise, scaled
+from vss_ros.engine.runtimes import RUNTIMES
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.engine.options import SegmenterConfig
-
-PRECISION_HINT = 'INFERENCE_PRECISION_HINT'
 
 
 class NetworkFile:
@@ -39,11 +38,10 @@ class NetworkFile:
         if file.suffix != '.onnx' or not file.is_file():
             raise VssError(f'{file}: expected a network as an .onnx file; export it as one')
         data = joined(file)
-        network = open_network(file.name, data, CPU)  # refuses what is none, in plain words
+        network: Any = open_network(file.name, data, CPU)  # refuses what is none, in plain words
         self.size = _size(network.input_shape, config.size or (0, 0), file)
-        self._network: Any = network
-        if config.runtime == 'openvino':
-            self._network = _openvino(data, self.size, config)
+        runtime = RUNTIMES.get(config.runtime)(CPU, config.precision, config.threads)
+        self._network = runtime.network(data) or network
         try:
             with torch.inference_mode():
                 self._network(torch.zeros(1, 3, *self.size))
@@ -73,23 +71,3 @@ def _size(shape: tuple[int | None, ...], wanted: tuple[int, int], file: Path) ->
     if not gcd(height, width):
         raise VssError(f'{file} takes images of any size: say with --size HxW which')
     return height, width
-
-
-def _openvino(data: bytes, size: tuple[int, int], config: SegmenterConfig) -> Any:
-    """Return the network compiled by OpenVINO, as the segmenter's own runtime would be set."""
-    import openvino
-
-    core = openvino.Core()
-    model = core.read_model(data)
-    model.reshape([1, 3, *size])
-    settings = {
-        'INFERENCE_NUM_THREADS': config.threads, 'NUM_STREAMS': 1, 'ENABLE_CPU_PINNING': False,
-        PRECISION_HINT: config.precision,
-    }  # fmt: skip
-    request = core.compile_model(model, 'CPU', settings).create_infer_request()
-
-    def run(image: torch.Tensor) -> torch.Tensor:
-        request.infer([openvino.Tensor(image.contiguous().numpy(), shared_memory=True)])
-        return torch.from_numpy(request.get_output_tensor(0).data)
-
-    return run
