@@ -113,7 +113,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     return Plan(
         model=args.model, device=args.device, sizes=tuple(args.size or [None]), threads=tuple(threads),
         runtimes=tuple(args.runtime or all_runtimes()), propagations=tuple(names), tracks=tuple(tracks),
-        files=tuple(args.files), frames=frames, reference=not args.quick,
+        files=tuple(args.files), frames=frames, quick=args.quick,
     )  # fmt: skip
 
 

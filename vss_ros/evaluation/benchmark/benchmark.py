@@ -60,8 +60,8 @@ class Plan:
     """Users' own ``.onnx``."""
     frames: int
     """Counted of each contender."""
-    reference: bool
-    """Whether propagations run in PyTorch at f32 too."""
+    quick: bool
+    """Propagations do not run in PyTorch at f32, too, nor the network at precisions that only compare."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,14 @@ class Benchmark:
         best = self._chosen(base)
         base = replace(base, size=best.size)
         chosen = (best.runtime.name, best.runtime.precision)
-        computing = [chosen, *([REFERENCE] if plan.reference and REFERENCE[0] in plan.runtimes else [])]
+        computing = [chosen, *([REFERENCE] if not plan.quick and REFERENCE[0] in plan.runtimes else [])]
         moving = propagations(base, plan.propagations, plan.tracks, list(dict.fromkeys(computing)))
         theirs = [contender for file in plan.files for contender in own(base, file, plan.runtimes)]
-        return [*per_frame(base, read_card(base.model), device, plan.runtimes), *theirs, *moving]
+        return [
+            *per_frame(base, read_card(base.model), device, plan.runtimes, quick=plan.quick),
+            *theirs,
+            *moving,
+        ]
 
     def _chosen(self, base: SegmenterConfig) -> _Chosen:
         """Return what ``auto`` takes, among all runtimes or of the first where only some are wanted."""

@@ -63,9 +63,12 @@ class Contender:
 
 
 def per_frame(
-    base: SegmenterConfig, card: ModelCard, device: torch.device, runtimes: Sequence[str]
+    base: SegmenterConfig, card: ModelCard, device: torch.device, runtimes: Sequence[str], *, quick: bool
 ) -> list[Contender]:
-    """Return the whole network on every frame, in each runtime at each precision that may run here."""
+    """Return the whole network on every frame, in each runtime at each precision that may run here.
+
+    Quickly only at those among which ``auto`` would choose.
+    """
     plain = replace(base, propagation=NO_PROPAGATION, track='blocking')
     if card.file.endswith('.pt2'):  # a program, which PyTorch alone runs
         return [Contender(WHOLE, replace(plain, runtime=REFERENCE[0], precision=REFERENCE[1]))]
@@ -73,14 +76,14 @@ def per_frame(
         Contender(WHOLE, replace(plain, runtime=name, precision=precision))
         for name in runtimes
         if (device.type == 'cpu' or name != 'openvino') and not (card.file and name == REFERENCE[0])
-        for precision in _precisions(RUNTIMES.get(name), card, device)
+        for precision in _precisions(RUNTIMES.get(name), card, device, quick=quick)
     ]
 
 
-def _precisions(runtime: type[Runtime], card: ModelCard, device: torch.device) -> list[str]:
+def _precisions(runtime: type[Runtime], card: ModelCard, device: torch.device, *, quick: bool) -> list[str]:
     try:
-        offered = {'f32', *runtime.candidates(card, device)}
-        if device.type == 'cpu' and has_bf16():
+        offered = {*runtime.candidates(card, device), *([] if quick else ['f32'])}
+        if not quick and device.type == 'cpu' and has_bf16():
             offered.add('bf16')
     except VssError:  # OpenVINO is not there; building says so
         return ['f32']
