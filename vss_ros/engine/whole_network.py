@@ -76,24 +76,17 @@ class WholeNetwork:
         self.compute = piece(of_backbone, self._compute, backbone, cut=(entry, cached))
         """What is cached of a key frame, of its ``entry``."""
         self._head = piece(of_backbone, backbone.head, backbone, cut=('high', 'logits'))
-        self._low = piece(of_backbone, self._low_of, low, cut=('pixels', 'low'))
-        self._prepare = piece(runtime, self._prepared, propagation, scheduler)
         self._look = piece(runtime, self._seen, low, propagation, scheduler)
         self._move = piece(runtime, self._propagated, propagation, backbone)
         self._measure = piece(of_scheduler, scheduler.measure, scheduler)
         self._estimate = piece(of_motion, self._moved, self._motion)
-        self._low_apart = runtime.precision == 'int8'
 
     def look(self, view: View) -> tuple[View, Tensor, Tensor | None]:
         """Return the view with F_l, where it is needed, and what propagation and scheduler prepare of it."""
         assert self._propagation is not None  # else the whole network runs at once
-        if self.needs_low and self._low_apart:
-            view = view.replace(low=self._low(view))
-            answers = iter(self._prepare(view) if self._prepares or self._compares else ())
-        else:
-            answers = iter(self._look(view) if self.needs_low or self._prepares else ())
-            if self.needs_low:
-                view = view.replace(low=next(answers))
+        answers = iter(self._look(view) if self.needs_low or self._prepares else ())
+        if self.needs_low:
+            view = view.replace(low=next(answers))
         prepared = next(answers) if self._prepares else self._propagation.prepare(view)
         compared = next(answers) if self._compares else self._scheduler.prepare(view)
         return view, prepared, compared
@@ -123,9 +116,6 @@ class WholeNetwork:
         """Return the motion; arguments as :meth:`MotionEstimator.estimate`."""
         field: MotionField = self._estimate(previous, current, view)
         return field
-
-    def _low_of(self, view: View) -> Tensor:
-        return self._backbone.low(view.image)
 
     def _seen(self, view: View) -> tuple[Tensor, ...]:
         if not self.needs_low:
