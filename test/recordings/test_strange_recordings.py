@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from backports import zstd
 
+from test.video_parts import panned, write_video
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
+from vss_ros.files import write_png
 from vss_ros.recordings.bags import IMAGE, BagWriter, open_bag
 from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import header, raw_image
-from vss_ros.recordings.open import open_source
+from vss_ros.recordings.open import open_source, recordings_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,3 +104,41 @@ def test_bag_make_names_its_topics(tmp_path: Path, capsys: pytest.CaptureFixture
     with open_source(tmp_path / 'out') as source:
         ((frame, _),) = source
     assert frame.image[0, 0, 0] == len('/rear')
+
+
+def test_frames_with_a_preview_and_labels_of_boxes_are_frames(tmp_path: Path) -> None:
+    images, boxes = tmp_path / 'images', tmp_path / 'labels'
+    images.mkdir()
+    boxes.mkdir()
+    for i in range(3):
+        write_png(images / f'{i}.png', np.full((48, 64, 3), i, np.uint8))
+        (boxes / f'{i}.txt').write_text('0 0.5 0.5 0.1 0.1')
+    write_video(images / 'preview.mp4', panned(2), 'mpeg4')
+    assert recordings_in(images) == []
+    with open_source(images) as source:
+        assert (len(list(source)), source.has_masks) == (3, False)
+    with open_source(images / '1.png') as source:
+        ((frame, _),) = source
+    assert frame.image[0, 0, 0] == 1
+
+
+@pytest.mark.parametrize('suffix', ['wmv', 'flv', '3gp', 'mts', 'h265'])
+def test_videos_of_every_kind_that_ffmpeg_reads(suffix: str, tmp_path: Path) -> None:
+    encoder = {'wmv': 'wmv2', 'flv': 'flv', '3gp': 'mpeg4', 'mts': 'mpeg2video', 'h265': 'libx265'}[suffix]
+    made = write_video(tmp_path / ('v.hevc' if suffix == 'h265' else f'v.{suffix}'), panned(6), encoder)
+    with open_source(made.rename(tmp_path / f'drive.{suffix}')) as source:
+        assert (len(list(source)), source.rejected, source.partial) == (6, 0, None)
+
+
+@pytest.mark.parametrize(
+    ('name', 'said'),
+    [
+        ('rtsp://robot/front', 'live source'),
+        ('0', 'live source'),
+        ('f%04d.png', 'pattern'),
+        ('x', 'not exist'),
+    ],
+)
+def test_what_is_no_file_is_called_what_it_is(name: str, said: str) -> None:
+    with pytest.raises(VssError, match=said):
+        open_source(name)

@@ -156,7 +156,8 @@ def _print(summary: dict[str, Any], output: Path, file: TextIO) -> None:
         print(f'mIoU {100 * summary["miou"]:.2f} %', file=file)
     if summary['rejected']:
         print(f'{summary["rejected"]} damaged frames were left out', file=file)
-    print(f'look at {output}/overlay.mp4 and {output}/timeline.png', file=file)
+    seen = [name for name in ('overlay.mp4', 'timeline.png') if (output / name).exists()]
+    print(f'look at {" and ".join(f"{output}/{name}" for name in seen)}', file=file)
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:

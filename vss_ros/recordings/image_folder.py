@@ -47,7 +47,8 @@ class ImageFolder(Source):
         """List the images and pair the masks.
 
         Args:
-            path: The folder, or one with ``images`` and ``labels``, or ``val`` and ``valannot``, in it.
+            path: The folder, or one with ``images`` and ``labels``, or ``val`` and ``valannot``, in it; or a
+                single image.
             masks: Folder of masks named like the images; found by itself in CamVid's layout.
             fps: Frames per second.
             on_reject: See :class:`Source`.
@@ -68,11 +69,14 @@ class ImageFolder(Source):
 
     def _find(self, masks: Path | None) -> tuple[list[Path], dict[str, Path]]:
         """Return the images in order, and the mask files by :meth:`_key`."""
-        folder = _image_folder(self.path)
-        images = files_in(folder)
+        folder = self.path.parent if self.path.is_file() else _image_folder(self.path)
+        images = [self.path] if self.path.is_file() else files_in(folder)
         if not images:
             inside = ', '.join(sorted(entry.name for entry in folder.iterdir())[:8]) or 'nothing'
-            raise VssError(f'expected PNG or JPEG images in {folder}, got {inside}; name their own folder')
+            raise VssError(
+                f'expected PNG or JPEG images in {folder}, got {inside}; name their own folder, or convert '
+                'images of other kinds to PNG'
+            )
         masks = masks or _sibling_masks(folder)
         found = {file.stem: file for file in mask_files(masks)} if masks else {}
         if masks and not any(image.stem in found for image in images):
@@ -193,4 +197,4 @@ def _sibling_masks(folder: Path) -> Path | None:
     """Find the masks that CamVid's layout, or images/ + labels/, puts beside the images."""
     folder = folder.absolute()
     sibling = folder.parent / ('labels' if folder.name == 'images' else f'{folder.name}annot')
-    return sibling if sibling.is_dir() else None
+    return sibling if sibling.is_dir() and any(sibling.glob('*.png')) else None  # labels may be boxes

@@ -5,6 +5,7 @@ Use it as ``with open_source('drive.mp4') as source: for frame, mask in source: 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from vss_ros.images.image_files import natural
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.checked_bag import refuse_pointer
 from vss_ros.recordings.image_folder import CityscapesFolder, ImageFolder, is_cityscapes
-from vss_ros.recordings.source import VIDEO_SUFFIXES
+from vss_ros.recordings.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, files_in
 
 if TYPE_CHECKING:
     from vss_ros.recordings.source import OnReject, Source
@@ -48,7 +49,7 @@ def open_source(
     """
     path = Path(path)
     if not path.exists():
-        raise VssError(f'expected a video, image folder or bag, got {path}, which does not exist')
+        raise VssError(f'expected a video, image folder or bag, got {path}, {_why_not(str(path))}')
     refuse_pointer(path)
     if path.suffix == '.bag':
         to = path.with_suffix('')
@@ -64,6 +65,8 @@ def open_source(
     if path.is_dir():
         if is_cityscapes(path):
             return CityscapesFolder(path, masks=masks, on_reject=on_reject)
+        return ImageFolder(path, masks=masks, fps=fps, on_reject=on_reject)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return ImageFolder(path, masks=masks, fps=fps, on_reject=on_reject)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         from vss_ros.recordings.video_file import VideoFile  # FFmpeg is loaded for videos alone
@@ -81,8 +84,18 @@ def is_recording(path: Path) -> bool:
 
 
 def recordings_in(path: Path) -> list[Path]:
-    """List the bags and videos right in a folder, hidden ones aside; none for a bag itself."""
+    """List bags and videos right in a folder, hidden ones aside; none for a bag or among more images."""
     if not path.is_dir() or is_bag(path):
         return []
-    children = (child for child in path.iterdir() if is_recording(child) and not child.name.startswith('.'))
-    return sorted(children, key=natural)
+    found = [child for child in path.iterdir() if is_recording(child) and not child.name.startswith('.')]
+    # A video among frames is a preview of them.
+    return sorted(found, key=natural) if len(found) >= len(files_in(path)) else []
+
+
+def _why_not(name: str) -> str:
+    """Return why there is nothing of a name, and what to do."""
+    if re.match(r'(rtsp|rtmp|udp|tcp|https?):', name) or name.isdecimal():
+        return 'a live source; record it into a file by ffmpeg first, or run the node on it'
+    if re.search(r'[%*?]', name):
+        return 'a pattern; name the folder that holds the images'
+    return 'which does not exist'

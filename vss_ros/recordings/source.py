@@ -28,7 +28,24 @@ if TYPE_CHECKING:
     OnReject = Callable[[str, VssError], None]
 
 IMAGE_SUFFIXES = frozenset({'.png', '.jpg', '.jpeg'})
-VIDEO_SUFFIXES = frozenset({'.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg', '.ts', '.h264'})
+VIDEO_SUFFIXES = frozenset(
+    {
+        '.mp4',
+        '.avi',
+        '.mkv',
+        '.mov',
+        '.webm',
+        '.m4v',
+        '.mpg',
+        '.mpeg',
+        '.ts',
+        '.mts',
+        '.m2ts',
+        '.h264',
+        '.h265',
+    }
+    | {'.hevc', '.wmv', '.flv', '.3gp', '.ogv'}
+)
 
 _log = logging.getLogger(__name__)
 

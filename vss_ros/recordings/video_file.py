@@ -11,6 +11,7 @@ import numpy as np
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
+from vss_ros.files import read_regular
 from vss_ros.images.image_decoding import check_size
 from vss_ros.images.image_files import Turn
 from vss_ros.images.video_decoding import STRICT, CodecReader
@@ -168,6 +169,11 @@ class VideoFile(Source):
                     self._due[place] = f'expected a whole frame: {error}'
         self.partial = self._missing(begin, end)
 
+    def _is_torn(self) -> bool:
+        """Say whether a transport stream ends within a packet."""
+        head = read_regular(self.path, 2**60, TS_PACKET + 1)
+        return head[:1] == head[-1:] == b'G' and bool(self.path.stat().st_size % TS_PACKET)
+
     def _ticks(self) -> float:
         """Return a frame's duration where its packet does not say it, in units of stamps."""
         return 1 / (self.fps or 25.0) / float(self._stream.time_base or 1)
@@ -184,6 +190,6 @@ class VideoFile(Source):
         seconds = (end - begin) * float(stream.time_base or 0)
         if seconds > -inf and seconds + SHORT_BY * frame < declared:
             return f'expected a video of {declared:.2f} s, got {seconds:.2f} s; copy the file again'
-        if container.format.name == 'mpegts' and self.path.stat().st_size % TS_PACKET:
+        if container.format.name == 'mpegts' and self._is_torn():
             return f'expected packets of {TS_PACKET} bytes, got a part of one at the end; copy the file again'
         return None
