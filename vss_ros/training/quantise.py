@@ -77,13 +77,16 @@ def quantise(
             if lost > MOST_LOST:
                 print(f'{card.name}: int8 loses {lost} mIoU{" again" * bool(kept)}, {MOST_LOST} is allowed')
                 continue
-        card = card.model_copy(update={'int8': says})
-        for path, part in zip(quantised_paths(weights_path(card)), data, strict=True):
-            write_whole(path, part)
-        write_card(card, Path(card.path).parent)
-        return card
+        return _written(card.model_copy(update={'int8': says}), data)
     print(f'{card.name}: no int8 weights are written; precision bf16 and f32 remain')
     return card.model_copy(update={'int8': {}})
+
+
+def _written(card: ModelCard, data: tuple[bytes, bytes]) -> ModelCard:
+    for path, part in zip(quantised_paths(weights_path(card)), data, strict=True):
+        write_whole(path, part)
+    write_card(card, Path(card.path).parent)  # last, for it has their hash
+    return card
 
 
 def quantised(
