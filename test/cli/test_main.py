@@ -84,3 +84,12 @@ def test_sigterm_leaves_nothing_behind(tmp_path: Path) -> None:
     process.terminate()
     assert process.wait(30) == 128 + signal.SIGTERM
     assert [path.name for path in tmp_path.iterdir()] == ['frames']
+
+
+def test_json_is_not_written_over_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = tmp_path / 'x.mcap'
+    bag.write_bytes(b'precious')
+    assert main(['bag', 'info', str(bag), '--json', str(bag)]) == 2
+    assert main(['evaluate', str(tmp_path / 'y'), str(bag), '--json', str(bag)]) == 2
+    assert capsys.readouterr().err.count('another file for --json') == 2
+    assert bag.read_bytes() == b'precious'

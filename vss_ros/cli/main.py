@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros import __version__
@@ -60,7 +61,20 @@ def _run(arguments: list[str]) -> int:
         else:
             verbs.add_parser(verb, help=line)
     args = parser.parse_args(arguments)
+    _spare_inputs(args)
     return int(module.run(args))
+
+
+def _spare_inputs(args: argparse.Namespace) -> None:
+    """Refuse to write ``--json`` over something that is read."""
+    target = getattr(args, 'json', None)
+    if target is None or not target.is_file():
+        return
+    for name, value in vars(args).items():
+        for path in value if isinstance(value, list) else [value]:
+            is_path = isinstance(path, Path | str) and name != 'json' and Path(path).exists()
+            if is_path and target.samefile(path):
+                raise VssError(f'expected another file for --json than the input {path}; name one')
 
 
 def _load(verb: str, path: str) -> Any:

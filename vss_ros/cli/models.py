@@ -188,7 +188,11 @@ def _add(args: argparse.Namespace) -> int:
     if args.trust:
         trust(card.sha256)
     card, network = _checked(card, data)
-    write_whole(args.output / card.file, data)
+    copy = args.output / card.file
+    if not (copy.exists() and copy.samefile(args.name)):
+        write_whole(copy, data)
+    elif data != copy.read_bytes():
+        raise VssError(f'expected another folder than that of {copy}, which would be replaced; name it by -o')
     if card.classes != args.classes:
         write_whole(args.output / card.classes, Path(args.classes).read_bytes())
     write_card(card, args.output)  # last, for without it the others are nothing

@@ -47,6 +47,9 @@ VIDEO_SUFFIXES = frozenset(
     | {'.hevc', '.wmv', '.flv', '.3gp', '.ogv'}
 )
 
+NAMED = 20
+"""Frames that are left out and named in the log; further ones are counted alone."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -116,7 +119,7 @@ class Source(ABC):
         self._first = self._first or error
         if self._on_reject is not None:
             self._on_reject(name, error)
-        else:
+        elif self.rejected <= NAMED:
             _log.warning('%s: frame %s left out: %s', self.path, name, error)
 
 
