@@ -37,6 +37,11 @@ EXECUTABLES = {
 """Modules of the processes that a run starts, by the names of their logs."""
 QUIET_DOMAIN = 91
 """ROS domain used where none is set: what is played here must not meet a robot's own /segmentation."""
+WITH_PARENT = """
+import ctypes, runpy, sys
+ctypes.CDLL(None).prctl(1, 2)  # SIGINT where the parent is killed, which could not end it then
+runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)
+"""
 START_SECONDS = 300.0
 """Time to load a model, on a busy machine."""
 STOP_SECONDS = 300.0
@@ -57,7 +62,7 @@ class Child:
         self.name, self.log = name, folder / f'{name}.log'
         # The profile that large images need.
         environment = os.environ | large_image_environment(os.environ) | {'PYTHONUNBUFFERED': '1'}
-        command = [sys.executable, '-m', EXECUTABLES[name], *words]
+        command = [sys.executable, '-c', WITH_PARENT, EXECUTABLES[name], *words]
         with self.log.open('w') as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
