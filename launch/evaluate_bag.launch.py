@@ -24,11 +24,13 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from vss_ros.node.intake import TRANSPORTS
+from vss_ros.node.process import end_with
 from vss_ros.recordings.playback import find_camera
 from vss_ros.resources import large_image_environment
 
 if TYPE_CHECKING:
     from launch.action import Action
+    from launch.events.process import ProcessExited
 
 NODE = 'segmentation'
 
@@ -57,6 +59,12 @@ def arguments() -> list[Action]:
     ]
 
 
+def ended(event: ProcessExited, context: LaunchContext) -> Action:
+    """End all when one has ended, with a status other than 0 where it failed."""
+    end_with(event, context)
+    return Shutdown(reason=f'{event.process_name} has ended')
+
+
 def start(context: LaunchContext) -> list[Action]:
     """Return the node and the evaluation, now that the arguments are known."""
 
@@ -76,7 +84,7 @@ def start(context: LaunchContext) -> list[Action]:
         remappings=[(TRANSPORTS[camera.transport].topic, camera.name)],
         ros_arguments=['--log-level', f'{name[1:].replace("/", ".")}:={text("log_level")}'],
         output='both',
-        on_exit=Shutdown(reason='the node has ended'),
+        on_exit=ended,
     )
     topic = ['--image-topic', camera.name] if text('image_topic') else []
     evaluation = ExecuteProcess(
@@ -85,7 +93,7 @@ def start(context: LaunchContext) -> list[Action]:
             '-o', text('output'), *topic, *shlex.split(text('options')),
         ],
         output='screen',
-        on_exit=Shutdown(reason='the evaluation is done'),
+        on_exit=ended,
     )  # fmt: skip
     profile = large_image_environment(context.environment)
     return [*(SetEnvironmentVariable(name, value) for name, value in profile.items()), node, evaluation]

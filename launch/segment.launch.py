@@ -7,15 +7,20 @@ installed, the same executable starts with the same parameter file:
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from vss_ros.engine.options import PARAMETERS
+from vss_ros.node.process import end_with
 from vss_ros.resources import large_image_environment
 
 if TYPE_CHECKING:
@@ -40,7 +45,12 @@ def arguments() -> list[Action]:
         ),
         ('model', '', 'Model: a name of `vss models` or the path of a card; empty: as in params_file', None),
         ('device', '', 'auto, cpu, cuda or cuda:N; empty: as in params_file', None),
-        ('image_topic', 'image_raw', 'Topic of the camera, without /compressed, /video and the like', None),
+        (
+            'image_topic',
+            'image_raw',
+            'Topic of the camera; /compressed at its end chooses image_transport',
+            None,
+        ),
         (
             'image_transport',
             '',
@@ -60,7 +70,12 @@ def arguments() -> list[Action]:
             ['', *BOOLEAN],
         ),
         ('log_level', 'info', 'Log level of the node', ['debug', 'info', 'warn', 'error', 'fatal']),
-        ('respawn', 'false', 'Start the node again, after 2 s, when it ends', BOOLEAN),
+        (
+            'respawn',
+            'false',
+            'Start the node again, after 2 s, when it was killed; not when it cannot start',
+            BOOLEAN,
+        ),
         ('large_images', 'true', f'Set the Fast DDS profile for images of several MB; {LARGE}', BOOLEAN),
     ]
     return [
@@ -81,7 +96,14 @@ def start(context: LaunchContext) -> list[Action]:
     # Only what is given: the defaults of this file must not overrule the parameter file.
     overrides: dict[str, str | bool] = {n: flag(n) for n in ('use_sim_time', 'autostart') if text(n)}
     overrides |= {name: text(name) for name in ('model', 'device', 'image_transport') if text(name)}
-    topic = text('image_topic')
+    file = Path(text('params_file'))
+    if not file.is_file():
+        msg = f'expected a parameter file as params_file, got {str(file)!r}, which is none'
+        raise FileNotFoundError(msg)
+    names = [argument.name for argument in arguments()]
+    for name in context.launch_configurations.keys() - set(names):
+        if near := get_close_matches(name, names, 1):  # others are of files that include this one
+            get_logger(NODE).warning(f'there is no argument {name!r}, did you mean {near[0]!r}?')
     # A logger is named like the node, with dots. Only this one: rclpy's own debug lines would bury it.
     logger = '.'.join([*filter(None, text('namespace').split('/')), NODE])
     profile = large_image_environment(context.environment) if flag('large_images') else {}
@@ -91,13 +113,11 @@ def start(context: LaunchContext) -> list[Action]:
         name=NODE,
         namespace=text('namespace'),
         parameters=[text('params_file'), overrides],
-        remappings=[
-            ('image_raw', topic),
-            *((f'image_raw/{name}', f'{topic}/{name}') for name in TRANSPORTS if name != 'raw'),
-        ],
+        remappings=[('image_raw', text('image_topic'))],
         ros_arguments=['--log-level', f'{logger}:={text("log_level")}'],
         respawn=flag('respawn'),
         respawn_delay=2.0,
+        on_exit=partial(end_with, respawn=flag('respawn')),
         output='both',
         emulate_tty=True,
     )

@@ -28,6 +28,8 @@ whole.with_suffix('.part').write_text(json.dumps({{
 whole.with_suffix('.part').rename(whole)
 if name in os.environ.get('STAND_IN_STAYS', ''):
     time.sleep(600)
+if 'STAND_IN_ENDS' in os.environ:
+    sys.exit(int(os.environ['STAND_IN_ENDS']))
 while not all((whole.parent / (other + '.json')).exists() for other in os.environ['STAND_INS'].split()):
     time.sleep(0.05)
 """
@@ -67,6 +69,20 @@ def launch(
     Returns:
         What each stand-in was given, by its name.
     """
+    done, output, names = run(file, tmp_path, *given, on_path=on_path, variables=variables)
+    results = {file.stem: json.loads(file.read_text()) for file in output.glob('*.json')}
+    assert set(results) == names, done.stdout + done.stderr
+    return results
+
+
+def run(
+    file: Path,
+    tmp_path: Path,
+    *given: str,
+    on_path: tuple[str, ...] = (),
+    variables: Mapping[str, str] | None = None,
+) -> tuple[subprocess.CompletedProcess[str], Path, set[str]]:
+    """Launch as ``launch`` does; return what became of it, where stand-ins wrote, and their names."""
     prefix, output = tmp_path / 'prefix', tmp_path / 'output'
     scripts = [prefix / 'lib' / 'vss_ros' / 'segmentation_node', *(prefix / 'bin' / name for name in on_path)]
     for path, text in (
@@ -92,9 +108,7 @@ def launch(
         [sys.executable, '-c', RUN, str(file), *given],
         env=env, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
-    results = {file.stem: json.loads(file.read_text()) for file in output.glob('*.json')}
-    assert set(results) == {script.name for script in scripts}, done.stdout + done.stderr
-    return results
+    return done, output, {script.name for script in scripts}
 
 
 def overrides(result: dict[str, Any]) -> dict[str, Any]:

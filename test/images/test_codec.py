@@ -11,7 +11,7 @@ from av.video.frame import PictureType
 from video_parts import Decoded, kind, packets, panned, write_video
 
 from vss_ros.errors import VssError
-from vss_ros.images.video_decoding import VideoDecoder, VideoPacket
+from vss_ros.images.video_decoding import MOST_IN_VAIN, VideoDecoder, VideoPacket
 from vss_ros.images.video_encoding import VideoEncoder
 from vss_ros.recordings.open import open_source
 
@@ -167,3 +167,14 @@ def test_what_cannot_be_encoded_is_said() -> None:
         VideoEncoder('mpeg4').encode(np.zeros((45, 64, 3), np.uint8))
     with pytest.raises(VssError, match='mpeg4, h264'):
         VideoEncoder('mjpeg')
+
+
+def test_a_stream_that_never_gives_a_picture_is_refused_with_the_decoders_reason() -> None:
+    stream = packets(panned(4), 'h264')
+    wrong = Decoded([packet._replace(format='hevc') for packet in (stream * 20)[: MOST_IN_VAIN + 2]])
+    assert wrong.waited == MOST_IN_VAIN
+    assert wrong.rejected == [(MOST_IN_VAIN, 'format'), (MOST_IN_VAIN + 1, 'format')]
+    # as MP4 and RTP have it: a length in place of each start code
+    assert stream[0].data[:4] == b'\0\0\0\1'
+    prefixed = stream[0]._replace(data=len(stream[0].data[4:]).to_bytes(4) + bytes(stream[0].data[4:]))
+    assert Decoded([prefixed]).rejected == [(0, 'format')]

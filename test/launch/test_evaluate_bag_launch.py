@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from evaluation_parts import bag, clip
-from launch_parts import ROOT, RUN, TIMEOUT_S, launch, overrides
+from launch_parts import ROOT, RUN, TIMEOUT_S, launch, overrides, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +92,14 @@ def test_a_node_that_ends_ends_everything(launch_ros: None, tmp_path: Path, play
         LAUNCH_FILE, tmp_path, f'bag:={played}', on_path=('vss',), variables={'STAND_IN_STAYS': 'vss'}
     )
     assert set(started) == {'segmentation_node', 'vss'}
+
+
+def test_a_node_that_fails_ends_everything_with_a_status(
+    launch_ros: None, tmp_path: Path, played: Path
+) -> None:
+    variables = {'STAND_IN_STAYS': 'vss', 'STAND_IN_ENDS': '1'}
+    done, _, _ = run(LAUNCH_FILE, tmp_path, f'bag:={played}', on_path=('vss',), variables=variables)
+    assert done.returncode == 1
 
 
 def test_for_real(launch_ros: None, ros_domain: dict[str, str], tmp_path: Path, played: Path) -> None:

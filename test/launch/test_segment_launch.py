@@ -6,7 +6,7 @@ import py_compile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from launch_parts import PROFILE_VARIABLES, ROOT, launch, overrides
+from launch_parts import PROFILE_VARIABLES, ROOT, launch, overrides, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,6 @@ def test_arguments_reach_the_node(launch_ros: None, tmp_path: Path) -> None:
     words = result['arguments']
     assert '__ns:=/front/left' in words
     assert 'image_raw:=/cam/image' in words
-    assert 'image_raw/compressed:=/cam/image/compressed' in words
     assert 'front.left.segmentation:=debug' in words
 
 
@@ -88,3 +87,26 @@ def test_a_profile_that_is_set_stays(launch_ros: None, tmp_path: Path, name: str
     assert [environment.get(variable) for variable in PROFILE_VARIABLES if environment.get(variable)] == [
         '/own.xml'
     ]
+
+
+@pytest.mark.parametrize('respawn', ['false', 'true'])
+def test_a_node_that_cannot_start_ends_the_launch_with_a_status(
+    launch_ros: None, tmp_path: Path, respawn: str
+) -> None:
+    done, _, _ = run(LAUNCH_FILE, tmp_path, f'respawn:={respawn}', variables={'STAND_IN_ENDS': '1'})
+    assert done.returncode == 1
+    assert 'ended with status 1; its last lines above say why' in done.stderr + done.stdout
+    assert (done.stderr + done.stdout).count('process started with pid') == 1
+
+
+def test_a_missing_file_ends_the_launch_and_misspelt_arguments_are_said(
+    launch_ros: None, tmp_path: Path
+) -> None:
+    done, _, _ = run(LAUNCH_FILE, tmp_path, 'params_file:=/no.yaml', 'image_topc:=/cam/image')
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "expected a parameter file as params_file, got '/no.yaml'" in said
+    (tmp_path / 'again').mkdir()
+    done, _, _ = run(LAUNCH_FILE, tmp_path / 'again', 'image_topc:=/cam/image')
+    assert "there is no argument 'image_topc', did you mean 'image_topic'?" in done.stdout + done.stderr
+    assert done.returncode == 0

@@ -41,7 +41,11 @@ def test_clean_exit_during_start_up(delay: float, ros_domain: dict[str, str], tm
         time.sleep(0.01)
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0, log.read_text()
+    began = time.monotonic()
+    while process.poll() is None and time.monotonic() - began < 30:
+        process.send_signal(signal.SIGTERM)  # an impatient supervisor
+        time.sleep(0.01)
+    assert process.poll() == 0, log.read_text()
     assert 'Traceback' not in log.read_text()
 
 
@@ -70,7 +74,11 @@ def test_clean_exit_in_the_middle_of_an_inference(
         )
         time.sleep(4.0)
         process.send_signal(number)
-        assert process.wait(30) == 0
+        time.sleep(0.1)
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.01)
+        assert process.poll() == 0
         assert 'Traceback' not in log.read_text()
     finally:
         player.terminate()
@@ -98,3 +106,33 @@ def test_a_node_that_cannot_start_says_why(
     assert process.wait(60) == 1
     assert message in log.read_text()
     assert 'Traceback' not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (('--params-file', 'no.yaml'), 'Error opening YAML file'),
+        (('-r', 'image_raw:=a:=b'), "Couldn't parse remap rule"),
+        (('-p', 'model:=[a'), "Couldn't parse parameter"),
+    ],
+)
+def test_arguments_that_cannot_be_read_take_one_line(
+    words: tuple[str, str], message: str, ros_domain: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / 'node.log'
+    assert _node_process(ros_domain, log, *words).wait(60) == 1
+    (said,) = [line for line in log.read_text().splitlines() if 'Failed to parse global' not in line]
+    assert said.startswith('segmentation_node: ')
+    assert message in said
+    assert words[1] in said
+
+
+def test_parameters_that_reach_nobody_are_said(ros_domain: dict[str, str], tmp_path: Path) -> None:
+    log, file = tmp_path / 'node.log', tmp_path / 'other.yaml'
+    file.write_text('front:\n  camera_seg:\n    ros__parameters: {model: x}\n')
+    words = ['--params-file', str(file), '-p', 'thresold:=1.0', '-p', 'model:=no_such_model', '-p', 'zzz:=1']
+    assert _node_process(ros_domain, log, *words).wait(60) == 1
+    said = log.read_text()
+    assert "no parameter 'thresold'; did you mean 'threshold'?" in said
+    assert "no parameter 'zzz', so that it is not used" in said
+    assert 'has no parameters for /segmentation, only for /front/camera_seg' in said

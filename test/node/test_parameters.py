@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -15,7 +15,11 @@ pytest.importorskip(
 )
 
 from vss_ros.node.intake import TRANSPORTS
+from vss_ros.node.parameter_files import files_for_others
 from vss_ros.node.parameters import assignments, declare_parameters, read_parameters
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Declared(dict[str, Any]):
@@ -59,3 +63,25 @@ def test_assignments_set_the_node_to_a_segmenter(segmenter: SegmenterConfig) -> 
     pairs = [word.split(':=', 1) for word in assignments(segmenter)]
     node = node_config({name: yaml.safe_load(value) for name, value in pairs})
     assert repr(node.segmenter) == repr(segmenter)  # a threshold of NaN equals nothing
+
+
+@pytest.mark.parametrize(
+    ('section', 'node', 'reaches'),
+    [
+        ('/**', '/a/b/segmentation', True),
+        ('segmentation', '/segmentation', True),
+        ('/segmentation', '/a/segmentation', False),
+        ('/**/segmentation', '/a/b/segmentation', True),
+        ('/**/segmentation', '/segmentation', True),
+        ('/*/segmentation', '/a/segmentation', True),
+        ('/*/segmentation', '/a/b/segmentation', False),
+        ('/a/seg', '/a/segmentation', False),
+    ],
+)
+def test_which_sections_of_a_file_reach_a_node(
+    section: str, node: str, reaches: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / 'p.yaml'
+    file.write_text(yaml.safe_dump({section: {'ros__parameters': {'model': 'x'}}}))
+    said = list(files_for_others(['x', '--ros-args', '--params-file', str(file)], node))
+    assert (said == []) is reaches

@@ -113,6 +113,7 @@ class StreamSegmenter:
         while self.parts.track.busy:
             self.parts.track.collect()
         self._key_frame_requested.clear()
+        self.late_results_dropped = 0
         self._forget()
 
     @torch.inference_mode()

@@ -18,6 +18,7 @@ not be the true motion. Beyond that
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -42,6 +43,11 @@ STRICT: Final = {'flags2': '+export_mvs', 'err_detect': 'explode', 'max_pixels':
 They want one thread (``thread_type`` NONE): with frame threads FFmpeg 8 hands vectors of H.264 out while
 another thread still writes them.
 """
+MOST_IN_VAIN: Final = 60
+"""Packets that may wait for an I-frame, 2 to 4 s, until the next are refused with the decoder's reason."""
+ANNEX_B: Final = ('h264', 'hevc')
+"""Codecs that come with start codes on topics; in files lengths stand in their place."""
+_START_CODE: Final = re.compile(rb'\x00\x00+\x01')
 
 
 class CodecReader:
@@ -124,7 +130,8 @@ class VideoDecoder:
         self._reader = CodecReader()
         self._codec = ''
         self._waiting = True
-        self._number = 0
+        self._number = self._in_vain = 0
+        self._reason = ''  # why the decoder made no picture of the last packet that waited
 
     @property
     def waiting(self) -> bool:
@@ -157,8 +164,12 @@ class VideoDecoder:
                 self._on_reject(place, error)
                 continue
             if frame is None:
-                self.waited += 1
+                self._in_vain += 1
+                self.waited += self._in_vain <= MOST_IN_VAIN
+                if self._in_vain > MOST_IN_VAIN:
+                    self._on_reject(place, self._no_i_frame())
                 continue
+            self._in_vain, self._reason = 0, ''
             codec = self._reader.read(frame)
             newest = place, frame, codec
             pictures += 1
@@ -178,6 +189,11 @@ class VideoDecoder:
         octets = np.frombuffer(packet.data, np.uint8)
         if not octets.size:
             raise ImageError('data', 'expected a picture, got an empty packet; mend the encoder')
+        if self._waiting and self._codec in ANNEX_B and not _START_CODE.match(octets[:8].tobytes()):
+            msg = f'expected {self._codec} in Annex B (a start code first), got a packet without'
+            raise ImageError(
+                'format', f'{msg}; have the encoder repeat headers in the stream (h264_mp4toannexb)'
+            )
         # Not Packet(data): that is not padded, and decoders read beyond its end and see damage.
         padded = av.Packet(octets.size)
         padded.update(octets.tobytes())
@@ -186,9 +202,18 @@ class VideoDecoder:
             frames = self._context.decode(padded)
         except (av.error.FFmpegError, MemoryError) as error:
             if self._waiting:
+                self._reason = str(error)
                 return None
             raise ImageError('data', f'expected a whole packet of {self._codec}: {error}') from error
         return self._own(frames)
+
+    def _no_i_frame(self) -> ImageError:
+        reason = self._reason or 'no picture'
+        return ImageError(
+            'format',
+            f'expected an I-frame of {self._codec} in {MOST_IN_VAIN} packets, the decoder says: {reason}; '
+            "correct the codec's name or have the encoder send I-frames more often",
+        )
 
     def _own(self, frames: list[av.VideoFrame]) -> av.VideoFrame | None:
         """Return the last packet's picture out of what the decoder gave."""

@@ -117,6 +117,7 @@ class Camera:
         note: Callable[[str, int, str], None],
     ) -> None:
         self._node, self._transport, self._qos = node, transport, qos
+        self.topic = node.resolve_topic_name(transport.topic)
         self._kind = transport.load()
         self._on_message, self._note = on_message, note
         self._losses = LossCounter(self._on_loss)

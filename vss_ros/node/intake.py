@@ -15,6 +15,7 @@ from vss_ros.node.process import load_message_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rclpy.node import Node
     from std_msgs.msg import Header
 
 VIDEO_DEPTH: Final = 30
@@ -60,6 +61,31 @@ TRANSPORTS: Final = {
     'ffmpeg': Transport('ffmpeg_image_transport_msgs/msg/FFMPEGPacket', 'image_raw/ffmpeg', is_video=True),
 }
 """By the values of the parameter ``image_transport``."""
+
+
+SUFFIXES: Final = ('compressed', 'foxglove', 'ffmpeg')
+"""Last names of topics that nobody gives to raw images; a camera may well call itself video."""
+
+
+def camera_transport(node: Node, wanted: str) -> Transport:
+    """Return the transport to subscribe to, with the topic as it is remapped.
+
+    As image_transport does it: the base name is resolved first, so that remapping ``image_raw`` is enough. A
+    rule for the whole name wins; a base name that ends like a transport's topic chooses that transport.
+
+    Args:
+        node: The node whose names are remapped.
+        wanted: The parameter ``image_transport``.
+    """
+    base = node.resolve_topic_name('image_raw')
+    ending = base.rpartition('/')[2]
+    if ending in SUFFIXES and wanted in {'raw', ending}:
+        return TRANSPORTS[ending]._replace(topic=base)
+    transport = TRANSPORTS[wanted]
+    whole = node.resolve_topic_name(transport.topic)
+    if whole == node.resolve_topic_name(transport.topic, only_expand=True):
+        whole = base + transport.topic.removeprefix('image_raw')
+    return transport._replace(topic=whole)
 
 
 class Received(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from vss_ros.node.process import StopRequest, suit_images
+from vss_ros.node.parameter_files import files_for_others
+from vss_ros.node.process import StopRequest, start_ros, suit_images
 
 if TYPE_CHECKING:
     from vss_ros.node.segmentation_node import SegmentationNode
@@ -18,35 +19,46 @@ def main(args: list[str] | None = None, kind: type[SegmentationNode] | None = No
         0 after a signal, whenever it came; 1 where the node could not start, with the reason in the log.
     """
     stop = StopRequest()  # before PyTorch is imported: seconds in which a signal may come
+    stop.at_once = True
     suit_images()
-    import rclpy
-    from rclpy.exceptions import ParameterException
+    if not start_ros('segmentation_node', args):
+        return 1
+    try:
+        return _run(stop, args, kind)
+    finally:
+        import rclpy
+
+        rclpy.try_shutdown()
+        stop.finished()
+
+
+def _run(stop: StopRequest, args: list[str] | None, kind: type[SegmentationNode] | None) -> int:
     from rclpy.executors import SingleThreadedExecutor
-    from rclpy.signals import SignalHandlerOptions
 
     from vss_ros.node.segmentation_node import SUCCESS, SegmentationNode
 
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = (kind or SegmentationNode)()
-    except ParameterException as error:
+    except Exception as error:  # noqa: BLE001 (parameters, names, the middleware: all end the node)
         sys.stderr.write(f'segmentation_node: {error}\n')
-        rclpy.try_shutdown()
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
+        for said in files_for_others(sys.argv if args is None else args, node.get_fully_qualified_name()):
+            node.get_logger().warning(said)
         wanted = bool(node.get_parameter('autostart').value)
         if wanted and not (node.trigger_configure() == SUCCESS and node.trigger_activate() == SUCCESS):
             return 1
+        stop.at_once = False
         while not stop.requested:
             executor.spin_once(timeout_sec=0.1)
     finally:
+        stop.at_once = False
         node.stop()
         executor.remove_node(node)
         node.destroy_node()
         executor.shutdown()
-        rclpy.try_shutdown()
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import signal
 import sys
 import time
@@ -34,11 +35,21 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.requested = False
+        self.at_once = False
+        """Whether a signal raises ``SystemExit(0)`` wherever the main thread is: while it starts."""
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
+        if self.at_once:
+            self.at_once = False  # a second signal must not disturb the end
+            raise SystemExit(0)
+
+    def finished(self) -> None:
+        """Ignore signals from now on: Python, while it ends, would let the next one kill the process."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def sleep_until(self, deadline_ns: int) -> bool:
         """Sleep until a moment of ``time.monotonic_ns``, or until a stop; return whether to go on."""
@@ -63,6 +74,23 @@ def suit_images() -> None:
         mallopt(_TRIM_THRESHOLD, KEPT_BYTES)
 
 
+def start_ros(name: str, arguments: Sequence[str] | None) -> bool:
+    """Initialise ROS with the command line; say in one line why not, and return False."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    try:
+        rclpy.init(
+            args=None if arguments is None else list(arguments),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+    except Exception as error:  # noqa: BLE001 (the class of rcl's errors is private)
+        reason = re.sub(r', at /\S+:\d+', '', str(error)).removeprefix('failed to initialize rcl: ')
+        sys.stderr.write(f'{name}: {reason}; correct this argument after --ros-args\n')
+        return False
+    return True
+
+
 def run_process(
     name: str, arguments: Sequence[str] | None, body: Callable[[list[str], StopRequest], None]
 ) -> int:
@@ -78,10 +106,10 @@ def run_process(
     """
     stop = StopRequest()
     import rclpy
-    from rclpy.signals import SignalHandlerOptions
 
     arguments = list(sys.argv if arguments is None else arguments)
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    if not start_ros(name, arguments):
+        return 2
     try:
         body(rclpy.utilities.remove_ros_args(arguments)[1:], stop)
     except VssError as error:
@@ -89,7 +117,24 @@ def run_process(
         return 2
     finally:
         rclpy.try_shutdown()
+        stop.finished()
     return 0
+
+
+def end_with(event: Any, context: Any, *, respawn: bool = False) -> None:
+    """End a launch with a status other than 0 where a process failed; to be its ``on_exit``.
+
+    Args:
+        event: The launch's ``ProcessExited``.
+        context: The launch's.
+        respawn: Whether a process that a signal killed is started again. One that cannot start never is.
+
+    Raises:
+        RuntimeError: What launch ends on.
+    """
+    if not context.is_shutdown and (event.returncode > 0 or (event.returncode and not respawn)):
+        msg = f'{event.process_name} ended with status {event.returncode}; its last lines above say why'
+        raise RuntimeError(msg)
 
 
 def load_message_type(name: str) -> Any | None:

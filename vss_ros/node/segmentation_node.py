@@ -31,7 +31,8 @@ from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.camera import STEADY, Camera, overridable, refused_subscribers
 from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision
 from vss_ros.node.diagnostics import Statistics
-from vss_ros.node.intake import TRANSPORTS, ImageIntake, Received, VideoIntake, merge
+from vss_ros.node.intake import ImageIntake, Received, VideoIntake, camera_transport, merge
+from vss_ros.node.parameter_files import undeclared
 from vss_ros.node.parameters import declare_parameters, read_parameters
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class SegmentationNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__('segmentation', **options)
         declare_parameters(self)
+        for fault in undeclared(self, other_than='qos_overrides.'):  # declared with their topics
+            self.get_logger().warning(fault)
         self._built: Built | None = None
         self._worker: Worker[Received] | None = None
         self._statistics = Statistics()
@@ -121,7 +124,7 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(fault)
 
     def _activate(self) -> None:
-        transport = TRANSPORTS[self._config.image_transport]
+        transport = camera_transport(self, self._config.image_transport)
         video = transport.is_video
         self._intake: Intake = VideoIntake(self._reject, self._on_wait) if video else ImageIntake()
         self._previous_stamp_ns: int | None = None
@@ -129,7 +132,9 @@ class SegmentationNode(LifecycleNode):
         self._statistics.activated(self._config)
         self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
         self._camera = Camera(self, transport, self._config.qos, self._on_message, self._note)
-        self.get_logger().info(f'waiting for images on {self.resolve_topic_name(transport.topic)}')
+        for fault in undeclared(self, 'qos_overrides.'):
+            self.get_logger().warning(fault)
+        self.get_logger().info(f'waiting for images on {self._camera.topic}')
 
     # The way of an image.
 
@@ -246,15 +251,14 @@ class SegmentationNode(LifecycleNode):
         active = self._worker is not None
         name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'
         status = self._statistics.to_message(
-            name, f'{self._built.device} {platform.node()}', more, self._camera_said() if active else None
+            name,
+            f'{self._built.device} {platform.node()}',
+            more,
+            f'{self._camera.topic}: {self._camera.publishers}' if active else None,
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
-
-    def _camera_said(self) -> str:
-        topic = TRANSPORTS[self._config.image_transport].topic
-        return f'{self.resolve_topic_name(topic)}: {self._camera.publishers}'
 
     # What the transitions make and undo.
 
