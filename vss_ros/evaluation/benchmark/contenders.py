@@ -31,10 +31,11 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     'distortion_aware': {**FIXED, 'interval': 6},
     'guided_filter': {**FIXED, 'interval': 4},
     'tamed_warping': {**FIXED, 'interval': 12},
-    'flow_warp': {**FIXED, 'interval': 2},
-    'reuse': {**FIXED, 'interval': 2},
+    'flow_warp': {**FIXED, 'interval': 5},
+    'reuse': {**FIXED, 'interval': 5},
 }
-"""What decides about key frames with each propagation: its paper's, else the default of all options."""
+"""What decides about key frames with each propagation: its paper's, else the default of all options. Never
+every second frame: of a blocking track half the frames would take long, and the median fall between."""
 QUICK = ('refined_warping', 'spatially_variant_conv', 'guided_filter', 'flow_warp')
 """Propagations of a quick benchmark: the default, the first paper's, two without the network's features."""
 

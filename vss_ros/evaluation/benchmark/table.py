@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from matplotlib.ticker import LogLocator
+
 from vss_ros.command_line import printable
 from vss_ros.engine.options import written_size
 from vss_ros.evaluation.report.drawing import COLOURS, OTHERS, drawn, new_figure, styled
@@ -71,9 +73,12 @@ def plot(rows: Sequence[Row]) -> bytes:
             seen.add(name)
         names = [f'{printable(row.name)[:MOST_LETTERS]}  {row.runtime} {row.precision}' for row in group]
         axes.set_yticks(range(len(group)), names, fontsize=7)
-        axes.invert_yaxis()
-        axes.set_xlim(left=0)
+        axes.set_ylim(len(group), -1)
+        axes.set_xscale('log')
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter('{x:g}')
+        axes.xaxis.set_minor_formatter('')
         axes.set_title(f'input {written_size(size)}, {threads} thread(s) a track')
-        axes.set_xlabel('ms a frame: median, line to p99, stroke at the worst')
+        axes.set_xlabel('ms a frame (log scale): median, line to p99, stroke at the worst')
         axes.legend()
     return drawn(figure, 'benchmark', 'milliseconds a frame of every contender').png
