@@ -150,12 +150,26 @@ class Case:
     def __init__(self, sandbox: Sandbox, folder: Path, rng: Rng) -> None:
         """Choose and prepare it."""
         self.folder, self.out = folder, folder / 'out'
-        verbs = ['segment', 'make', 'info', 'evaluate', 'report', 'card', 'sweep', 'train']
+        verbs = [
+            'segment',
+            'make',
+            'info',
+            'evaluate',
+            'report',
+            'compare',
+            'card',
+            'verify',
+            'sweep',
+            'train',
+        ]
         verb = str(rng.choice(verbs))
         inputs = ['mcap', 'sqlite3'] if verb == 'info' else ['drive', 'drive.mkv', 'mcap', 'sqlite3']
-        own = {'report': 'results', 'card': 'card.yaml', 'sweep': 'sweep.yaml', 'train': 'recipe.yaml'}
+        own = {
+            'report': 'results', 'compare': 'results', 'card': 'card.yaml', 'verify': 'card.yaml',
+            'sweep': 'sweep.yaml', 'train': 'recipe.yaml',
+        }  # fmt: skip
         self.victim = own.get(verb, str(rng.choice(inputs)))
-        for name in {self.victim, 'drive', *(['card.safetensors'] if verb == 'card' else [])}:
+        for name in {self.victim, 'drive', *(['card.safetensors'] if verb in {'card', 'verify'} else [])}:
             source = sandbox.root / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
         victim = folder / self.victim
@@ -170,6 +184,8 @@ class Case:
             'info': ['bag', 'info', shown],
             'evaluate': ['evaluate', shown, '-o', out, *SEGMENTER],
             'report': ['report', shown],
+            'compare': ['report', 'compare', str(sandbox.root / 'results'), shown],
+            'verify': ['models', 'verify', shown],
             'card': ['segment', drive, '-o', out, '--model', shown, *SEGMENTER],
             'sweep': ['evaluate', drive, '-o', out, '--sweep', shown, '--repeats', '1', '--threads', '1'],
             'train': [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from backports import zstd
+from mcap.writer import Writer
 
 from test.video_parts import panned, write_video
 from vss_ros.cli.main import main
@@ -142,3 +143,18 @@ def test_videos_of_every_kind_that_ffmpeg_reads(suffix: str, tmp_path: Path) -> 
 def test_what_is_no_file_is_called_what_it_is(name: str, said: str) -> None:
     with pytest.raises(VssError, match=said):
         open_source(name)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'kind'), [('ros1', 'sensor_msgs/Image'), ('protobuf', 'foxglove.CompressedImage')]
+)
+def test_messages_of_other_worlds_are_called_so(encoding: str, kind: str, tmp_path: Path) -> None:
+    with (tmp_path / 'x.mcap').open('wb') as file:
+        writer = Writer(file)
+        writer.start(profile='')
+        schema = writer.register_schema(kind, encoding, b'')
+        channel = writer.register_channel('/camera', encoding, schema)
+        writer.add_message(channel, 1, b'x', 1)
+        writer.finish()  # type: ignore[no-untyped-call]
+    with pytest.raises(VssError, match=rf'expected messages of ROS 2.*{kind}'):
+        open_source(tmp_path / 'x.mcap')

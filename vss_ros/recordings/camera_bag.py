@@ -68,6 +68,12 @@ class CameraBag(Source):
             if self.partial:
                 _log.warning('%s is damaged, only a part of it can be read: %s', path, self.partial)
             pictures = [c for c in self._bag.connections if c.msgtype in CAMERA_TYPES]
+            foreign = [c.msgtype for c in self._bag.connections if c.msgtype.count('/') != 2]
+            if foreign and not pictures:
+                raise VssError(
+                    f'{path}: expected messages of ROS 2, got {foreign[0]}, which is of ROS 1 '
+                    'or no ROS; convert the recording, or play it through a bridge and record that'
+                )
             topics = [c.topic for c in pictures]
             chosen = choose_camera(path, topics, image_topic, mask_topic)
             self._image = pictures[topics.index(chosen)]
