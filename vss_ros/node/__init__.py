@@ -1,7 +1,8 @@
 """The ROS 2 node that runs on a robot: images in, masks and key-frame decisions out.
 
-Read ``segmentation_node`` first: what an image goes through, and the lifecycle. ``intake`` turns messages of
-each transport into frames, ``conversions`` results into messages, ``parameters`` the engine's options into
-ROS parameters, ``diagnostics`` counts for /diagnostics. ``main`` is the executable; ``process`` has what all
-executables of the package share.
+Read ``segmentation_node`` first: what an image goes through, and the lifecycle. ``camera`` is the
+subscription and all that may be wrong with it, ``intake`` turns messages of each transport into frames,
+``conversions`` results into messages, ``parameters`` the engine's options into ROS parameters
+(``parameter_files``: those that reach nobody), ``diagnostics`` counts for /diagnostics. ``main`` is the
+executable; ``process`` has what all executables of the package share, ``shared_memory`` tidies up at start.
 """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vss_ros.node.parameter_files import files_for_others
 from vss_ros.node.process import StopRequest, start_ros, suit_images
+from vss_ros.node.shared_memory import remove_orphans
 
 if TYPE_CHECKING:
     from vss_ros.node.segmentation_node import SegmentationNode
@@ -21,6 +22,11 @@ def main(args: list[str] | None = None, kind: type[SegmentationNode] | None = No
     stop = StopRequest()  # before PyTorch is imported: seconds in which a signal may come
     stop.at_once = True
     suit_images()
+    number, size = remove_orphans()
+    if number:
+        sys.stderr.write(
+            f'segmentation_node: removed {size / 1e6:.0f} MB of shared memory of killed processes\n'
+        )
     if not start_ros('segmentation_node', args):
         return 1
     try:
