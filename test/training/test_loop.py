@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from vss_ros.errors import VssError
+from vss_ros.training import loop
 from vss_ros.training.backbone_stage import _counts
 from vss_ros.training.loop import run_epochs, trained_minutes
 from vss_ros.training.losses import segmentation_loss
@@ -52,6 +54,18 @@ def test_dropout_draws_the_same_after_a_stop(tmp_path: Path) -> None:
     torch.rand(1)
     resumed = train(tmp_path / 'parts', resume=True)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_an_epoch_that_is_trained_again_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path, epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, '_save', lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, resume=True)
+    assert len((tmp_path / 'curve.jsonl').read_text().splitlines()) == 2
+    train(tmp_path, resume=True)
+    epochs = [json.loads(line)['epoch'] for line in (tmp_path / 'curve.jsonl').read_text().splitlines()]
+    assert epochs == [1, 2, 3]
 
 
 def test_an_earlier_run_is_not_replaced_unasked(tmp_path: Path) -> None:

@@ -88,16 +88,30 @@ def trained_minutes(folder: Path) -> float:
     Raises:
         VssError: A line of its curve file is damaged.
     """
-    minutes = 0.0
-    for number, line in enumerate((folder / CURVE).read_text(encoding='utf-8').splitlines(), 1):
+    return round(sum(float(point.get('minutes', 0.0)) for point in _points(folder / CURVE)), 1)
+
+
+def _points(curve: Path) -> list[dict[str, Any]]:
+    """Return the figures of a curve file's epochs."""
+    points = []
+    for number, line in enumerate(curve.read_text(encoding='utf-8').splitlines(), 1):
         try:
-            minutes += float(json.loads(line).get('minutes', 0.0))
-        except (ValueError, TypeError, AttributeError) as error:
+            point = dict(json.loads(line))
+            points.append(point | {'epoch': int(point['epoch']), 'minutes': float(point.get('minutes', 0.0))})
+        except (ValueError, TypeError, LookupError) as error:
             raise VssError(
-                f'{folder / CURVE}:{number} expected the figures of an epoch as JSON, got {line[:60]!r}; '
+                f'{curve}:{number} expected the figures of an epoch as JSON, got {line[:60]!r}; '
                 'remove this line, then go on with --resume'
             ) from error
-    return round(minutes, 1)
+    return points
+
+
+def _forget_after(curve: Path, done: int) -> None:
+    """Leave out of a curve file the epochs after the checkpoint, which are trained again."""
+    points = _points(curve) if curve.is_file() else []
+    kept = [json.dumps(point) for point in points if point['epoch'] <= done]
+    if len(kept) < len(points):
+        write_text(curve, ''.join(f'{line}\n' for line in kept))
 
 
 def run_epochs(
@@ -139,6 +153,7 @@ def run_epochs(
     done = 0
     if resume:
         done, average.updates = _restore(folder / NAME, parts, recipe.epochs)
+    _forget_after(folder / CURVE, done)
     for epoch in range(done, recipe.epochs):
         rng = np.random.default_rng((recipe.seed, epoch))
         torch.manual_seed(recipe.seed + (epoch << 32))  # what dropout draws
