@@ -22,8 +22,6 @@ from vss_ros.schema import FROM_LIST, FileName, Schema, read_yaml
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from vss_ros.engine.runtimes.base import Runtime
-
 Kind = Literal['backbone', 'propagation', 'scheduler', 'motion']
 Side = Annotated[int, Field(ge=0, le=16384)]
 
@@ -118,9 +116,7 @@ def shipped_cards() -> list[ModelCard]:
 class FromFile(Protocol):
     """A module that runs a whole network from a file instead of taking tensors from it."""
 
-    def load_file(
-        self, data: bytes, card: ModelCard, device: torch.device, runtime: Runtime | None = None
-    ) -> None:
+    def load_file(self, data: bytes, card: ModelCard, device: torch.device, runtime: Any = None) -> None:
         """Open the network in the card's file, whose bytes are ``data``, for a device and a runtime."""
 
 
@@ -146,9 +142,7 @@ def read_weights(card: ModelCard) -> bytes:
     return data
 
 
-def load_weights(
-    card: ModelCard, module: nn.Module, device: torch.device = CPU, runtime: Runtime | None = None
-) -> None:
+def load_weights(card: ModelCard, module: nn.Module, device: torch.device = CPU, runtime: Any = None) -> None:
     """Load a card's weights into ``module``; nothing is unpickled but a user's own ``.pt2``.
 
     The module stays where it is; one that is ``FromFile`` opens its network on the device, in the runtime.
