@@ -85,8 +85,9 @@ class VideoFile(Source):
     def _shown(self) -> int | None:
         """Return how many frames the container declares, without those that an MP4's edit list hides."""
         frames = self._stream.frames
-        if frames and self._container.format.name.startswith('mov'):
-            frames = sum(not entry.is_discard for entry in self._stream.index_entries)
+        entries = getattr(self._stream, 'index_entries', ())  # PyAV 17
+        if frames and entries and self._container.format.name.startswith('mov'):
+            frames = sum(not entry.is_discard for entry in entries)
         return frames or None
 
     def close(self) -> None:
