@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vss_ros.images.image_decoding import ImageError
+    from vss_ros.images.image_error import ImageError
 
 SIZE = (144, 192)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.engine.frames import CodecFrame
-    from vss_ros.images.image_decoding import ImageError
+    from vss_ros.images.image_error import ImageError
 
 
 def codec_frames(path: Path) -> list[CodecFrame]:

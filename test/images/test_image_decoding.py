@@ -10,13 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vss_ros.images.image_decoding import (
-    ImageError,
-    decode_compressed,
-    decode_mask,
-    decode_raw,
-    decode_raw_mask,
-)
+from vss_ros.images.image_decoding import decode_compressed, decode_mask
+from vss_ros.images.image_error import ImageError
+from vss_ros.images.raw_decoding import decode_raw, decode_raw_mask
 
 REASONS = {'encoding', 'step', 'size', 'data', 'truncated', 'format'}
 ENCODINGS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
@@ -98,9 +94,14 @@ def test_tight_rgb8_is_a_view() -> None:
         ('data', 48, 4, 4, 'rgb8', 2**32 - 1),
         ('encoding', 48, 4, 4, 'RGB8', 12),
         ('encoding', 48, 4, 4, '', 12),
-        ('encoding', 48, 4, 4, 'yuv422', 12),
+        ('encoding', 48, 4, 4, 'yuv444', 12),
         ('encoding', 48, 4, 4, '16UC1', 12),
-        ('encoding', 48, 4, 4, 'bayer_rggb8', 12),
+        ('encoding', 48, 4, 4, 'bayer_rgbg8', 12),
+        ('size', 60, 4, 5, 'yuv422', 12),
+        ('size', 60, 5, 4, 'nv12', 8),
+        ('size', 16, 2, 4, 'bayer_rggb8', 8),
+        ('step', 48, 4, 4, 'rgb16', 12),
+        ('data', 16, 4, 4, 'nv12', 4),
     ],
 )
 def test_malformed_raw_images(
@@ -117,7 +118,7 @@ def test_random_raw_headers_never_crash() -> None:
     for _ in range(300):
         choices = [0, 1, 10, 30, 100, 2**31, int(rng.integers(200))]
         height, width, step = (int(value) for value in rng.choice(choices, 3))
-        encoding = str(rng.choice([*ENCODINGS, 'nv12']))
+        encoding = str(rng.choice([*ENCODINGS, 'nv24']))
         fits = (
             encoding in ENCODINGS and height > 0 and width > 0 and step >= width * ENCODINGS[encoding]
         ) and step * height == len(data)

@@ -13,7 +13,8 @@ import simplejpeg
 
 from test.video_parts import panned, write_video
 from vss_ros.datasets.listing import image_size
-from vss_ros.images.image_decoding import ImageError, decode_compressed
+from vss_ros.images.image_decoding import decode_compressed
+from vss_ros.images.image_error import ImageError
 from vss_ros.images.image_files import LARGEST, Turn, read_file, read_image
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.source import files_in

@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from vss_ros.engine.frames import AnsweredBy, Decision, FrameResult, Reason
 from vss_ros.engine.options import NodeConfig
-from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.image_error import ImageError
 from vss_ros.node.diagnostics import Statistics
 
 

@@ -134,7 +134,7 @@ def _malformed(rng: np.random.Generator, image: np.ndarray[Any, np.dtype[np.uint
         case 3:
             message.width = int(rng.integers(2**20, 2**31))
         case 4:
-            message.encoding = ['', 'rgb16', 'yuv422', 'bayer_rggb8', 'rgb8 ', '\N{SNOWMAN}'][
+            message.encoding = ['', 'rgb16', 'yuv444', 'bayer_rgbg8', 'rgb8 ', '\N{SNOWMAN}'][
                 int(rng.integers(6))
             ]
         case 5:

@@ -10,7 +10,7 @@ import pytest
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.image_error import ImageError
 from vss_ros.recordings.source import MaskFolder
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from vss_ros.datasets.labelled import FileSequence, LabelledImages, LabelledVideo, read_together
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import PNG_MAGIC, ImageError
+from vss_ros.images.image_decoding import PNG_MAGIC
+from vss_ros.images.image_error import ImageError
 from vss_ros.images.image_files import Turn, read_file, read_image
 from vss_ros.images.label_code import id_code
 from vss_ros.recordings.open import open_source

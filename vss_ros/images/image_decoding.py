@@ -9,26 +9,19 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 import simplejpeg
 
-from vss_ros.errors import VssError
+from vss_ros.images.image_error import ImageError, check_size
+from vss_ros.images.raw_decoding import decode_raw, decode_raw_mask, demosaiced, ids_of
 
 if TYPE_CHECKING:
-    from array import array
-
     from numpy.typing import NDArray
 
-ImageData: TypeAlias = 'bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]'
-"""What message libraries hold bytes in; anything flat and contiguous."""
-
-MAX_SIDE: Final = 16384
-"""Largest width or height accepted, in pixels."""
-MAX_PIXELS: Final = 64 * 2**20
-"""Largest image accepted, in pixels."""
+    from vss_ros.images.image_error import ImageData
 
 PNG_MAGIC: Final = b'\x89PNG\r\n\x1a\n'
 PNG_GREY: Final = 0
@@ -45,45 +38,11 @@ CODECS: Final = {
 }
 """FFmpeg's decoders and the words by which messages name their codec or encoder."""
 
-_CHANNELS: Final = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
-_TO_RGB: Final = {
-    'bgr8': cv2.COLOR_BGR2RGB,
-    'rgba8': cv2.COLOR_RGBA2RGB,
-    'bgra8': cv2.COLOR_BGRA2RGB,
-    'mono8': cv2.COLOR_GRAY2RGB,
-}
-_MASK_CHANNELS: Final = {'mono8': 1, '8UC1': 1, 'mono16': 2, '16UC1': 2}
-"""Bytes of a pixel."""
+
 _JPEG_MAGIC: Final = b'\xff\xd8\xff'
 _JPEG_SCAN: Final = b'\xff\xda'
 MAX_SCANS: Final = 100
 """Most scans of a progressive JPEG, each of which takes as long as a picture; encoders make about ten."""
-
-
-class ImageError(VssError):
-    """An image was refused.
-
-    Attributes:
-        reason: Word for counters: ``encoding``, ``step``, ``size``, ``data``, ``truncated`` or ``format``.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-def check_size(height: int, width: int) -> None:
-    """Refuse a size before anything of it is allocated.
-
-    Raises:
-        ImageError: A side of 0 or beyond ``MAX_SIDE``, or more than ``MAX_PIXELS``.
-    """
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and width * height <= MAX_PIXELS):
-        raise ImageError(
-            'size',
-            f'expected a width and height of 1 to {MAX_SIDE} and at most {MAX_PIXELS} pixels, '
-            f'got {width}x{height}; check the camera driver or scale the image down',
-        )
 
 
 def check_png(blob: bytes, deepest: int = 8) -> int:
@@ -142,7 +101,8 @@ def decode_image_message(message: Any) -> NDArray[np.uint8]:
     """
     if hasattr(message, 'format'):
         return decode_compressed(message.data, message.format)
-    return decode_raw(message.data, message.height, message.width, message.encoding, message.step)
+    size, big = (message.height, message.width), bool(message.is_bigendian)
+    return decode_raw(message.data, *size, message.encoding, message.step, big_endian=big)
 
 
 def decode_mask_message(message: Any) -> NDArray[np.uint8]:
@@ -156,46 +116,6 @@ def decode_mask_message(message: Any) -> NDArray[np.uint8]:
     size = message.height, message.width
     big = bool(message.is_bigendian)
     return decode_raw_mask(message.data, *size, message.encoding, message.step, big_endian=big)
-
-
-def decode_raw(data: ImageData, height: int, width: int, encoding: str, step: int) -> NDArray[np.uint8]:
-    """Turn the pixels of a sensor_msgs/Image into RGB.
-
-    Args:
-        data: The message's ``data``; exactly ``step * height`` bytes.
-        height: Rows.
-        width: Columns.
-        encoding: ``rgb8``, ``bgr8``, ``rgba8``, ``bgra8`` or ``mono8``.
-        step: Bytes from one row to the next, at least ``width`` times the channels.
-
-    Returns:
-        RGB image, shape ``(height, width, 3)``, C-contiguous. For ``rgb8`` without padding this is a view of
-        ``data`` (no copy): it keeps ``data`` alive, shows later changes to it, and must not be written to.
-
-    Raises:
-        ImageError: Anything contradicts anything else.
-    """
-    pixels = _view(data, height, width, encoding, step, encodings=_CHANNELS)
-    if encoding == 'rgb8':
-        return np.ascontiguousarray(pixels)
-    return np.asarray(cv2.cvtColor(pixels, _TO_RGB[encoding]), np.uint8)
-
-
-def decode_raw_mask(
-    data: ImageData, height: int, width: int, encoding: str, step: int, *, big_endian: bool = False
-) -> NDArray[np.uint8]:
-    """Turn a mono8, mono16 (or 8UC1, 16UC1) sensor_msgs/Image into class ids; arguments: ``decode_raw``.
-
-    Returns:
-        Class ids, shape ``(height, width)``, C-contiguous; a view of ``data`` where rows are not padded.
-
-    Raises:
-        ImageError: Anything contradicts anything else.
-    """
-    pixels = _view(data, height, width, encoding, step, encodings=_MASK_CHANNELS)
-    if pixels.shape[2] == 1:
-        return np.ascontiguousarray(pixels[..., 0])
-    return _ids(np.ascontiguousarray(pixels).view('>u2' if big_endian else '<u2')[..., 0])
 
 
 def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
@@ -214,6 +134,13 @@ def decode_compressed(data: ImageData, format_name: str) -> NDArray[np.uint8]:
     """
     blob = np.frombuffer(data, np.uint8).tobytes()
     image = _decode_jpeg(blob) if _kind(blob, format_name) == 'jpeg' else _decode_png(blob)
+    encoding, _, target = format_name.partition(';')
+    if (
+        encoding.startswith('bayer_')
+        and 'bgr' not in target
+        and 'rgb' not in target.partition('compressed')[2]
+    ):
+        return demosaiced(image, encoding.strip())
     # image_transport's way to say that its encoder took an RGB array for BGR.
     return np.ascontiguousarray(image[..., ::-1]) if 'compressed rgb' in format_name else image
 
@@ -231,42 +158,7 @@ def decode_mask(data: ImageData) -> NDArray[np.uint8]:
     pixels = _imdecode(blob, cv2.IMREAD_UNCHANGED)
     if kind == PNG_PALETTE or (pixels.ndim == 3 and (pixels[..., :3] != pixels[..., :1]).any()):
         raise ImageError('format', 'expected a grey PNG of class ids, got a colour or palette PNG; write ids')
-    return _ids(pixels if pixels.ndim == 2 else pixels[..., 0])
-
-
-def _ids(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return class ids ``(H, W)`` as bytes."""
-    if pixels.max() > 255:
-        y, x = np.unravel_index(pixels.argmax(), pixels.shape)
-        raise ImageError('data', f'expected class ids up to 255, got {pixels.max()} at pixel (x={x}, y={y})')
-    return np.ascontiguousarray(pixels, np.uint8)
-
-
-def _view(
-    data: ImageData, height: int, width: int, encoding: str, step: int, *, encodings: dict[str, int]
-) -> NDArray[np.uint8]:
-    """Check a raw image and lay a view of shape ``(height, width, channels)`` over it."""
-    channels = encodings.get(encoding)
-    if channels is None:
-        raise ImageError(
-            'encoding',
-            f'expected encoding {", ".join(encodings)}, got {encoding!r}; convert it with image_proc',
-        )
-    check_size(height, width)
-    if step < width * channels:
-        raise ImageError(
-            'step',
-            f'expected a step of at least {width * channels} bytes ({width} pixels of {encoding}), '
-            f'got {step}; set step to width times channels',
-        )
-    octets = np.frombuffer(data, np.uint8)
-    if octets.size != step * height:
-        raise ImageError(
-            'data',
-            f'expected {step * height} bytes (step {step} x height {height}), got {octets.size}; '
-            f'the sender must fill data, step and height alike',
-        )
-    return np.ndarray((height, width, channels), np.uint8, buffer=octets, strides=(step, channels, 1))
+    return ids_of(pixels if pixels.ndim == 2 else pixels[..., 0])
 
 
 def _kind(blob: bytes, format_name: str) -> str:

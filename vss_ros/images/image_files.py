@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from vss_ros.files import read_regular
-from vss_ros.images.image_decoding import ImageError, decode_compressed
+from vss_ros.images.image_decoding import decode_compressed
+from vss_ros.images.image_error import ImageError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,14 +9,8 @@ import numpy as np
 
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.images.image_decoding import (
-    PNG_GREY,
-    PNG_MAGIC,
-    ImageError,
-    check_png,
-    decode_compressed,
-    decode_mask,
-)
+from vss_ros.images.image_decoding import PNG_GREY, PNG_MAGIC, check_png, decode_compressed, decode_mask
+from vss_ros.images.image_error import ImageError
 from vss_ros.images.image_files import read_file
 
 if TYPE_CHECKING:

@@ -27,14 +27,15 @@ import numpy as np
 from av.video.frame import PictureType
 
 from vss_ros.engine.frames import CodecFrame
-from vss_ros.images.image_decoding import CODECS, MAX_PIXELS, ImageError, check_size, codec_of
+from vss_ros.images.image_decoding import CODECS, codec_of
+from vss_ros.images.image_error import MAX_PIXELS, ImageError, check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from vss_ros.images.image_decoding import ImageData
+    from vss_ros.images.image_error import ImageData
 
 
 STRICT: Final = {'flags2': '+export_mvs', 'err_detect': 'explode', 'max_pixels': str(MAX_PIXELS)}

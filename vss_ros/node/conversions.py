@@ -14,7 +14,8 @@ from std_msgs.msg import Header
 
 from vss_ros.engine.frames import Frame
 from vss_ros.engine.labels import resize_labels
-from vss_ros.images.image_decoding import ImageError, decode_image_message
+from vss_ros.images.image_decoding import decode_image_message
+from vss_ros.images.image_error import ImageError
 from vss_ros.msg import KeyFrameDecision
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vss_ros.engine.frames import FrameResult
-    from vss_ros.images.image_decoding import ImageError
+    from vss_ros.images.image_error import ImageError
 
 WINDOW = 300
 """Latencies kept for percentiles: 20 s at 15 Hz."""

@@ -8,7 +8,7 @@ from rclpy.qos import ReliabilityPolicy
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.image_error import ImageError
 from vss_ros.node.conversions import checked_stamp, header_of, stamp_to_ns, to_frame
 from vss_ros.node.process import load_message_type
 

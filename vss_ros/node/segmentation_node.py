@@ -26,7 +26,7 @@ from vss_ros.engine.options import parameters as parameters_of
 from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.image_error import ImageError
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.camera import STEADY, Camera, overridable, refused_subscribers
 from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import ImageError, codec_of, decode_image_message, decode_mask_message
+from vss_ros.images.image_decoding import codec_of, decode_image_message, decode_mask_message
+from vss_ros.images.image_error import ImageError
 from vss_ros.recordings.bags import (
     CAMERA_TYPES,
     COMPRESSED_IMAGE,

@@ -11,7 +11,7 @@ import numpy as np
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.image_error import ImageError
 from vss_ros.images.image_files import read_image
 from vss_ros.images.label_code import id_code
 from vss_ros.recordings.source import Source, SourceFrame, files_in, mask_files, read_mask

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import ImageError, decode_mask
+from vss_ros.images.image_decoding import decode_mask
+from vss_ros.images.image_error import ImageError
 from vss_ros.images.image_files import natural, read_file
 
 if TYPE_CHECKING:

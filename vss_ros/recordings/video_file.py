@@ -12,7 +12,7 @@ import numpy as np
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
 from vss_ros.files import read_regular
-from vss_ros.images.image_decoding import check_size
+from vss_ros.images.image_error import check_size
 from vss_ros.images.image_files import Turn
 from vss_ros.images.video_decoding import STRICT, CodecReader
 from vss_ros.recordings.source import Source, SourceFrame, mask_files, read_mask

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.content import content_digest, file_states
-from vss_ros.images.image_decoding import ImageError
+from vss_ros.images.image_error import ImageError
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.image_folder import is_cityscapes
 from vss_ros.recordings.open import open_source, recordings_in
