@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import simplejpeg
+from video_parts import panned, write_video
 
-from test.video_parts import panned, write_video
 from vss_ros.datasets.listing import image_size
 from vss_ros.images.image_decoding import decode_compressed
 from vss_ros.images.image_error import ImageError

@@ -10,8 +10,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from video_parts import panned, write_video
 
-from test.video_parts import panned, write_video
 from vss_ros.recordings.open import open_source
 from vss_ros.recordings.video_file import VideoFile
 from vss_ros.resources import resource

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from backports import zstd
 from mcap.writer import Writer
+from video_parts import panned, write_video
 
-from test.video_parts import panned, write_video
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
 from vss_ros.files import write_png
