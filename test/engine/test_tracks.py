@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import torch
 
+from vss_ros.engine import tracks
 from vss_ros.engine.tracks import FastSlow, SlowResult
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def collected(track: FastSlow) -> SlowResult:
@@ -60,3 +65,55 @@ def test_an_error_is_a_result_and_the_track_goes_on() -> None:
     track.submit(2, torch.ones(1))
     assert collected(track).error is None
     track.close()
+
+
+def test_a_computation_that_hangs_is_given_up_and_another_thread_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracks, 'HANG_S', 0.3)
+    go, hang = threading.Event(), threading.Event()
+
+    def compute(entry: torch.Tensor) -> torch.Tensor:
+        if hang.is_set():
+            assert go.wait(20)
+        return 2 * entry
+
+    track = FastSlow(compute)
+    track.submit(1, torch.ones(1))
+    assert collected(track).error is None
+    hang.set()
+    track.submit(2, torch.ones(1))
+    result = collected(track)
+    assert (result.number, result.high) == (2, None)
+    assert isinstance(result.error, TimeoutError)
+    hang.clear()
+    track.submit(3, torch.full((1,), 5.0))
+    result = collected(track)
+    assert result.high is not None
+    assert (result.number, result.high.item()) == (3, 10)
+    go.set()  # what hung ends at last, and changes nothing
+    track._hung[0]._thread.join(10)
+    assert track.collect() is None
+    track.close()
+
+
+def test_no_more_than_a_few_threads_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, 'HANG_S', 0.02)
+    go = threading.Event()
+
+    def compute(entry: torch.Tensor) -> torch.Tensor:
+        assert go.wait(20)
+        return entry
+
+    track = FastSlow(compute)
+    for number in range(tracks.MOST_HUNG):
+        track.submit(number, torch.ones(1))
+        assert isinstance(collected(track).error, TimeoutError)
+    track.submit(9, torch.ones(1))
+    for _ in range(2):  # said again and again
+        assert 'restart the node' in str(collected(track).error)
+        assert track.busy
+    began = time.monotonic()
+    track.close()
+    assert time.monotonic() - began < 5
+    go.set()

@@ -6,7 +6,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 SLOW_TRACK_NICENESS = 5
 """Added to the slow track's own thread: where cores are short, the frame in hand goes first."""
+HANG_S = 10.0
+"""Seconds after which a computation hangs, if it is no slower than its predecessors: see ``FastSlow``."""
+MOST_HUNG = 3
+"""Threads that may hang until no other is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,11 @@ class SimulatedFastSlow(Track):
 
 
 class FastSlow(Track):
-    """The fast/slow track: one background thread computes true features (low-latency paper, section 3.4)."""
+    """The fast/slow track: one background thread computes true features (low-latency paper, section 3.4).
+
+    A computation that takes over ``HANG_S``, and 20 times as long as any before, hangs: that is an error, and
+    another thread takes its place. The first may take longer, since it compiles.
+    """
 
     name = 'fast_slow'
     background = True
@@ -118,7 +126,17 @@ class FastSlow(Track):
         self._compute = compute
         self._result: SlowResult | None = None
         self._busy = False
-        self._worker = Worker(self._run, self._fail, 'slow_track')
+        self._number, self._since, self._longest = 0, 0.0, 0.0
+        self._hung: list[Worker[tuple[int, Tensor]]] = []
+        self._start()
+
+    def _start(self) -> None:
+        worker: Worker[tuple[int, Tensor]] = Worker(
+            lambda job: self._run(worker, job),
+            lambda job, error: self._put(worker, SlowResult(job[0], None, error)),
+            'slow_track',
+        )
+        self._worker = worker
 
     @property
     def busy(self) -> bool:
@@ -127,7 +145,7 @@ class FastSlow(Track):
 
     def submit(self, number: int, entry: Tensor) -> None:
         """Hand the key frame to the background thread and return at once."""
-        self._busy = True
+        self._busy, self._number, self._since = True, number, monotonic()
         self._worker.offer((number, entry))
 
     def collect(self) -> SlowResult | None:
@@ -136,24 +154,50 @@ class FastSlow(Track):
         if result is not None:
             self._result = None
             self._busy = False
+        elif self._hangs:
+            result = self._give_up()
         return result
+
+    @property
+    def _hangs(self) -> bool:
+        patience = max(HANG_S, 20 * self._longest) if self._longest else 6 * HANG_S
+        return self._busy and monotonic() - self._since > patience
+
+    def _give_up(self) -> SlowResult:
+        """Leave the thread that hangs to itself; a new one computes the next key frame."""
+        error = TimeoutError(
+            f'no features after {monotonic() - self._since:.0f} s; another thread takes over'
+        )
+        self._hung = [worker for worker in self._hung if worker.alive]
+        self._since = monotonic()
+        if len(self._hung) < MOST_HUNG:
+            self._hung.append(self._worker)
+            self._worker.stop(wait_s=0)
+            self._start()
+            self._busy = False
+        else:
+            error = TimeoutError(f'{MOST_HUNG + 1} threads hang; restart the node')
+        return SlowResult(self._number, None, error)
 
     def finish(self) -> None:
         """Wait for the computation under way, if any."""
-        while self._busy and self._result is None:
+        while self._busy and self._result is None and not self._hangs:
             sleep(0.001)
 
     def close(self) -> None:
-        """Let the computation under way finish and end the thread."""
-        self._worker.stop()
+        """Let the computation under way finish, unless it hangs, and end the thread."""
+        self._worker.stop(wait_s=HANG_S)
 
-    def _run(self, job: tuple[int, Tensor]) -> None:
+    def _run(self, worker: Worker[tuple[int, Tensor]], job: tuple[int, Tensor]) -> None:
         _be_nice()
         with torch.inference_mode():
-            self._result = SlowResult(job[0], self._compute(job[1]))
+            high = self._compute(job[1])
+        self._put(worker, SlowResult(job[0], high))
 
-    def _fail(self, job: tuple[int, Tensor], error: BaseException) -> None:
-        self._result = SlowResult(job[0], None, error)
+    def _put(self, worker: Worker[tuple[int, Tensor]], result: SlowResult) -> None:
+        if worker is self._worker:  # else it was given up, and its result comes too late
+            self._longest = max(self._longest, monotonic() - self._since)
+            self._result = result
 
 
 def _be_nice() -> None:

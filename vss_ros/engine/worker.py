@@ -53,15 +53,20 @@ class Worker(Generic[T]):
             self._waiting = item
             self._condition.notify()
 
-    def stop(self) -> None:
-        """Finish the item in hand, drop the waiting one, end the thread."""
+    @property
+    def alive(self) -> bool:
+        """Whether the thread has not ended yet."""
+        return self._thread.is_alive()
+
+    def stop(self, wait_s: float | None = None) -> None:
+        """Finish the item in hand, drop the waiting one, end the thread; wait for it, at most ``wait_s``."""
         with self._condition:
             self._stopping = True
             self._overwritten += self._waiting is not None
             self._waiting = None
             self._condition.notify()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(wait_s)
 
     def _run(self) -> None:
         while True:
