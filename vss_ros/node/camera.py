@@ -39,9 +39,7 @@ AHEAD_NS = 10 * 10**9
 """A stamp that is further ahead of the node's clock is no time at which an image was taken."""
 ALTERNATES_S = 5.0
 """Seconds in which a frame_id that comes again after another is a second camera's."""
-LOST_REMEDY = (
-    "let the camera's driver publish reliably, or give it the Fast DDS profile large_images.xml (README)"
-)
+PROFILE = 'the Fast DDS profile large_images.xml (README)'
 
 
 class LossCounter:
@@ -177,7 +175,13 @@ class Camera:
         best_effort = {publisher.qos_profile.reliability for publisher in publishers} == {BEST_EFFORT}
         if best_effort and self.subscription and self.subscription.qos_profile.reliability != BEST_EFFORT:
             return f'{", ".join(said)}, asked for reliable; set qos to auto'
-        return f'{", ".join(said)}; if it is sending, {LOST_REMEDY}'
+        return f'{", ".join(said)}; if it is sending, {self._remedy}'
+
+    @property
+    def _remedy(self) -> str:
+        if self._wanted == BEST_EFFORT:
+            return f"let the camera's driver publish reliably, or give it {PROFILE}"
+        return f"give the camera's driver {PROFILE}"
 
     def _arrived(self, message: Any, info: Mapping[str, Any]) -> None:
         self._missing |= self._losses.arrived(info)
@@ -220,7 +224,7 @@ class Camera:
         self._losses.lost(event.total_count_change)
 
     def _on_loss(self, number: int) -> None:
-        self._note('lost', number, f'{number} messages lost on the way; {LOST_REMEDY}')
+        self._note('lost', number, f'{number} messages lost on the way; {self._remedy}')
 
 
 def overridable(node: Node, topic: str, kind: str) -> QoSOverridingOptions:
