@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 SIZE = (72, 96)
 CAMERA = (90, 120)
 FRAMES = 9
+PROPAGATION, SCHEDULER = 'refined_warping', 'accumulated_deviation'
 
 
 def config(name: str = 'tiny', **settings: Any) -> EvaluationConfig:
-    """Return a configuration at a tiny size on one thread of the CPU."""
+    """Return a configuration at a tiny size on one thread of the CPU, with parts that use all of the engine."""
     plain: dict[str, Any] = {'device': 'cpu', 'threads': 1, 'size': SIZE, 'slow_delay': 1, 'interval': 4}
+    plain |= {'propagation': PROPAGATION, 'scheduler': SCHEDULER}
     return EvaluationConfig(SegmenterConfig(**(plain | settings)), name)
 
 
 def options(*more: str) -> list[str]:
     """Return the same as command-line options."""
     size = 'x'.join(map(str, SIZE))
-    return ['--device', 'cpu', '--threads', '1', '--size', size, '--interval', '4', *more]
+    parts = ['--propagation', PROPAGATION, '--scheduler', SCHEDULER]
+    return ['--device', 'cpu', '--threads', '1', '--size', size, '--interval', '4', *parts, *more]
 
 
 def clip(root: Path, frames: int = FRAMES, *, masks: bool = True, size: tuple[int, int] = CAMERA) -> Path:

@@ -67,7 +67,7 @@ def test_segments_a_folder_with_true_masks(folder: Path, tmp_path: Path) -> None
     assert summary['frames'] == FRAMES
     assert 0.3 < summary['miou'] <= 1
     assert set(summary['latency_ms']) == {'p50', 'p95', 'p99', 'max'}
-    assert {'preprocess', 'low', 'high', 'propagation', 'head', 'labels'} <= set(summary['parts_ms'])
+    assert {'preprocess', 'high', 'motion', 'propagation', 'head', 'labels'} <= set(summary['parts_ms'])
     with open_source(out / 'overlay.mp4') as video:
         assert sum(1 for _ in video) == FRAMES
     assert (out / 'timeline.png').stat().st_size > 5000

@@ -117,3 +117,18 @@ def test_no_more_than_a_few_threads_hang(monkeypatch: pytest.MonkeyPatch) -> Non
     track.close()
     assert time.monotonic() - began < 5
     go.set()
+
+
+def test_it_rests_for_its_share_of_the_time() -> None:
+    def compute(entry: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.02)
+        return entry
+
+    track = FastSlow(compute, duty=0.1)
+    start = time.monotonic()
+    track.submit(1, torch.ones(1))
+    collected(track)
+    while track.busy:
+        time.sleep(0.001)
+    assert time.monotonic() - start >= 0.2
+    track.close()

@@ -143,6 +143,8 @@ def _parts(
 
 
 def _check(config: SegmenterConfig, card: ModelCard) -> None:
+    if not 0 < config.slow_duty <= 1:
+        raise VssError(f'slow_duty {config.slow_duty}: expected a share over 0 and at most 1')
     if config.threads < 0 or config.slow_delay < 0 or not config.max_gap > 0:
         raise VssError(
             'expected threads and slow_delay of 0 or more and a positive max_gap, '
@@ -326,4 +328,4 @@ def _track(config: SegmenterConfig, network: WholeNetwork) -> Track:
         return Blocking()
     if config.slow_delay:
         return SimulatedFastSlow(network.compute, config.slow_delay)
-    return FastSlow(network.compute)
+    return FastSlow(network.compute, config.slow_duty)

@@ -82,17 +82,17 @@ class SegmenterConfig:
         placeholder='CARD',
     )
     propagation: str = option(
-        'refined_warping',
-        'how a frame between key frames gets its result from the last one: refined_warping, tamed_warping (a '
-        'little cheaper), spatially_variant_conv (looks at no motion) or another that `vss models` lists; '
-        'none: the whole network on every frame',
+        'flow_warp',
+        'how a frame gets its result from the last key frame: flow_warp (runs no network and fits '
+        'any), refined_warping (reaches furthest where key frames are rare), spatially_variant_conv (looks '
+        'at no motion) or another that `vss models` lists; none: the whole network on every frame',
         placeholder='P',
     )
     scheduler: str = option(
-        'accumulated_deviation',
-        'what decides which frames are key frames: accumulated_deviation, predicted_deviation, '
-        'feature_threshold, flow_residual, fixed_interval or codec_keyframe (the I-frames of a compressed '
-        'video)',
+        'keep_busy',
+        'what decides which frames are key frames: keep_busy (whenever the slow track is free and the '
+        'scene has changed), accumulated_deviation, predicted_deviation, feature_threshold, '
+        'flow_residual, fixed_interval or codec_keyframe (the I-frames of a compressed video)',
         placeholder='S',
     )
     threshold: float = option(
@@ -126,6 +126,13 @@ class SegmenterConfig:
         0, 'frames until the simulated slow track answers', node=False, placeholder='FRAMES'
     )
     """0 runs the real background thread, as on a robot."""
+    slow_duty: float = option(
+        1.0,
+        'largest share of the time that the slow track may compute, of one core per thread; lower leaves '
+        'more of the machine to others and makes features older',
+        bounds=(0.01, 1.0),
+        placeholder='SHARE',
+    )
     device: str = option('auto', 'where networks run: auto, cpu, cuda or cuda:N', placeholder='DEVICE')
     runtime: str = option(
         'auto',

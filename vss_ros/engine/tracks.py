@@ -117,13 +117,18 @@ class FastSlow(Track):
 
     A computation that takes over ``HANG_S``, and 20 times as long as any before, hangs: that is an error, and
     another thread takes its place. The first may take longer, since it compiles.
+
+    Args:
+        compute: From what the pipeline submits to F_h or logits.
+        duty: Share of the time, over 0 and at most 1, that it may compute: it rests after each result.
     """
 
     name = 'fast_slow'
     background = True
 
-    def __init__(self, compute: Callable[[Tensor], Tensor]) -> None:
-        self._compute = compute
+    def __init__(self, compute: Callable[[Tensor], Tensor], duty: float = 1.0) -> None:
+        self._compute, self._duty = compute, duty
+        self._rests_until = 0.0
         self._result: SlowResult | None = None
         self._busy = False
         self._number, self._since, self._longest = 0, 0.0, 0.0
@@ -140,8 +145,8 @@ class FastSlow(Track):
 
     @property
     def busy(self) -> bool:
-        """True from ``submit`` until the result was collected."""
-        return self._busy
+        """True from ``submit`` until the result was collected and the rest after it is over."""
+        return self._busy or monotonic() < self._rests_until
 
     def submit(self, number: int, entry: Tensor) -> None:
         """Hand the key frame to the background thread and return at once."""
@@ -196,7 +201,9 @@ class FastSlow(Track):
 
     def _put(self, worker: Worker[tuple[int, Tensor]], result: SlowResult) -> None:
         if worker is self._worker:  # else it was given up, and its result comes too late
-            self._longest = max(self._longest, monotonic() - self._since)
+            took = monotonic() - self._since
+            self._longest = max(self._longest, took)
+            self._rests_until = self._since + took / self._duty
             self._result = result
 
 

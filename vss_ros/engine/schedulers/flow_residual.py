@@ -47,6 +47,10 @@ class FlowResidual(Scheduler):
 
     def measure(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:
         """Return the share of cells that motion does not explain, 0 to 1."""
+        return self.unexplained(key, current, view).float().mean()
+
+    def unexplained(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:
+        """Tell of each cell whether it differs from what motion brings there; ``(N, 1, h, w)``."""
         field = view.since_key
         assert key is not None and current is not None and field is not None  # noqa: PT018 (see needs_motion)
         field = field.at(STRIDE)
@@ -54,7 +58,7 @@ class FlowResidual(Scheduler):
         changed = (difference - difference.median()).abs() > NOISE
         if field.holes is not None:
             changed = changed | field.holes
-        return (changed | _leads_outside(field.flow)).float().mean()
+        return changed | _leads_outside(field.flow)
 
 
 def _leads_outside(flow: Tensor) -> Tensor:
