@@ -87,7 +87,7 @@ def build_segmenter(
     def network(runtime: Runtime, moves: Propagation | None) -> WholeNetwork:
         return WholeNetwork(backbone, moves, scheduler, motion, runtime=runtime, statistics=statistics)
 
-    shape = size or card.input_size
+    shape = preprocess.size(card.input_size)
     pixels = torch.zeros((1, *shape, 3), dtype=torch.uint8, device=device)
     runtime = fastest(
         runtimes, lambda one: partial(network(one, None).compute, pixels),

@@ -69,7 +69,7 @@ class Runtime(ABC):
     def compile(
         self, work: nn.Module, inputs: Sequence[Tensor], cut: Cut | None = None
     ) -> Callable[[], Graph]:
-        """Return what makes a graph for inputs of these shapes and dtypes, for each thread its own.
+        """Return what makes graphs for inputs of these shapes and dtypes; one is run by one thread at a time.
 
         Args:
             work: Maps tensors to a tuple of tensors; its Python runs once, here.

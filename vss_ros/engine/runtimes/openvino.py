@@ -37,7 +37,7 @@ PROBED = 256
 
 @RUNTIMES.register('openvino')
 class OpenVinoRuntime(Runtime):
-    """One graph a piece, traced from PyTorch once and then compiled by each thread that runs it.
+    """One graph a piece, traced from PyTorch once and compiled for each thread that runs it meanwhile.
 
     With one thread a graph runs in the thread that calls it, with that thread's priority: the slow track's
     stays as nice as its thread is.

@@ -28,8 +28,8 @@ TRACING = threading.Lock()
 class Piece:
     """A function of tensors and views that a runtime compiles, for each shape of its arguments once.
 
-    Every thread has graphs of its own, so that the slow track's never makes the fast one wait. What cannot be
-    compiled runs in PyTorch, with one warning and a line in ``runtime.faults``.
+    Where both tracks run it at once, each has a graph of its own, so that neither waits for the other. What
+    cannot be compiled runs in PyTorch, with one warning and a line in ``runtime.faults``.
 
     Args:
         runtime: Who computes it.
@@ -53,8 +53,7 @@ class Piece:
         self._image_strides = image_strides
         self._runtime, self._function, self._modules = runtime, function, tuple(modules)
         self._statistics, self._cut = statistics, cut
-        self._compiled: dict[Any, tuple[Callable[[], Graph], _Work]] = {}
-        self._graphs: dict[Any, Graph] = {}
+        self._forms: dict[Any, _Form] = {}
         self._lock = threading.Lock()
         self._failed = False
 
@@ -65,39 +64,34 @@ class Piece:
         inputs = [tensor for argument in arguments for tensor in self._tensors(argument)]
         key = (*map(_outline, arguments), *(tensor.shape for tensor in inputs))
         try:
-            graph, work = self._graph(key, arguments, inputs)
-            return work.answer(graph(inputs), inputs)
+            form = self._form(key, arguments, inputs)
+            # Not the thread's but the first that is free: what warmed up in one thread serves in another.
+            graph = form.free.pop() if form.free else form.make()
+            outputs = graph(inputs)
+            form.free.append(graph)
+            return form.work.answer(outputs, inputs)
         except Exception as error:  # noqa: BLE001 (each runtime raises what it likes)
             self._fall_back(error)
             return self._runtime.run(self._function, *arguments)
 
-    def _graph(
-        self, key: Any, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
-    ) -> tuple[Graph, _Work]:
-        """Return this thread's graph for a form of arguments."""
+    def _form(self, key: Any, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]) -> _Form:
+        """Return what serves a form of arguments."""
         with self._lock:
-            if key not in self._compiled:
-                if len(self._compiled) >= MOST_FORMS:
-                    self._compiled.clear()
-                    self._graphs.clear()
-                self._compiled[key] = self._compile(arguments, inputs)
-            make, work = self._compiled[key]
-        mine = (threading.get_ident(), key)
-        if mine not in self._graphs:
-            self._graphs[mine] = make()
-        return self._graphs[mine], work
+            if key not in self._forms:
+                if len(self._forms) >= MOST_FORMS:
+                    self._forms.clear()
+                self._forms[key] = self._compile(arguments, inputs)
+            return self._forms[key]
 
-    def _compile(
-        self, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
-    ) -> tuple[Callable[[], Graph], _Work]:
+    def _compile(self, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]) -> _Form:
         outlines = [_outline(argument) for argument in arguments]
         work = _Work(self._function, self._modules, outlines, self._statistics, self._image_strides)
         with TRACING, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # shapes become constants, which is what is wanted
             examples = [torch.zeros_like(i, memory_format=torch.contiguous_format) for i in inputs]
             if not work(*examples):  # which tells what the answer is made of; here of inputs alone
-                return (lambda: lambda _: ()), work
-            return self._runtime.compile(work, examples, self._cut), work
+                return _Form(work, lambda: lambda _: ())
+            return _Form(work, self._runtime.compile(work, examples, self._cut))
 
     def _tensors(self, argument: Tensor | View | None) -> list[Tensor]:
         """Return an argument's tensors; holes, which are boolean, as bytes."""
@@ -122,6 +116,14 @@ class Piece:
         )
         self._runtime.faults.append(fault)
         warnings.warn(fault, RuntimeWarning, stacklevel=3)
+
+
+class _Form:
+    """What serves one form of arguments: the work, how to make a graph of it, and graphs that are free."""
+
+    def __init__(self, work: _Work, make: Callable[[], Graph]) -> None:
+        self.work, self.make = work, make
+        self.free: list[Graph] = []
 
 
 class _Field(NamedTuple):
