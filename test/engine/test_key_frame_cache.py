@@ -15,8 +15,7 @@ def store(cache: KeyFrameCache) -> int:
 
 def test_features_become_accurate_while_their_key_frame_is_held() -> None:
     cache = KeyFrameCache()
-    number = cache.next_number()
-    assert store(cache) == number
+    number = store(cache)
     cache.advance(torch.zeros(1), torch.zeros(1))
     assert cache.make_accurate(number, torch.ones(1))
     assert cache.last is None  # propagated from the less accurate ones
@@ -37,10 +36,9 @@ def test_the_last_frame_is_the_next_ones_source() -> None:
     assert cache.last.high is high
 
 
-def test_a_number_asked_for_before_a_reset_is_not_given_again() -> None:
+def test_a_number_from_before_a_reset_is_not_given_again() -> None:
     cache = KeyFrameCache()
-    store(cache)
-    submitted = cache.next_number()  # a frame hands its image to the slow track and then fails
+    submitted = store(cache)
     cache.reset()
     assert cache.key is None
     assert not cache.make_accurate(submitted, torch.ones(1))

@@ -64,10 +64,6 @@ class KeyFrameCache:
         """
         return self._last
 
-    def next_number(self) -> int:
-        """Return the number the next stored key frame will have, to compute for it before it is stored."""
-        return self._number + 1
-
     def store(
         self, *, stamp_ns: int, propagation: Tensor, scheduler: Tensor | None, high: Tensor, propagated: int
     ) -> KeyFrame:

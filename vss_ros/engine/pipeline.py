@@ -165,9 +165,6 @@ class StreamSegmenter:
                 logits = self._network.logits(high)
         else:
             answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
-            if answered_by is AnsweredBy.FAST:
-                # Before this frame is answered, so that the slow track starts earlier.
-                track.submit(self._cache.next_number(), self._network.entry(view))
             with self._timed('propagation'):
                 high, logits = self._propagate(propagation, key, prepared, view)
         if verdict.is_key_frame:
@@ -177,7 +174,12 @@ class StreamSegmenter:
             key = self._cache.store(
                 stamp_ns=frame.stamp_ns, propagation=prepared, scheduler=compared, high=high, propagated=age
             )
-        return self._answer(frame, verdict, answered_by, logits, key, confidence)
+        result = self._answer(frame, verdict, answered_by, logits, key, confidence)
+        if answered_by is AnsweredBy.FAST and key is not None:
+            # Only now: while both tracks compute, each takes nearly twice as long where two cores share one
+            # core's units, and this frame is waited for.
+            track.submit(key.number, self._network.entry(view))
+        return result
 
     def _view(self, frame: Frame) -> View:
         camera = (frame.image.shape[0], frame.image.shape[1])

@@ -24,9 +24,9 @@ SMALLEST = 32
 class DenseInverseSearch(MotionEstimator):
     """DIS, preset FAST, on grey images of the network's input size; averaged over cells of stride 4.
 
-    Searched at full resolution because flow searched at half of it costs 1 to 2 mIoU within five frames. Without
-    the preset's variational refinement, which takes half of the time: on CamVid `val` every propagation scores
-    0.0 to 0.2 mIoU more so.
+    Searched at full resolution because flow searched at half of it costs 1 to 2 mIoU within five frames.
+    Without the preset's variational refinement, which takes half of the time: on CamVid `val` every
+    propagation scores 0.0 to 0.2 mIoU more so.
     """
 
     stride = 4
