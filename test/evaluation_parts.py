@@ -24,7 +24,7 @@ PROPAGATION, SCHEDULER = 'refined_warping', 'accumulated_deviation'
 
 
 def config(name: str = 'tiny', **settings: Any) -> EvaluationConfig:
-    """Return a configuration at a tiny size on one thread of the CPU, with parts that use all of the engine."""
+    """Return a configuration at a tiny size on one thread of the CPU, its parts use all of the engine."""
     plain: dict[str, Any] = {'device': 'cpu', 'threads': 1, 'size': SIZE, 'slow_delay': 1, 'interval': 4}
     plain |= {'propagation': PROPAGATION, 'scheduler': SCHEDULER}
     return EvaluationConfig(SegmenterConfig(**(plain | settings)), name)
