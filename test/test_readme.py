@@ -38,4 +38,4 @@ def test_the_example_in_python_runs(
     exec(compile(blocks[0], 'README.md', 'exec'), {})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == FRAMES
-    assert 0 < sum('key frame' in line for line in lines) < FRAMES
+    assert all('key frame' in line for line in lines)  # by default the newest is, whenever the track is free

@@ -45,7 +45,7 @@ def spoil(card: Path, value: float) -> str:
 def test_a_slow_track_that_hangs_is_said_and_replaced(
     start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph = start(scheduler='fixed_interval', interval=2, threads=1)
+    graph = start(scheduler='fixed_interval', interval=40, threads=1)  # more than a computation takes
     monkeypatch.setattr(tracks, 'HANG_S', 2.0)
     assert graph.node._built is not None
     track = graph.node._built.segmenter.parts.track

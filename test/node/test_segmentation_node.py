@@ -178,7 +178,8 @@ def test_size_change_in_mid_stream(start: Callable[..., Graph]) -> None:
 
 
 def test_services_make_key_frames(start: Callable[..., Graph]) -> None:
-    graph = start(track='blocking', threshold=1.0)
+    parts = {'propagation': 'refined_warping', 'scheduler': 'accumulated_deviation'}
+    graph = start(track='blocking', threshold=1.0, **parts)
     image = clip_images(1)[0]
     graph.send(image_message(image, 10**9))
     graph.send(image_message(image, 10**9 + FRAME_NS))
@@ -192,7 +193,8 @@ def test_services_make_key_frames(start: Callable[..., Graph]) -> None:
 
 
 def test_live_parameters(start: Callable[..., Graph]) -> None:
-    graph = start(track='blocking', threshold=1.0)
+    parts = {'propagation': 'refined_warping', 'scheduler': 'accumulated_deviation'}
+    graph = start(track='blocking', threshold=1.0, **parts)
     image = clip_images(1)[0]
     graph.send(image_message(image, 10**9))
     (result,) = graph.node.set_parameters([Parameter('interval', value=1)])
