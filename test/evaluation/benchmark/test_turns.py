@@ -71,7 +71,8 @@ def test_the_first_frame_of_a_turn_does_not_count_and_frames_go_there_and_back()
 
 def test_a_slow_track_gets_its_frames_at_the_rate_and_ends_with_the_turn() -> None:
     (fast_slow,) = propagations(PLAIN, ['flow_warp'], ['fast_slow'], [('torch', 'f32')])
-    entry = Entry(replace(fast_slow, config=replace(fast_slow.config, interval=2)), (90, 120))
+    config = replace(fast_slow.config, scheduler='fixed_interval', interval=2)
+    entry = Entry(replace(fast_slow, config=config), (90, 120))
     assert entry.built is not None
     track = entry.built.segmenter.parts.track
     assert isinstance(track, FastSlow)

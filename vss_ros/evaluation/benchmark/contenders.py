@@ -38,7 +38,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 """What decides about key frames with each propagation: its paper's, else the default of all options. Never
 every second frame: of a blocking track half the frames would take long, and the median fall between."""
 QUICK = ('refined_warping', 'spatially_variant_conv', 'guided_filter', 'flow_warp')
-"""Propagations of a quick benchmark: this project's, the first paper's, two without the network's features."""
+"""Propagations of a quick benchmark: ours, the first paper's, two without the network's features."""
 KEPT_BUSY = ('flow_warp',)
 """Those whose slow track never waits, as by default; on a blocking track that would be the whole network."""
 
