@@ -28,6 +28,7 @@ FIXED = {'scheduler': 'fixed_interval'}
 SCHEDULES: dict[str, dict[str, Any]] = {
     'spatially_variant_conv': {'scheduler': 'predicted_deviation'},
     'temporal_holistic_attention': {**FIXED, 'interval': 5},
+    'warped_holistic_attention': {**FIXED, 'interval': 5},
     'distortion_aware': {**FIXED, 'interval': 6},
     'guided_filter': {**FIXED, 'interval': 4},
     'tamed_warping': {**FIXED, 'interval': 12},
