@@ -56,7 +56,7 @@ def test_eight_wrong_bytes_are_noticed(name: str, tmp_path: Path) -> None:
         noticed += bool(source.rejected or source.partial) or shown == whole
         # Each frame that is shown after the damage is still called by its own number.
         places += not shown or shown[-1] != whole[-1] or len(shown) + source.rejected == FRAMES
-    # Of 120 files each nine in ten and more are noticed; of ten, encoded anew in each run, now and then seven.
+    # Of 120 files each nine in ten are noticed and more; of ten, encoded anew in each run, at times seven.
     assert noticed >= 0.6 * TRIALS
     assert places == TRIALS or name == 'drive.h264'  # which has no stamps
 
