@@ -1,6 +1,6 @@
 """Measure how fast everything is on this machine: runtimes, propagations, tracks, the node, your own network.
 
-All contenders take turns at the same frames in one process, so that whatever else the machine does hits all
+All contenders take turns at the same frames in one process, so that what else the machine does hits all
 alike; look at ratios first. Compared are the network on every frame in every runtime at every precision, your
 own network (an .onnx) beside it, and every propagation with its usual scheduler on both tracks, in the best
 runtime and in PyTorch; then what the node itself costs over DDS (needs ROS 2). docs/benchmark.md explains

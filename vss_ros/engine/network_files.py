@@ -53,12 +53,12 @@ def open_network(file: str, data: bytes, device: torch.device) -> Network:
         file: The file's name; its suffix says what the file is.
         data: The file's bytes. An ``.onnx`` is data: opening and running it computes and nothing else. A
             ``.pt2`` is a program: ``torch.export.load`` unpickles, so that a file made for the purpose runs
-            whatever its maker likes. It is opened only after ``trust``.
+            what its maker likes. It is opened only after ``trust``.
         device: Where it shall run.
 
     Raises:
         VssError: Not a network of a known kind, more than one input, or not float32, or what the device
-            needs is missing; a program that nobody trusts.
+            needs is missing; a program that is not trusted.
     """
     suffix = Path(file).suffix
     if suffix not in SUFFIXES:
@@ -133,7 +133,7 @@ class ExportedNetwork:
             # First, because PyTorch logs a page about a file that is no archive before it raises.
             zipfile.ZipFile(io.BytesIO(data)).close()
             program = torch.export.load(io.BytesIO(data))
-        except Exception as error:  # whatever pickle, zip and JSON raise
+        except Exception as error:  # what pickle, zip and JSON raise
             raise VssError(_unreadable(file, 'an exported PyTorch program', error)) from error
         if device.type != 'cpu':
             from torch.export.passes import move_to_device_pass

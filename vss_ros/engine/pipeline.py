@@ -250,7 +250,7 @@ class StreamSegmenter:
         if fresh_start is not None:
             verdict = Verdict(True, fresh_start, verdict.score, verdict.threshold)
         if verdict.is_key_frame and self.parts.track.busy:
-            # One slow computation at a time: a newer one in its place would starve the features of ever
+            # One slow computation at a time: a newer one in its place would keep the features from ever
             # becoming accurate while the scene changes fast.
             if verdict.reason is Reason.REQUESTED:
                 self._key_frame_requested.set()

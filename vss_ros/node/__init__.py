@@ -3,6 +3,6 @@
 Read ``segmentation_node`` first: what an image goes through, and the lifecycle. ``camera`` is the
 subscription and all that may be wrong with it, ``intake`` turns messages of each transport into frames,
 ``conversions`` results into messages, ``parameters`` the engine's options into ROS parameters
-(``parameter_files``: those that reach nobody), ``diagnostics`` counts for /diagnostics. ``main`` is the
+(``parameter_files``: those not taken), ``diagnostics`` counts for /diagnostics. ``main`` is the
 executable; ``process`` has what all executables of the package share, ``shared_memory`` tidies up at start.
 """

@@ -64,7 +64,7 @@ TRANSPORTS: Final = {
 
 
 SUFFIXES: Final = ('compressed', 'foxglove', 'ffmpeg')
-"""Last names of topics that nobody gives to raw images; a camera may well call itself video."""
+"""Last names of topics that do not carry raw images; a camera may well call itself video."""
 
 
 def camera_transport(node: Node, wanted: str) -> Transport:

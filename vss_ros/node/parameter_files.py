@@ -1,4 +1,4 @@
-"""Parameters that are given and reach nobody: misspelt ones, and files that name another node."""
+"""Parameters that are given and not taken: misspelt ones, and files that name another node."""
 
 from __future__ import annotations
 

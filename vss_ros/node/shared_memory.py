@@ -1,7 +1,7 @@
 """Give back the shared memory of killed processes: with the profile for large images 67 MB each.
 
 Fast DDS keeps a segment ``fastdds_ID`` (``fastrtps_ID`` before version 3) per process in /dev/shm, and a file
-``…_el`` beside it that the process holds locked as long as it lives. What is not locked belongs to nobody.
+``…_el`` beside it that the process holds locked as long as it lives. What is not locked has no owner.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class External(Backbone):
     by 255), ``channel_order``, ``input_size`` and ``class_names``.
 
     The file is checked by running it on a blank image of the card's size, which also tells the stride of its
-    output. A file that takes one size only runs at that size whatever the camera's. Of the others the image
+    output. A file that takes one size only runs at that size, for any camera. Of the others the image
     is a multiple of the greatest power of two up to 32 that divides the card's height and width: on such a
     size the network has been seen to work. Of several outputs the first counts.
     """

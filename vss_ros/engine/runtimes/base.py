@@ -61,7 +61,7 @@ class Runtime(ABC):
         """Return a user's network of the bytes of an ``.onnx``; None leaves it to ONNX Runtime.
 
         Raises:
-            Exception: It cannot be read here, for whatever reason: ONNX Runtime may take it, or say why not.
+            Exception: It cannot be read here: ONNX Runtime may take it, or say why not.
         """
         return None
 

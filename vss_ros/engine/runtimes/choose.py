@@ -43,7 +43,7 @@ def runtime_class(config: SegmenterConfig, device: torch.device) -> type[Runtime
 def make_runtimes(config: SegmenterConfig, card: ModelCard, device: torch.device) -> list[Runtime]:
     """Return the runtime at the wanted precision; for ``auto`` one for each that may be the fastest.
 
-    Where nobody asked for a runtime and the best one does not open, PyTorch takes its place and says why.
+    Where no runtime was asked for and the best one does not open, PyTorch takes its place and says why.
 
     Raises:
         VssError: The runtime, the processor or the model does not have the precision.
