@@ -144,25 +144,17 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
+VERBS = ['segment', 'make', 'info', 'evaluate', 'report', 'compare', 'card', 'verify', 'sweep', 'train']
+"""What is tried; ``compare``, ``card`` and ``sweep`` are ways to use a verb."""
+
+
 class Case:
     """One command on one input."""
 
     def __init__(self, sandbox: Sandbox, folder: Path, rng: Rng) -> None:
         """Choose and prepare it."""
         self.folder, self.out = folder, folder / 'out'
-        verbs = [
-            'segment',
-            'make',
-            'info',
-            'evaluate',
-            'report',
-            'compare',
-            'card',
-            'verify',
-            'sweep',
-            'train',
-        ]
-        verb = str(rng.choice(verbs))
+        verb = str(rng.choice(VERBS))
         inputs = ['mcap', 'sqlite3'] if verb == 'info' else ['drive', 'drive.mkv', 'mcap', 'sqlite3']
         own = {
             'report': 'results', 'compare': 'results', 'card': 'card.yaml', 'verify': 'card.yaml',

@@ -62,6 +62,11 @@ def open_source(
         return CameraBag(path, image_topic=image_topic, mask_topic=mask_topic, on_reject=on_reject)
     if image_topic or mask_topic:
         raise VssError(f'expected a bag for a topic ({image_topic or mask_topic}), got {path}; leave it out')
+    return _open_pictures(path, masks, fps, on_reject)
+
+
+def _open_pictures(path: Path, masks: Path | None, fps: float, on_reject: OnReject | None) -> Source:
+    """Open what is no bag; arguments and errors as ``open_source``."""
     if path.is_dir():
         if is_cityscapes(path):
             return CityscapesFolder(path, masks=masks, on_reject=on_reject)

@@ -155,18 +155,11 @@ def run_epochs(
         done, average.updates = _restore(folder / NAME, parts, recipe.epochs)
     _forget_after(folder / CURVE, done)
     for epoch in range(done, recipe.epochs):
+        started = time.time()
         rng = np.random.default_rng((recipe.seed, epoch))
         torch.manual_seed(recipe.seed + (epoch << 32))  # what dropout draws
         model.train()
-        losses, started = [], time.time()
-        chosen = batches(epoch, rng)
-        shown = tqdm(chosen, desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5)
-        for number, batch in enumerate(shown):
-            _set_rates(optimiser, peaks, (epoch + number / len(chosen)) / recipe.epochs)
-            optimiser.zero_grad(set_to_none=True)
-            losses.append(_finite(step(batch, rng), epoch))
-            optimiser.step()
-            average.update(model)
+        losses = _train_epoch(recipe, model, optimiser, peaks, average, epoch, batches(epoch, rng), step, rng)
         point: dict[str, Any] = {'epoch': epoch + 1}
         point |= {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
         if (epoch + 1) % recipe.evaluate_every == 0:
@@ -174,6 +167,29 @@ def run_epochs(
         append_point(folder, point, started)
         _save(folder / NAME, parts, {'epoch': epoch + 1, 'updates': average.updates})
     return average.model
+
+
+def _train_epoch(
+    recipe: Recipe,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    peaks: list[float],
+    average: MovingAverage[Any],
+    epoch: int,
+    chosen: Sequence[B],
+    step: Callable[[B, np.random.Generator], dict[str, float]],
+    rng: np.random.Generator,
+) -> list[dict[str, float]]:
+    """Go through an epoch's batches; return the losses of each."""
+    losses = []
+    shown = tqdm(chosen, desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5)
+    for number, batch in enumerate(shown):
+        _set_rates(optimiser, peaks, (epoch + number / len(chosen)) / recipe.epochs)
+        optimiser.zero_grad(set_to_none=True)
+        losses.append(_finite(step(batch, rng), epoch))
+        optimiser.step()
+        average.update(model)
+    return losses
 
 
 def _finite(losses: dict[str, float], epoch: int) -> dict[str, float]:
