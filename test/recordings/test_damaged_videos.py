@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FRAMES = 36
-TRIALS = 10
+TRIALS = 30
 CONTAINERS = {
     'drive.mkv': 'libx264',
     'drive.ts': 'libx264',
@@ -56,8 +56,8 @@ def test_eight_wrong_bytes_are_noticed(name: str, tmp_path: Path) -> None:
         noticed += bool(source.rejected or source.partial) or shown == whole
         # Each frame that is shown after the damage is still called by its own number.
         places += not shown or shown[-1] != whole[-1] or len(shown) + source.rejected == FRAMES
-    # Of 120 files each nine in ten are noticed and more; of ten, encoded anew in each run, at times seven.
-    assert noticed >= 0.6 * TRIALS
+    # Nine in ten and more of 120; a sample of 30, from an encoder that varies by run, has its spread.
+    assert noticed >= 0.8 * TRIALS
     assert places == TRIALS or name == 'drive.h264'  # which has no stamps
 
 
