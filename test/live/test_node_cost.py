@@ -14,9 +14,9 @@ STAGES = ('take', 'wait', 'decode', 'mask', 'publish')
 
 @pytest.mark.usefixtures('ros_domain')
 def test_stages_add_up_and_masks_arrive() -> None:
-    (cost,) = measure_node_cost(sizes=[(96, 128)], overlays=[True], frames=10, ticker=True)
-    assert (cost.height, cost.width, cost.overlay, cost.sent) == (96, 128, True, 20)
-    assert 0.5 < cost.delivered <= 1.0
+    (cost,) = measure_node_cost(sizes=[(96, 128)], overlays=[True], frames=30, ticker=True)
+    assert (cost.height, cost.width, cost.overlay, cost.sent) == (96, 128, True, 40)
+    assert 0.25 < cost.delivered <= 1.0  # what is compared below; a busy machine may leave out the others
     stages = cost.stages_ms
     # Medians do not add up exactly; the worst of all is no worse than the worst of each together.
     assert 0.0 < stages['beyond']['p50'] <= sum(stages[name]['max'] for name in STAGES)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _STAMP = 4
 """Where the stamp begins in a serialised image, after four bytes that say how it is serialised."""
+_MATCHED_NS = 2_000_000_000
+"""A publisher that knows its subscriber may not be known to it yet: discovery repeats itself after a second.
+What is sent until then is lost."""
 _SETTLE_NS = 500_000_000
 
 
@@ -65,7 +68,7 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
     data = bytearray(serialize_message(image))
     while not publisher.get_subscription_count() and stop.sleep_until(time.monotonic_ns() + 10_000_000):
         pass
-    due_ns = time.monotonic_ns() + _SETTLE_NS
+    due_ns = time.monotonic_ns() + _MATCHED_NS
     for _ in range(options.frames):
         if not stop.sleep_until(due_ns):
             break
