@@ -8,6 +8,8 @@ pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 d
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
 from vss_ros.live.node_cost import measure_node_cost, table
+from vss_ros.live.node_start import measure_node_start
+from vss_ros.live.node_start import table as table_of_starts
 
 STAGES = ('take', 'wait', 'decode', 'mask', 'publish')
 
@@ -33,3 +35,13 @@ def test_memory_stays_flat_over_large_images() -> None:
     first, last = cost.resident_mb
     # An image has 6 MB: 300 that were kept would be 1.9 GB, and one in thirty 60 MB.
     assert last - first < 30.0, cost
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('ros_domain')
+def test_a_later_start_computes_less_than_the_first() -> None:
+    first, later = measure_node_start(['size:=192x256', 'threads:=1'])
+    assert (first.first, later.first) == (True, False)
+    assert 0 < later.cpu_s < first.cpu_s  # it measures and compiles nothing
+    assert 0 < later.private_mb < later.resident_mb
+    assert '| later | ' in table_of_starts([first, later])

@@ -136,7 +136,8 @@ def _node_cost(args: argparse.Namespace) -> dict[str, Any]:
     if args.no_node:
         return {'reason': '--no-node', 'text': 'the node: left out (--no-node)'}
     try:
-        module = import_module('vss_ros.live.node_cost')  # by its name: the command line runs without ROS
+        # By their names: the command line runs without ROS.
+        module, begun = import_module('vss_ros.live.node_cost'), import_module('vss_ros.live.node_start')
     except ImportError as error:
         reason = (
             f'no Python package {error.name!r}; source a ROS 2 distribution and the workspace in which '
@@ -145,8 +146,14 @@ def _node_cost(args: argparse.Namespace) -> dict[str, Any]:
         return {'reason': reason, 'text': f'the node: not measured, {reason}'}
     print('measuring the node over DDS', file=sys.stderr)
     try:
+        starts = begun.measure_node_start()
         costs = module.measure_node_cost(quick=args.quick)
     except VssError as error:
         return {'reason': str(error), 'text': f'the node: not measured, {error}'}
     text = f'the node, rgb8 in, mono8 out, milliseconds p50 / p99 by stage\n{module.table(costs)}'
-    return {'costs': [asdict(cost) for cost in costs], 'text': text}
+    text += f'\nthe node with its default parameters, from its start\n{begun.table(starts)}'
+    return {
+        'costs': [asdict(cost) for cost in costs],
+        'starts': [asdict(start) for start in starts],
+        'text': text,
+    }

@@ -89,11 +89,19 @@ def build_segmenter(
 
     shape = preprocess.size(card.input_size)
     pixels = torch.zeros((1, *shape, 3), dtype=torch.uint8, device=device)
+    measured: dict[Runtime, WholeNetwork] = {}
+
+    def whole(one: Runtime) -> Callable[[], object]:
+        measured[one] = network(one, None)
+        return partial(measured[one].compute, pixels)
+
     runtime = fastest(
-        runtimes, lambda one: partial(network(one, None).compute, pixels),
-        f'the whole network at {written_size(shape)}',
+        runtimes, whole, f'the whole network at {written_size(shape)}',
+        (card.sha256, card.int8.get('sha256'), shape),
     )  # fmt: skip
     work = network(runtime, propagation)
+    if runtime in measured:
+        work.take_over(measured[runtime])
     parts = Parts(backbone, propagation, scheduler, _track(config, work), motion)
     segmenter = StreamSegmenter(
         parts, preprocess, network=work, max_gap_ns=round(config.max_gap * 1e9),

@@ -81,6 +81,11 @@ class WholeNetwork:
         self._measure = piece(of_scheduler, scheduler.measure, scheduler)
         self._estimate = piece(of_motion, self._moved, self._motion)
 
+    def take_over(self, other: WholeNetwork) -> None:
+        """Use the graphs of another, of the same weights and runtime, where it computes the same."""
+        if other.needs_low == self.needs_low and other._moves_logits == self._moves_logits:
+            self.compute = other.compute
+
     def look(self, view: View) -> tuple[View, Tensor, Tensor | None]:
         """Return the view with F_l, where it is needed, and what propagation and scheduler prepare of it."""
         assert self._propagation is not None  # else the whole network runs at once

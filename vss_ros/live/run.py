@@ -22,7 +22,7 @@ from vss_ros.recordings.bags import BagWriter
 from vss_ros.resources import large_image_environment, resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from vss_ros.live.observer import LiveRun
@@ -55,16 +55,24 @@ BAG = 'bag'
 class Child:
     """One of ``EXECUTABLES`` as a process of its own; leaving the context stops it in any case.
 
-    Its log is ``<name>.log`` in the folder.
+    Its log is ``<name>.log`` in the folder; ``more`` are variables of its environment.
     """
 
-    def __init__(self, name: str, words: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, name: str, words: Sequence[str], folder: Path, more: Mapping[str, str] | None = None
+    ) -> None:
         self.name, self.log = name, folder / f'{name}.log'
         # The profile that large images need.
         environment = os.environ | large_image_environment(os.environ) | {'PYTHONUNBUFFERED': '1'}
+        environment |= more or {}
         command = [sys.executable, '-c', WITH_PARENT, EXECUTABLES[name], *words]
         with self.log.open('w') as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ def main(args: list[str] | None = None, kind: type[SegmentationNode] | None = No
     stop = StopRequest()  # before PyTorch is imported: seconds in which a signal may come
     stop.at_once = True
     suit_images()
+    gc.disable()  # what starting makes stays: looking through it again and again takes a tenth of a second
     number, size = remove_orphans()
     if number:
         sys.stderr.write(
@@ -56,6 +58,7 @@ def _run(stop: StopRequest, args: list[str] | None, kind: type[SegmentationNode]
         wanted = bool(node.get_parameter('autostart').value)
         if wanted and not (node.trigger_configure() == SUCCESS and node.trigger_activate() == SUCCESS):
             return 1
+        gc.enable()
         stop.at_once = False
         while not stop.requested:
             executor.spin_once(timeout_sec=0.1)

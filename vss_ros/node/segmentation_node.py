@@ -34,6 +34,7 @@ from vss_ros.node.diagnostics import Statistics
 from vss_ros.node.intake import ImageIntake, Received, VideoIntake, camera_transport, merge
 from vss_ros.node.parameter_files import undeclared
 from vss_ros.node.parameters import declare_parameters, read_parameters
+from vss_ros.node.process import give_memory_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,6 +116,7 @@ class SegmentationNode(LifecycleNode):
         # What is loaded by now stays: looking through it for garbage would stop both threads for 100 ms.
         gc.collect()
         gc.freeze()
+        give_memory_back()
         self.get_logger().info(
             f'model {self._built.card.name} on {self._built.device}: {wanted.propagation}, '
             f'{wanted.scheduler}, {wanted.track}; {self._built.runtime.description} '

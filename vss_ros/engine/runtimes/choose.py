@@ -11,10 +11,11 @@ import torch
 
 from vss_ros.engine.network_files import first_line
 from vss_ros.engine.runtimes.base import RUNTIMES, Runtime
+from vss_ros.engine.runtimes.kept import folder, keep, kept
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.options import SegmenterConfig
@@ -95,7 +96,7 @@ def _opened(
 
 
 def fastest(
-    runtimes: Iterable[Runtime], run: Callable[[Runtime], Callable[[], object]], what: str
+    runtimes: Sequence[Runtime], run: Callable[[Runtime], Callable[[], object]], what: str, key: object
 ) -> Runtime:
     """Return the runtime whose run takes least time, and let it say what was measured.
 
@@ -103,14 +104,22 @@ def fastest(
         runtimes: One or more; of one nothing is measured.
         run: Returns the call to measure, by a runtime.
         what: Is run, for the report.
+        key: All that the outcome depends on beside the machine: where it was measured before, it is known.
     """
-    runtimes = list(runtimes)
     if len(runtimes) == 1:
         return runtimes[0]
+    question = (key, *(f'{runtime.description}, {runtime.threads}' for runtime in runtimes))
+    if (known := kept(*question)) is not None:
+        name, _, reason = known.decode().partition('\n')
+        for runtime in runtimes:
+            if runtime.precision == name:
+                runtime.reason = f'{reason}, measured by an earlier start; see {folder()}'
+                return runtime
     times = {runtime: _seconds(run(runtime)) for runtime in runtimes}
     best = min(runtimes, key=times.__getitem__)
     others = [f'{1e3 * times[r]:.1f} at {r.precision}' for r in runtimes if r is not best]
     best.reason = f'the fastest here: {1e3 * times[best]:.1f} ms for {what}, {", ".join(others)}'
+    keep(f'{best.precision}\n{best.reason}'.encode(), *question)
     return best
 
 

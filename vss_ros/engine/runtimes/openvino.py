@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 import threading
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +16,7 @@ import torch
 from vss_ros.engine.model_card import weights_path
 from vss_ros.engine.network_files import EXTERNAL_DATA
 from vss_ros.engine.runtimes.base import RUNTIMES, Cut, Graph, Runtime
+from vss_ros.engine.runtimes.kept import keep, kept
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -68,9 +71,9 @@ class OpenVinoRuntime(Runtime):
     ) -> Callable[[], Graph]:
         """Return what makes a graph; see :class:`Runtime`."""
         if self.quantised is not None and cut is not None:
-            model = self.quantised.between(*cut, inputs[0])
-        else:
-            model = converted(work, inputs)
+            quantised, given = self.quantised, inputs[0].shape
+            return lambda: _OpenVinoGraph(quantised.compiled(cut, given, self.settings))
+        model = converted(work, inputs)
         model.reshape({number: list(given.shape) for number, given in enumerate(inputs)})
         return lambda: _OpenVinoGraph(core().compile_model(model, 'CPU', self.settings))
 
@@ -218,24 +221,35 @@ def has_bf16() -> bool:
 
 
 class QuantisedBackbone:
-    """Holds the whole network, of the bytes of its files, and gives out the part between two features."""
+    """Holds the bytes of the whole network's files, and gives out the part between two features."""
 
     def __init__(self, graph: bytes, weights: bytes) -> None:
-        self._model = core().read_model(model=graph, weights=weights)
+        self._graph, self._weights = graph, weights
+        self.sha256 = hashlib.sha256(graph + weights).hexdigest()
+        """Of both, by which compiled parts are kept for the next start."""
 
-    def between(self, start: str, end: str, given: Tensor) -> Any:
-        """Return the part from ``pixels`` or a feature to a later feature, as a model of one input.
+    def compiled(self, cut: Cut, given: Sequence[int], settings: dict[str, Any]) -> Any:
+        """Return a part, compiled for an input of this shape: as an earlier start left it, if one did."""
+        key = ('int8', self.sha256, cut, tuple(given), sorted(settings.items()), openvino().get_version())
+        if (data := kept(*key)) is not None:
+            with suppress(RuntimeError):  # of another build of the same version
+                return core().import_model(io.BytesIO(data), 'CPU', settings)
+        model = self._between(*cut, given)
+        model.reshape(list(given))
+        compiled = core().compile_model(model, 'CPU', settings)
+        keep(compiled.export_model().getvalue(), *key)
+        return compiled
 
-        ``given`` is an example of its input.
-        """
-        model = self._model.clone()
+    def _between(self, start: str, end: str, given: Sequence[int]) -> Any:
+        """Return the part from ``pixels`` or a feature to a later feature, as a model of one input."""
+        model = core().read_model(model=self._graph, weights=self._weights)
         results = {result.get_friendly_name(): result for result in model.get_results()}
         parameters = model.get_parameters()
         if start != 'pixels':
             source = results[start].input_value(0)
             model.reshape([1, PROBED, PROBED, 3])
             stride = PROBED // source.shape[-1]
-            model.reshape([1, stride * given.shape[-2], stride * given.shape[-1], 3])
+            model.reshape([1, stride * given[-2], stride * given[-1], 3])
             _fix_sizes(model)
             parameters = [openvino().opset13.parameter(source.partial_shape, source.element_type)]
             for target in source.get_target_inputs():
@@ -265,19 +279,18 @@ def read_quantised(card: ModelCard) -> QuantisedBackbone:
         )
     paths = quantised_paths(weights_path(card))
     try:
-        data = [path.read_bytes() for path in paths]
+        quantised = QuantisedBackbone(*(path.read_bytes() for path in paths))
     except OSError as error:
         raise VssError(
             f'{error.filename}: the int8 weights of card {card.name} cannot be read ({error.strerror}); '
             'restore the file, or use precision bf16 or f32'
         ) from error
-    actual, expected = hashlib.sha256(b''.join(data)).hexdigest(), card.int8.get('sha256', '')
-    if actual != expected:
+    if quantised.sha256 != (expected := card.int8.get('sha256', '')):
         raise VssError(
-            f'{paths[0]}: expected sha256 {expected} of both files of int8 weights, got {actual}; one is '
-            'damaged or belongs to another card: restore all from one release'
+            f'{paths[0]}: expected sha256 {expected} of both files of int8 weights, got {quantised.sha256}; '
+            'one is damaged or belongs to another card: restore all from one release'
         )
-    return QuantisedBackbone(*data)
+    return quantised
 
 
 def quantised_paths(weights: Path) -> tuple[Path, Path]:

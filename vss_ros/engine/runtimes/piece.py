@@ -89,7 +89,8 @@ class Piece:
         with TRACING, torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # shapes become constants, which is what is wanted
             examples = [torch.zeros_like(i, memory_format=torch.contiguous_format) for i in inputs]
-            if not work(*examples):  # which tells what the answer is made of; here of inputs alone
+            # What the answer is made of, a run tells; a part of the backbone answers one tensor.
+            if self._cut is None and not work(*examples):  # it is made of inputs alone
                 return _Form(work, lambda: lambda _: ())
             return _Form(work, self._runtime.compile(work, examples, self._cut))
 
@@ -158,7 +159,9 @@ class _Work(nn.Module):
         self._function, self._outlines, self._statistics = function, tuple(outlines), statistics
         self._stride = 0  # of the motion field it answers, 0: it answers none
         self._single = True
-        self._handed_on: list[int | None] = []  # of each output the input that it is, None: it is computed
+        self._handed_on: list[int | None] = [
+            None
+        ]  # of each output the input that it is, None: it is computed
         self.eval()  # compilers set the parts back to this mode when they have done
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
