@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import fields
 from math import inf, nan
 from pathlib import Path
@@ -89,3 +92,26 @@ def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
     assert files.read_regular(tmp_path / 'long', 5, 2) == b'12'
     with pytest.raises(OSError, match='5 bytes, expected at most 4'):
         files.read_regular(tmp_path / 'long', 4)
+
+
+def test_what_a_killed_process_left_is_taken_away_by_the_next_but_not_what_is_being_written(
+    tmp_path: Path,
+) -> None:
+    program = (
+        'import os, signal\nfrom pathlib import Path\nfrom vss_ros import files\n'
+        f'place = Path({str(tmp_path)!r})\n'
+        'with files.whole_file(place / "file") as a, files.whole_folder(place / "folder") as b:\n'
+        '    a.write_text("half"); b.mkdir(); (b / "half").touch()\n'
+        '    os.kill(os.getpid(), signal.SIGKILL)\n'
+    )
+    assert subprocess.run([sys.executable, '-c', program], check=False).returncode == -signal.SIGKILL
+    assert len([*tmp_path.iterdir()]) == 2
+    (tmp_path / '.users.settings').mkdir()
+    with files.whole_folder(tmp_path / 'out') as folder:
+        folder.mkdir()
+        assert {path.name for path in tmp_path.iterdir()} == {'.users.settings', folder.parent.name}
+        program = (
+            f'from vss_ros import files, pathlib; files.write_text(pathlib.Path({str(tmp_path)!r}) / "b", "")'
+        )
+        subprocess.run([sys.executable, '-c', program.replace(', pathlib', '; import pathlib')], check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {'.users.settings', 'b', 'out'}

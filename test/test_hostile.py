@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hostile import search
 
-RUNS = 60
+RUNS = 300
+"""Some five minutes."""
 
 
 @pytest.mark.slow

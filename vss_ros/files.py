@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import csv
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -30,19 +32,21 @@ if TYPE_CHECKING:
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What only writing fails of."""
+_PART = '.vss-part'
+_ORPHAN = re.compile(rf'\..+\.[a-z0-9_]{{8}}{re.escape(_PART)}')
+_cleared: set[Path] = set()
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary file that becomes ``path`` when the block ends well, and is removed otherwise.
 
-    SIGKILL or a power cut at any moment leaves the old file or the new one. Several processes, also of
-    other machines, may write the same file: the last one to finish stays. The file's folder is made.
+    SIGKILL or a power cut at any moment leaves the old file or the new one, and the next process that writes
+    into the folder takes the temporary one away. Several processes, also of other machines, may write the
+    same file: the last one to finish stays. The file's folder is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f'.{path.name[:16]}.', suffix='.part', dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
+    partial, lock = _temporary(path.parent, path.name[:16], folder=False)
     try:
         yield partial
         with partial.open('rb+') as file:
@@ -53,6 +57,38 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise no_room(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _temporary(place: Path, name: str, *, folder: bool) -> tuple[Path, int]:
+    """Make a hidden file or folder; returns it and a handle that locks it as long as this process lives."""
+    _clear(place)
+    while True:
+        if folder:
+            path = tempfile.mkdtemp(prefix=f'.{name}.', suffix=_PART, dir=place)
+            lock = os.open(path, os.O_RDONLY)
+        else:
+            lock, path = tempfile.mkstemp(prefix=f'.{name}.', suffix=_PART, dir=place)
+        with suppress(OSError):  # some disks have no locks: what is left there stays
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if Path(path).exists():
+            return Path(path), lock
+        os.close(lock)  # another process took it for an orphan before it was locked
+
+
+def _clear(place: Path) -> None:
+    """Remove what processes that are dead left half in a folder."""
+    if place in _cleared:
+        return
+    _cleared.add(place)
+    for path in [Path(entry) for entry in os.scandir(place) if _ORPHAN.fullmatch(entry.name)]:
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            finally:
+                os.close(handle)
 
 
 def no_room(path: Path, error: OSError) -> Exception:
@@ -63,15 +99,19 @@ def no_room(path: Path, error: OSError) -> Exception:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
     """Yield the place of a folder, still to be made, that becomes ``path`` when the block ends well.
 
-    It has the same name as ``path`` and lies in a temporary folder beside it, which is removed in any case.
+    It has the same name as ``path`` and lies in a temporary folder beside it, which is removed in any case,
+    after SIGKILL by the next process that writes there; not with ``keep``, where a half is worth something.
     What is at ``path`` is replaced: whether it may be, the caller checks before.
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent))
+    if keep:
+        temporary, lock = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent)), None
+    else:
+        temporary, lock = _temporary(path.parent, path.name, folder=True)
     try:
         yield temporary / path.name
         if path.exists():
@@ -81,6 +121,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise no_room(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
 def read_regular(path: Path, largest: int = 2**33, count: int = -1) -> bytes:

@@ -100,6 +100,14 @@ def test_all_frames_damaged_is_an_error_and_leaves_nothing(camvid: Path, tmp_pat
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ['val', 'valannot']
 
 
+def test_a_frame_left_out_makes_a_part(camvid: Path, tmp_path: Path) -> None:
+    first, *others = sorted(camvid.iterdir())
+    first.write_bytes(b'x')
+    assert main(['bag', 'make', str(camvid), '-o', str(tmp_path / 'bag')]) == 1
+    with open_source(tmp_path / 'bag') as source:
+        assert len([*source]) == len(others)
+
+
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (['--help'], ['bag', '--help'], ['bag', 'make', '--help'], ['bag', 'info', '--help']):
         with pytest.raises(SystemExit) as caught:

@@ -86,6 +86,27 @@ def test_sigterm_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ['frames']
 
 
+def test_a_signal_in_a_destructor_stops_the_command_all_the_same(tmp_path: Path) -> None:
+    program = (
+        'import signal, sys, time\n'
+        'from types import ModuleType\n'
+        'from vss_ros.cli.main import VERBS, main\n'
+        'number = signal.Signals[sys.argv.pop()]\n'
+        'class Dropped:\n    def __del__(self):\n        signal.raise_signal(number)\n'
+        'def run(args):\n    Dropped()\n    time.sleep(60)\n'
+        'verb = sys.modules["dropping"] = ModuleType("dropping")\n'
+        'verb.run, verb.add_arguments = run, lambda parser: None\n'
+        'VERBS["drop"] = ("dropping", "")\n'
+        'sys.argv[1:] = ["drop"]\n'
+        'sys.exit(main())\n'
+    )
+    for name, status in (('SIGINT', 130), ('SIGTERM', 143)):
+        done = subprocess.run(
+            [sys.executable, '-c', program, name], check=False, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr.count('Traceback')) == (status, 0)
+
+
 def test_json_is_not_written_over_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bag = tmp_path / 'x.mcap'
     bag.write_bytes(b'precious')

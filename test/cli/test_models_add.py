@@ -94,6 +94,8 @@ def test_a_failure_to_write_leaves_nothing(file: Path, tmp_path: Path) -> None:
         (('--size', 'large'), 'HEIGHTxWIDTH'),
         (('--name', 'a/b'), 'without a folder'),
         (('--name', '.hidden'), 'without a folder'),
+        (('--name', 'red\x1b[31m'), 'without control characters'),
+        (('--mean', 'nan', '0', '0'), 'mean'),
         (('--std', '1', '0', '1'), 'three positive numbers'),
         (('--classes', 'nonsense'), 'class table'),
         (('--classes', 'cityscapes19'), '19 classes'),

@@ -96,7 +96,7 @@ def _make(args: argparse.Namespace) -> int:
     print(f'{args.output}: {counts}' + (f'; {rejected} damaged frames left out' if rejected else ''))
     result = {'bag': str(args.output), 'messages': bag.counts, 'rejected': rejected, 'partial': partial}
     write_json(args.json, result)
-    return _status(args.input, partial)
+    return max(_status(args.input, partial), int(rejected > 0))
 
 
 def _copy(source: Source, bag: BagWriter, args: argparse.Namespace) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of ``sys.argv``; returns the exit code (see ``run_program``)."""
     if arguments is None:  # a process of its own
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        sys.unraisablehook = _stop_later
     words = list(sys.argv[1:] if arguments is None else arguments)
     return run_program('vss', lambda: _run(words))
 
@@ -63,6 +66,15 @@ def _run(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     _spare_inputs(args)
     return int(module.run(args))
+
+
+def _stop_later(dropped: Any) -> None:
+    """Send a signal once more that came in a destructor, where Python drops what its handler raises."""
+    numbers = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}
+    if dropped.exc_type in numbers:
+        threading.Timer(0.05, os.kill, (os.getpid(), numbers[dropped.exc_type])).start()
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def _spare_inputs(args: argparse.Namespace) -> None:

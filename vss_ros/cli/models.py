@@ -215,6 +215,7 @@ def _read(source: Path) -> bytes:
 def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str, ...]) -> ModelCard:
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.options import parse_size
+    from vss_ros.schema import Document
 
     name = args.card_name or source.stem
     if not name or Path(name).name != name or name.startswith('.'):
@@ -225,20 +226,21 @@ def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str,
     if args.channels == 'bgr':  # the card has them of RGB
         mean, std = mean[::-1], std[::-1]
     own_table = args.classes.endswith(('.yaml', '.yml'))
-    return ModelCard(
-        name=name,
-        kind='backbone',
-        builder='external',
-        sha256=hashlib.sha256(data).hexdigest(),
-        parameters=0,
-        file=f'{name}{source.suffix}',
-        input_size=(args.size and parse_size(args.size)) or (0, 0),
-        mean=tuple(mean),
-        std=tuple(std),
-        channel_order=args.channels,
-        classes=f'{name}.classes.yml' if own_table else args.classes,
-        class_names=names,
-    )
+    values = {
+        'name': name,
+        'kind': 'backbone',
+        'builder': 'external',
+        'sha256': hashlib.sha256(data).hexdigest(),
+        'parameters': 0,
+        'file': f'{name}{source.suffix}',
+        'input_size': (args.size and parse_size(args.size)) or (0, 0),
+        'mean': tuple(mean),
+        'std': tuple(std),
+        'channel_order': args.channels,
+        'classes': f'{name}.classes.yml' if own_table else args.classes,
+        'class_names': names,
+    }
+    return Document(source, values, None).checked(ModelCard)
 
 
 def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
