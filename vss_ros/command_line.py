@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final
@@ -72,8 +72,10 @@ def run_program(name: str, run: Callable[[], int]) -> int:
         after a fault of the program, 130 after Ctrl-C. SIGTERM ends ``vss`` by 143, temporary files removed.
     """
     try:
-        with redirect_stdout(_Printable(sys.stdout)):
-            return run()
+        with redirect_stdout(_Printable(sys.stdout)), redirect_stderr(_Printable(sys.stderr, '\r')):
+            status = run()
+            sys.stdout.flush()
+            return status
     except KeyboardInterrupt:
         return _fail(name, 'interrupted', 130)
     except BrokenPipeError:
@@ -95,18 +97,20 @@ def run_program(name: str, run: Callable[[], int]) -> int:
 
 
 def _fail(name: str, text: str, status: int) -> int:
-    sys.stderr.write(printable(f'{name}: {text}') + '\n')
+    with suppress(OSError):  # where it goes to a file on a full disk
+        sys.stderr.write(printable(f'{name}: {text}') + '\n')
     return status
 
 
 class _Printable:
     """A stream on which control characters are spelled out."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, kept: str = '\n') -> None:
+        """``kept`` is a control character that passes: progress bars need one."""
+        self._stream, self._kept = stream, kept
 
     def write(self, text: str) -> int:
-        return int(self._stream.write(printable(text)))
+        return int(self._stream.write(self._kept.join(map(printable, text.split(self._kept)))))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -7,16 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from vss_ros.cli.main import VERBS, main
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from vss_ros.command_line import run_program
 
 
 def test_every_verb_is_offered_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,15 +54,17 @@ def test_a_fault_of_our_own_has_a_status_of_its_own_and_one_sentence(
 ) -> None:
     (tmp_path / 'faulty.py').write_text(
         'def add_arguments(parser): pass\n'
-        'def run(args):\n    print("topic \\x1b[2J")\n    raise KeyError("what\\x1b[2J")\n'
+        'import sys\n'
+        'def run(args):\n    print("topic \\x1b[2J")\n    print("\\rbar \\x1b[A", file=sys.stderr)\n'
+        '    raise KeyError("what\\x1b[2J")\n'
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(VERBS, 'faulty', ('faulty', ''))
     assert main(['faulty']) == 3
     shown = capsys.readouterr()
     assert shown.out == 'topic \\x1b[2J\n'
-    assert shown.err.startswith('vss: KeyError')
-    assert len(shown.err.splitlines()) == 1
+    assert shown.err.startswith('\rbar \\x1b[A\nvss: KeyError')
+    assert shown.err.count('\n') == 2
     assert '\x1b' not in shown.err
     monkeypatch.setenv('VSS_TRACEBACK', '1')
     with pytest.raises(KeyError):
@@ -105,6 +105,19 @@ def test_a_signal_in_a_destructor_stops_the_command_all_the_same(tmp_path: Path)
             [sys.executable, '-c', program, name], check=False, capture_output=True, text=True
         )
         assert (done.returncode, done.stderr.count('Traceback')) == (status, 0)
+
+
+def test_output_that_finds_no_room_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path('/dev/full').open('w') as full:
+        monkeypatch.setattr(sys, 'stdout', full)
+        assert run_program('vss', lambda: print('found') or 0) == 2
+        assert 'No space left' in capsys.readouterr().err
+        monkeypatch.setattr(sys, 'stderr', full)
+        assert run_program('vss', lambda: print('found') or 0) == 2
+        with pytest.raises(OSError, match='No space left'):
+            full.close()
 
 
 def test_json_is_not_written_over_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

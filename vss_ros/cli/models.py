@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.backbones.external import External
     from vss_ros.engine.model_card import ModelCard
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    from vss_ros.engine.network_files import Network
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('add: a network of your own, image in, logits or labels out')
     add(group, '--name NAME', "name of the card (default: the file's)", dest='card_name')
     add(group, '--classes TABLE', 'camvid11, cityscapes19, uavid8 or a YAML file laid out like those')
-    text = "of the channels, in the network's order and in the unit of --range (default: ImageNet's)"
-    add(group, '--mean X', text, IMAGENET_MEAN, nargs=3, type=float)
-    add(group, '--std X', 'likewise', IMAGENET_STD, nargs=3, type=float)
+    text = (
+        "of the channels, in the network's order and in the unit of --range (default: ImageNet's, and for a"
+    )
+    add(group, '--mean X', f'{text} network of bytes none)', nargs=3, type=float)
+    add(group, '--std X', 'likewise', nargs=3, type=float)
     add(group, '--range', 'values of white: 1 (default) or 255', 1, choices=(1, 255))
     add(group, '--channels', 'default: rgb', 'rgb', choices=('rgb', 'bgr'))
+    add(group, '--answer OUTPUT', 'of several outputs (default: the likeliest by its shape)', '')
     add(group, '--overwrite', 'replace a card of this name')
     add_option(group, 'trust')
 
@@ -174,8 +176,11 @@ def _add(args: argparse.Namespace) -> int:
         VssError: The file is not such a network, an option is missing or contradicts it, or a card of this
             name is there. Nothing is written then.
     """
+    import torch
+
+    from vss_ros.engine.backbones.external import External
     from vss_ros.engine.model_card import write_card
-    from vss_ros.engine.network_files import trust
+    from vss_ros.engine.network_files import open_network, trust
     from vss_ros.images.classes import load_classes
 
     if args.name is None or args.classes is None:
@@ -183,13 +188,17 @@ def _add(args: argparse.Namespace) -> int:
     source = Path(args.name)
     table = load_classes(args.classes)
     data = _read(source)
-    card = _card(args, source, data, table.names)
+    if args.trust:
+        trust(hashlib.sha256(data).hexdigest())
+    opened = open_network(source.name, data, torch.device('cpu'))
+    card = _card(args, source, data, table.names, opened)
     target = args.output / f'{card.name}.yaml'
     if target.exists() and not args.overwrite:
         raise VssError(f'{target} exists already; choose another --name or add --overwrite')
-    if args.trust:
-        trust(card.sha256)
-    card, network = _checked(card, data)
+    network = External(len(card.class_names))
+    network.attach(opened, card, torch.device('cpu'))
+    several = len(network.outputs) > 1
+    card = card.model_copy(update={'output': network.output if several else ''})
     copy = args.output / card.file
     if not (copy.exists() and copy.samefile(args.name)):
         write_whole(copy, data)
@@ -212,51 +221,52 @@ def _read(source: Path) -> bytes:
     return joined(source)
 
 
-def _card(args: argparse.Namespace, source: Path, data: bytes, names: tuple[str, ...]) -> ModelCard:
+def _card(
+    args: argparse.Namespace, source: Path, data: bytes, names: tuple[str, ...], opened: Network
+) -> ModelCard:
     from vss_ros.engine.model_card import ModelCard
+    from vss_ros.engine.network_files import sides
     from vss_ros.engine.options import parse_size
     from vss_ros.schema import Document
 
     name = args.card_name or source.stem
     if not name or Path(name).name != name or name.startswith('.'):
         raise VssError(f'--name {name!r}: expected a plain file name without a folder')
-    if any(not value > 0 for value in args.std):
-        raise VssError(f'--std {args.std}: expected three positive numbers')
-    mean, std = ([value / args.range for value in values] for values in (args.mean, args.std))
-    if args.channels == 'bgr':  # the card has them of RGB
-        mean, std = mean[::-1], std[::-1]
+    mean, std = _statistics(args, floats=opened.input_type.is_floating_point)
+    size = (args.size and parse_size(args.size)) or sides(opened.input_shape)
     own_table = args.classes.endswith(('.yaml', '.yml'))
     values = {
         'name': name,
         'kind': 'backbone',
         'builder': 'external',
         'sha256': hashlib.sha256(data).hexdigest(),
-        'parameters': 0,
+        'parameters': opened.parameters,
         'file': f'{name}{source.suffix}',
-        'input_size': (args.size and parse_size(args.size)) or (0, 0),
-        'mean': tuple(mean),
-        'std': tuple(std),
+        'input_size': size if len(size) == 2 and all(size) else (0, 0),
+        'mean': mean,
+        'std': std,
         'channel_order': args.channels,
+        'output': args.answer,
         'classes': f'{name}.classes.yml' if own_table else args.classes,
         'class_names': names,
     }
     return Document(source, values, None).checked(ModelCard)
 
 
-def _checked(card: ModelCard, data: bytes) -> tuple[ModelCard, External]:
-    """Run the network once; return the card with the size and parameter count found, and the network."""
-    import torch
+def _statistics(args: argparse.Namespace, *, floats: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of RGB in 0..1."""
+    from vss_ros.engine.preprocess import BYTES, IMAGENET
 
-    from vss_ros.engine.backbones.external import External
-    from vss_ros.engine.network_files import open_network
-
-    opened = open_network(card.file, data, torch.device('cpu'))
-    height, width = opened.input_shape[2:] if len(opened.input_shape) == 4 else (None, None)
-    if card.input_size == (0, 0) and height and width:
-        card = card.model_copy(update={'input_size': (height, width)})
-    network = External(len(card.class_names))
-    network.attach(opened, card, torch.device('cpu'))
-    return card.model_copy(update={'parameters': opened.parameters}), network
+    usual = IMAGENET if floats else BYTES
+    if args.mean is None and args.std is None:
+        return usual.mean, usual.std
+    if not floats:
+        raise VssError('expected no --mean and --std for a network whose input is bytes; leave them out')
+    mean, std = args.mean or IMAGENET.mean, args.std or IMAGENET.std
+    if any(not value > 0 for value in std):
+        raise VssError(f'--std {std}: expected three positive numbers')
+    mean, std = (tuple(value / args.range for value in values) for values in (mean, std))
+    return (mean[::-1], std[::-1]) if args.channels == 'bgr' else (mean, std)  # the card has them of RGB
 
 
 def _tell(card: ModelCard, network: External, target: Path) -> None:
@@ -265,5 +275,7 @@ def _tell(card: ModelCard, network: External, target: Path) -> None:
     print(f'{target}: {card.file}, {len(card.class_names)} classes ({card.classes})')
     print(f'  input {height}x{width}, {sizes}; output one cell per {network.logits_stride} pixels')
     mean, std = (' '.join(f'{value:.4g}' for value in values) for values in (card.mean, card.std))
+    choice = f' (of {", ".join(network.outputs)}; --answer takes another)' if card.output else ''
+    print(f'  answers {network.kind.value}{f", output {card.output}" if choice else ""}{choice}')
     print(f'  channels {card.channel_order}, mean {mean}, std {std} of RGB in 0..1')
     print(f'use: vss segment VIDEO -o out --model {target} --propagation flow_warp --scheduler flow_residual')

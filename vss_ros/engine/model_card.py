@@ -51,6 +51,8 @@ class ModelCard(Schema):
     std: Annotated[tuple[float, ...], FROM_LIST] = ()
     channel_order: str = ''
     """``bgr`` where a user's own network takes its channels so; mean and std are of RGB all the same."""
+    output: str = ''
+    """Which output of a user's own network counts, where it has several; empty: the likeliest."""
     classes: str = ''
     """Class table in config/classes, or a ``.yml`` file beside the card."""
     class_names: Annotated[tuple[str, ...], FROM_LIST] = ()

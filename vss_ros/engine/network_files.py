@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +19,8 @@ from vss_ros.errors import VssError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from numpy.typing import NDArray
+
 SUFFIXES = ('.onnx', '.pt2')
 
 EXTERNAL_DATA = b'\n\x08location\x12'
@@ -24,17 +28,60 @@ EXTERNAL_DATA = b'\n\x08location\x12'
 
 Shape = tuple[int | None, ...]
 """None: any size."""
+DEADLINE_S = 120.0
+"""Seconds after which ONNX Runtime is stopped on a CPU: a file may hold a loop that does not end."""
+INPUTS = {
+    'tensor(float)': torch.float32,
+    'tensor(float16)': torch.float16,
+    'tensor(double)': torch.float64,
+    'tensor(uint8)': torch.uint8,
+}
+"""What an image may be to a network, by ONNX Runtime's names; bytes are pixels as cameras have them."""
 
 
 class Network(Protocol):
     """A network from a file."""
 
     input_shape: Shape
+    input_type: torch.dtype
     parameters: int
     """Number of weights, 0 where the file does not tell."""
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return what the network's first output gives for an image ``(1, 3, H, W)`` float32."""
+    def choose(self, output: str) -> None:
+        """From now on answer this output alone."""
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """Return what the network's outputs, by name, are for an image ``(1, 3, H, W)`` float32."""
+
+
+def is_channels_last(shape: Shape) -> bool:
+    """Say whether an input is ``(1, H, W, 3)``, as TensorFlow has it."""
+    return len(shape) == 4 and shape[3] == 3 and shape[1] != 3
+
+
+def sides(shape: Shape) -> Shape:
+    """Return height and width of an input, None where any will do."""
+    return shape[1:3] if is_channels_last(shape) else shape[2:4]
+
+
+def check_image(shape: Shape, file: str) -> None:
+    """Refuse a network whose input is no single image of three channels."""
+    channels = 3 if is_channels_last(shape) else 1
+    if len(shape) != 4 or shape[0] not in {1, None} or shape[channels] not in {3, None}:
+        written = ', '.join('any' if side is None else str(side) for side in shape)
+        raise VssError(
+            f'{file}: expected an image (1, 3, H, W) or (1, H, W, 3) as input, got ({written}); export it '
+            'with such an input'
+        )
+
+
+def fed(image: Tensor, network: Network) -> Tensor:
+    """Return a float32 image ``(1, 3, H, W)`` in the order and type that a network's input has."""
+    if is_channels_last(network.input_shape):
+        image = image.movedim(1, -1)
+    if network.input_type == torch.uint8:
+        image = image.round().clamp(0, 255)
+    return image.to(network.input_type).contiguous()
 
 
 _trusted: set[str] = set()
@@ -57,8 +104,8 @@ def open_network(file: str, data: bytes, device: torch.device) -> Network:
         device: Where it shall run.
 
     Raises:
-        VssError: Not a network of a known kind, more than one input, or not float32, or what the device
-            needs is missing; a program that is not trusted.
+        VssError: Not a network of a known kind, more than one input, or no image, or what the device needs is
+            missing; a program that is not trusted.
     """
     suffix = Path(file).suffix
     if suffix not in SUFFIXES:
@@ -84,7 +131,7 @@ def joined(path: Path) -> bytes:
         return bytes(onnx.load(path).SerializeToString())
     except Exception as error:  # also what protobuf says of more than 2 GB
         raise VssError(
-            f'{path}: expected weights that can be put into one file, got {first_line(error)}; put the '
+            f'{path}: expected weights that can be put into one file, got {in_short(error)}; put the '
             'second file beside it and `pip install onnx`, or export with external_data=False'
         ) from error
 
@@ -101,23 +148,49 @@ class OnnxNetwork:
     parameters = 0
 
     def __init__(self, file: str, data: bytes, device: torch.device) -> None:
-        ort = onnxruntime()
+        self._ort = ort = onnxruntime()
         try:
             self._session = ort.InferenceSession(data, session_options(ort), providers=providers(ort, device))
         except Exception as error:  # ONNX Runtime's own have no common class
             raise VssError(_unreadable(file, 'an ONNX network', error)) from error
         inputs = self._session.get_inputs()
-        given = [f'{i.name}: {i.type}' for i in inputs]
-        if len(inputs) != 1 or inputs[0].type != 'tensor(float)':
-            raise VssError(_wrong_inputs(file, given))
-        self._input, self._output = inputs[0].name, self._session.get_outputs()[0].name
+        if len(inputs) != 1 or inputs[0].type not in INPUTS:
+            raise VssError(_wrong_inputs(file, [f'{i.name}: {i.type}' for i in inputs]))
+        self._input, self.input_type = inputs[0].name, INPUTS[inputs[0].type]
+        self._outputs = [output.name for output in self._session.get_outputs()]
         self.input_shape: Shape = tuple(n if isinstance(n, int) else None for n in inputs[0].shape)
+        self._deadline = DEADLINE_S if device.type == 'cpu' else None  # TensorRT compiles for minutes
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return the first output."""
-        array = image.contiguous().cpu().numpy()
-        (output,) = self._session.run([self._output], {self._input: array})
-        return torch.from_numpy(output).to(image.device)
+    def choose(self, output: str) -> None:
+        """See :class:`Network`."""
+        self._outputs = [output]
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """Return the outputs; those that are no tensors are left out."""
+        answers = self._run(fed(image, self).cpu().numpy())
+        return {
+            name: torch.from_numpy(answer).to(image.device)
+            for name, answer in zip(self._outputs, answers, strict=True)
+            if isinstance(answer, np.ndarray) and answer.dtype.kind in 'biuf'
+        }
+
+    def _run(self, array: NDArray[Any]) -> Any:
+        options = self._ort.RunOptions()
+        options.log_severity_level = 4  # what goes wrong is said by us
+        if self._deadline is None:
+            return self._session.run(self._outputs, {self._input: array}, options)
+        timer = threading.Timer(self._deadline, setattr, (options, 'terminate', True))
+        timer.start()
+        try:
+            return self._session.run(self._outputs, {self._input: array}, options)
+        except Exception as error:
+            if options.terminate:
+                raise TimeoutError(
+                    f'no answer in {self._deadline:.0f} s; it may hold an endless loop'
+                ) from error
+            raise
+        finally:
+            timer.cancel()
 
 
 class ExportedNetwork:
@@ -141,17 +214,31 @@ class ExportedNetwork:
             program = move_to_device_pass(program, device)
         names = program.graph_signature.user_inputs
         values = [node.meta['val'] for node in program.graph.nodes if node.name in names]
-        if len(values) != 1 or not isinstance(values[0], Tensor) or values[0].dtype != torch.float32:
+        known = [isinstance(value, Tensor) and value.dtype in INPUTS.values() for value in values]
+        if known != [True]:
             raise VssError(_wrong_inputs(file, [f'{v.dtype}' for v in values if isinstance(v, Tensor)]))
         self.input_shape: Shape = tuple(n if isinstance(n, int) else None for n in values[0].shape)
+        self.input_type = values[0].dtype
         self.parameters = sum(p.numel() for p in program.parameters())
-        self._module = program.module()
+        self._module, self._output = program.module(), ''
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return the first output, of a list or dictionary of outputs the first tensor."""
+    def choose(self, output: str) -> None:
+        """See :class:`Network`."""
+        self._output = output
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """Return the tensors of a list or dictionary, called by their numbers or keys."""
         with torch.no_grad():
-            leaves = torch.utils._pytree.tree_leaves(self._module(image))
-        return next(leaf for leaf in leaves if isinstance(leaf, Tensor))
+            leaves, _ = torch.utils._pytree.tree_flatten_with_path(self._module(fed(image, self)))
+        named = {
+            '.'.join(str(getattr(key, 'key', getattr(key, 'idx', key))) for key in path) or '0': leaf
+            for path, leaf in leaves
+        }
+        return {
+            name: leaf
+            for name, leaf in named.items()
+            if isinstance(leaf, Tensor) and self._output in {'', name}
+        }
 
 
 def onnxruntime() -> ModuleType:
@@ -192,7 +279,7 @@ def providers(ort: ModuleType, device: torch.device) -> list[Any]:
 
 
 def _unreadable(file: str, kind: str, error: Exception) -> str:
-    text = first_line(error)
+    text = in_short(error)
     if 'xternal data' in text:
         return (
             f'{file}: expected a network with its weights in one file, got one whose weights lie in another; '
@@ -203,12 +290,15 @@ def _unreadable(file: str, kind: str, error: Exception) -> str:
 
 def _wrong_inputs(file: str, given: list[str]) -> str:
     return (
-        f'{file}: expected a network with one input, a float32 image (1, 3, H, W), got {given}; '
+        f'{file}: expected a network with one input, an image (1, 3, H, W) of floats or bytes, got {given}; '
         'export it with such an input'
     )
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says, at most 300 characters, after its class."""
-    text = str(error).strip().split('\n', 1)[0]
-    return f'{type(error).__name__}: {text}'[:300]
+def in_short(error: BaseException) -> str:
+    """Return what an exception says after its class, in one line; of a long one beginning and end.
+
+    The end holds the reason: runtimes tell first where they were.
+    """
+    text = ' '.join(f'{type(error).__name__}: {error}'.split())
+    return text if len(text) <= 400 else f'{text[:100]} … {text[-300:]}'

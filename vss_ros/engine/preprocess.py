@@ -32,6 +32,8 @@ class Normalisation:
 NEARLY = 1.25
 """Most camera pixels per network pixel, along a side, that bilinear interpolation reads all."""
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+BYTES = Normalisation((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
+"""Leaves pixels as they are, for networks that normalise inside."""
 
 
 def normalise(images: Tensor, statistics: Normalisation) -> Tensor:

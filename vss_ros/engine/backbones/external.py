@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.network_files import first_line, open_network
+from vss_ros.engine.network_answers import Kind, as_logits, choose_output, kind_of
+from vss_ros.engine.network_files import check_image, in_short, open_network, sides
+from vss_ros.engine.preprocess import Normalisation, normalise
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 ORDERS = ('', 'rgb', 'bgr')
 COARSEST = 32
 """Greatest stride that logits may have, and greatest multiple that the image is held to."""
-SURE = 10.0
-"""Logit of the class that a network without logits answers; the others' is 0. Of 11 classes a probability
-of 0.9995, so that ``~/confidence`` falls with the age of the answer only."""
 
 
 @BACKBONES.register('external')
@@ -39,7 +38,8 @@ class External(Backbone):
     The file is checked by running it on a blank image of the card's size, which also tells the stride of its
     output. A file that takes one size only runs at that size, for any camera. Of the others the image
     is a multiple of the greatest power of two up to 32 that divides the card's height and width: on such a
-    size the network has been seen to work. Of several outputs the first counts.
+    size the network has been seen to work. Which of several outputs counts, and what its numbers are, see
+    :mod:`vss_ros.engine.network_answers`.
     """
 
     low_channels = 3
@@ -54,6 +54,8 @@ class External(Backbone):
         self.high_channels = classes
         self._network: Network | None = None
         self._bgr = False
+        self.output, self.kind = '', Kind.LOGITS
+        self.outputs: tuple[str, ...] = ()
 
     def load_file(
         self, data: bytes, card: ModelCard, device: torch.device, runtime: Runtime | None = None
@@ -73,7 +75,7 @@ class External(Backbone):
                 if (network := runtime.network(data)) is not None:
                     return self.attach(network, card, device)
             except Exception as error:  # noqa: BLE001 (each runtime raises what it likes)
-                fault = f'{runtime.description} cannot run {card.file} ({first_line(error)})'
+                fault = f'{runtime.description} cannot run {card.file} ({in_short(error)})'
         self.attach(open_network(card.file, data, device), card, device)
         if runtime is not None and fault is not None:  # and not the file's, or that had been said by now
             runtime.faults.append(f'{fault}; ONNX Runtime computes instead')
@@ -91,7 +93,15 @@ class External(Backbone):
         self.fixed_size = _fixed_size(network.input_shape, card)
         height, width = card.input_size
         with torch.inference_mode():
-            logits = self.high(torch.zeros((1, 3, height, width), device=device))
+            blank = torch.zeros((1, 3, height, width), device=device)
+            noise = torch.randint(256, (1, height, width, 3), generator=torch.Generator().manual_seed(0))
+            statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
+            answers = [self._answers(blank), self._answers(normalise(noise.to(device), statistics))]
+            self.output = choose_output(answers[0], self.classes, card.output)
+            self.outputs = tuple(answers[0])
+            network.choose(self.output)
+            self.kind = kind_of([answer[self.output] for answer in answers], self.classes)
+            logits = self.high(blank)
         if not bool(torch.isfinite(logits).all()):
             raise VssError(
                 f'{card.file}: expected finite values for a blank image of {height}x{width}, got NaN or '
@@ -110,63 +120,31 @@ class External(Backbone):
         Raises:
             VssError: The network failed, or gave neither logits nor labels of the classes.
         """
+        return as_logits(self._answers(low)[self.output], self.classes, self.kind)
+
+    def _answers(self, image: Tensor) -> dict[str, Tensor]:
         if self._network is None:
             raise VssError(
                 'expected a network from a file, got none; make a card with `vss models add FILE` and name it'
             )
-        image = low.flip(1) if self._bgr else low
         try:
-            output = self._network(image)
+            return self._network(image.flip(1) if self._bgr else image)
         except Exception as error:
-            size = 'x'.join(str(n) for n in low.shape[2:])
+            size = 'x'.join(str(n) for n in image.shape[2:])
             raise VssError(
-                f'the network failed on an image of {size} ({first_line(error)}); choose a size it takes '
+                f'the network failed on an image of {size} ({in_short(error)}); choose a size it takes '
                 'with --size, or export it with dynamic height and width'
             ) from error
-        return as_logits(output, self.classes)
 
     def head(self, high: Tensor) -> Tensor:
         """Return the logits as they are."""
         return high
 
 
-def as_logits(output: Tensor, classes: int) -> Tensor:
-    """Return an output, logits ``(1, C, h, w)`` or labels ``(1, h, w)`` or ``(1, 1, h, w)``, as logits.
-
-    Raises:
-        VssError: It is neither, or a label is not the id of a class.
-    """
-    shape = tuple(output.shape)
-    if len(shape) == 4 and shape[:2] == (1, classes):
-        return output.float()
-    if (len(shape) == 3 or (len(shape) == 4 and shape[1] == 1)) and shape[0] == 1:
-        return _one_hot(output.reshape(1, *shape[-2:]), classes)
-    raise VssError(
-        f"expected logits (1, {classes}, h, w) of the card's {classes} classes or labels (1, h, w), got an "
-        f'output of shape {shape}; name the classes it was trained on, or export it with such an output'
-    )
-
-
-def _one_hot(labels: Tensor, classes: int) -> Tensor:
-    ids = labels.long()
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= classes or not bool((ids == labels).all()):
-        lowest, highest = float(labels.min()), float(labels.max())
-        raise VssError(
-            f'expected labels that are whole numbers from 0 to {classes - 1}, got values from {lowest:g} to '
-            f'{highest:g}; name the classes it was trained on, or export it with one channel per class'
-        )
-    logits = torch.zeros((1, classes, *labels.shape[1:]), device=labels.device)
-    return logits.scatter_(1, ids[:, None], SURE)
-
-
 def _fixed_size(shape: Shape, card: ModelCard) -> tuple[int, int] | None:
     """Return the only size that the network takes, None where it takes others; the card's must be it."""
-    if len(shape) != 4 or shape[0] not in (1, None) or shape[1] not in (3, None):
-        raise VssError(
-            f'{card.file}: expected an image (1, 3, H, W) as input, got {shape}; export it with such an input'
-        )
-    wanted = (shape[2], shape[3])
+    check_image(shape, card.file)
+    wanted = sides(shape)
     if wanted == (None, None):
         if not all(card.input_size):
             raise VssError(
@@ -174,9 +152,9 @@ def _fixed_size(shape: Shape, card: ModelCard) -> tuple[int, int] | None:
             )
         return None
     if any(side not in (None, own) for side, own in zip(wanted, card.input_size, strict=True)):
-        sides, own = ('x'.join(str(side or 'any') for side in size) for size in (wanted, card.input_size))
+        only, own = ('x'.join(str(side or 'any') for side in size) for size in (wanted, card.input_size))
         raise VssError(
-            f'{card.file}: expected the size {sides}, the only one this network takes, got {own}; use {sides}'
+            f'{card.file}: expected the size {only}, the only one this network takes, got {own}; use {only}'
         )
     return card.input_size
 

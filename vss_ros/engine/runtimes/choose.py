@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vss_ros.engine.network_files import first_line
+from vss_ros.engine.network_files import in_short
 from vss_ros.engine.runtimes.base import RUNTIMES, Runtime
 from vss_ros.engine.runtimes.kept import folder, keep, kept
 from vss_ros.errors import VssError
@@ -55,7 +55,7 @@ def make_runtimes(config: SegmenterConfig, card: ModelCard, device: torch.device
     except Exception as error:
         if config.runtime != 'auto' or config.precision != 'auto' or cls.name == 'torch':
             raise
-        fault = f'runtime {cls.name} does not open ({first_line(error)}); PyTorch computes instead'
+        fault = f'runtime {cls.name} does not open ({in_short(error)}); PyTorch computes instead'
         warnings.warn(fault, RuntimeWarning, stacklevel=2)
         (reference,) = _opened(RUNTIMES.get('torch'), config, card, device)
         reference.faults.append(fault)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vss_ros.engine.model_card import weights_path
-from vss_ros.engine.network_files import EXTERNAL_DATA
+from vss_ros.engine.network_files import EXTERNAL_DATA, fed
 from vss_ros.engine.runtimes.base import RUNTIMES, Cut, Graph, Runtime
 from vss_ros.engine.runtimes.kept import keep, kept
 from vss_ros.errors import VssError
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 OUTPUTS = ('low', 'high', 'logits')
 """What a file of int8 weights answers of pixels ``(1, H, W, 3)`` uint8."""
+
+
+_LOOPS = frozenset({'Loop', 'TensorIterator'})
 
 
 PROBED = 256
@@ -118,24 +121,42 @@ class _UsersNetwork:
     def __init__(self, data: bytes, runtime: OpenVinoRuntime) -> None:
         if EXTERNAL_DATA in data:
             raise VssError("expected weights in the same file, which the card's hash is of")
-        model = core().read_model(model=data)
+        self._model = model = core().read_model(model=data)
+        if any(operation.get_type_name() in _LOOPS for operation in model.get_ops()):
+            raise VssError('expected no loop, for one that does not end cannot be stopped')
         (given,) = model.inputs
-        if given.element_type != openvino().Type.f32:
-            raise VssError(f'expected a float32 image, got {given.element_type}')
-        self._model = openvino().Model([model.get_results()[0]], model.get_parameters())
-        self._settings = runtime.settings
+        kinds = {'f32': torch.float32, 'f16': torch.float16, 'f64': torch.float64, 'u8': torch.uint8}
+        kind = given.element_type.get_type_name()
+        if kind not in kinds:
+            raise VssError(f'expected an image of floats or bytes, got {kind}')
+        self.input_type, self._settings = kinds[kind], runtime.settings
         dimensions = given.partial_shape
         self.input_shape = tuple(d.get_length() if d.is_static else None for d in dimensions)
+        self._names = [sorted(port.get_names()) or [str(number)] for number, port in enumerate(model.outputs)]
+        self._chosen = range(len(self._names))
         self._graphs: dict[Any, _OpenVinoGraph] = {}
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Return the first output."""
-        key = (threading.get_ident(), image.shape)
+    def choose(self, output: str) -> None:
+        """See :class:`Network`."""
+        if len(self._names) == 1:
+            return
+        place = next(place for place, names in enumerate(self._names) if output in names)
+        self._chosen = range(place, place + 1)
+        self._graphs.clear()
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """See :class:`Network`."""
+        given = fed(image, self)
+        key = (threading.get_ident(), given.shape)
         if key not in self._graphs:
             model = self._model.clone()
-            model.reshape(list(image.shape))
+            results = model.get_results()
+            model = openvino().Model([results[place] for place in self._chosen], model.get_parameters())
+            model.reshape(list(given.shape))
             self._graphs[key] = _OpenVinoGraph(core().compile_model(model, 'CPU', self._settings))
-        return self._graphs[key]([image])[0]
+        answers = self._graphs[key]([given])
+        named = (self._names[place] for place in self._chosen)
+        return {name: answer for names, answer in zip(named, answers, strict=True) for name in names}
 
 
 class _Buffer:

@@ -16,7 +16,7 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.device import choose_device
 from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
-from vss_ros.engine.network_files import first_line
+from vss_ros.engine.network_files import in_short
 from vss_ros.engine.options import SegmenterConfig, written_size
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
@@ -192,7 +192,7 @@ class Benchmark:
                 entry.close()
             config = contender.config
             name = f'{contender.name}, {config.runtime} {config.precision}'
-            self.left_out[name] = str(error) if isinstance(error, VssError) else first_line(error)
+            self.left_out[name] = str(error) if isinstance(error, VssError) else in_short(error)
             return None
         return entry
 

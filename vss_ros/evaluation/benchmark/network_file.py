@@ -10,8 +10,8 @@ import torch
 
 from vss_ros.engine.device import CPU
 from vss_ros.engine.labels import argmax_upsampled, label_size
-from vss_ros.engine.network_files import first_line, joined, open_network
-from vss_ros.engine.preprocess import IMAGENET, normalise, scaled
+from vss_ros.engine.network_files import check_image, in_short, is_channels_last, joined, open_network, sides
+from vss_ros.engine.preprocess import BYTES, IMAGENET, normalise, scaled
 from vss_ros.engine.runtimes import RUNTIMES
 from vss_ros.errors import VssError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class NetworkFile:
-    """Answers frames by a network of one image ``(1, 3, H, W)`` float32, ImageNet's normalisation.
+    """Answers frames by a network of one image, of floats by ImageNet's normalisation or of bytes.
 
     Args:
         path: An ``.onnx``.
@@ -39,35 +39,38 @@ class NetworkFile:
             raise VssError(f'{file}: expected a network as an .onnx file; export it as one')
         data = joined(file)
         network: Any = open_network(file.name, data, CPU)  # refuses what is none, in plain words
+        self._statistics = IMAGENET if network.input_type.is_floating_point else BYTES
         self.size = _size(network.input_shape, config.size or (0, 0), file)
         runtime = RUNTIMES.get(config.runtime)(CPU, config.precision, config.threads)
         self._network = runtime.network(data) or network
         try:
             with torch.inference_mode():
-                self._network(torch.zeros(1, 3, *self.size))
+                outputs = self._network(torch.zeros(1, 3, *self.size))
         except Exception as error:
             size = 'x'.join(map(str, self.size))
             raise VssError(
-                f'{file}: the network failed on an image of {size} ({first_line(error)}); choose a --size '
+                f'{file}: the network failed on an image of {size} ({in_short(error)}); choose a --size '
                 'that it takes'
             ) from error
+        self._output = max(outputs, key=lambda name: (outputs[name].ndim == 4, outputs[name].numel()))
+        self._network.choose(self._output)
 
     @torch.inference_mode()
     def answer(self, image: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return labels of an RGB image ``(H, W, 3)``, or what else the network's first output is."""
+        """Return labels of an RGB image ``(H, W, 3)``, or what else the network's largest output is."""
         pixels = image if image.shape[:2] == self.size else scaled(image, self.size)
-        output: torch.Tensor = self._network(normalise(torch.from_numpy(pixels)[None], IMAGENET))
+        given = normalise(torch.from_numpy(pixels)[None], self._statistics)
+        output: torch.Tensor = self._network(given)[self._output]
+        if is_channels_last(self._network.input_shape) and output.ndim == 4:
+            output = output.movedim(-1, 1)
         if output.ndim == 4 and output.shape[1] > 1:
             return argmax_upsampled(output, label_size(image.shape[:2], self.size))
         return output.numpy()
 
 
 def _size(shape: tuple[int | None, ...], wanted: tuple[int, int], file: Path) -> tuple[int, int]:
-    if len(shape) != 4 or shape[0] not in (1, None) or shape[1] not in (3, None):
-        raise VssError(
-            f'{file}: expected an image (1, 3, H, W) as input, got {shape}; export it with such an input'
-        )
-    height, width = (own or side for own, side in zip(shape[2:], wanted, strict=True))
+    check_image(shape, str(file))
+    height, width = (own or side for own, side in zip(sides(shape), wanted, strict=True))
     if not gcd(height, width):
         raise VssError(f'{file} takes images of any size: say with --size HxW which')
     return height, width
