@@ -5,6 +5,7 @@ Examples:
   python -m experiments.accuracy_tables camvid/ -o page.md --plot curves.png
   python -m experiments.accuracy_tables camvid/ --only per_frame schedulers
   python -m experiments.accuracy_tables camvid/ --only propagation --propagations my_flow --update
+  python -m experiments.accuracy_tables camvid/ --full camvid_720/ --only full_size
   python -m simulator --seed 900 --drives 8 --frames 80 --varied -o varied
   python -m experiments.accuracy_tables camvid/ --drives varied --only varied_schedulers
 """
@@ -21,6 +22,7 @@ import torch
 from tqdm import tqdm
 
 from experiments.accuracy_page import DRAWN, Row, heading_of, page, picture, sections_of
+from experiments.full_size import both_sizes
 from experiments.pair_table import PairTable
 from experiments.schedules import TrueDeviation, compare
 from experiments.switches import switched_off
@@ -67,6 +69,7 @@ class Measure:
         stride: Take every ``stride``-th frame as the current one of a pair.
         drives: Simulated ones of other speeds, each of consecutive labelled frames.
         only: Propagations whose curves are measured; empty for all.
+        full: The frames of ``video`` at the camera's own size, with labels of that size.
 
     """
 
@@ -76,9 +79,10 @@ class Measure:
         stride: int = 1,
         drives: Sequence[LabelledImages] = (),
         only: Collection[str] = (),
+        full: LabelledImages | None = None,
     ) -> None:
         """Remember them; backbones are loaded when they are asked for."""
-        self.video = video
+        self.video, self.full = video, full
         self.only = only
         self.stride = stride
         self.drives = drives
@@ -136,6 +140,12 @@ def input_sizes(measure: Measure) -> Iterator[Row]:
             'pixels': prod(size) / prod(SIZES[0]),
             'mIoU': 100 * matrix.miou,
         }
+
+
+def full_size(measure: Measure) -> Iterator[Row]:
+    """Yield mIoU from the camera's own images and from those of half the sides, by the labels of either."""
+    if measure.full is not None:
+        yield from both_sizes(measure.video, measure.full)
 
 
 def propagation(measure: Measure) -> Iterator[Row]:
@@ -208,8 +218,10 @@ def deviation(measure: Measure) -> Iterator[Row]:
 
 TABLES = {
     table.__name__: table
-    for table in (per_frame, input_sizes, propagation, corrections, schedulers, varied_schedulers, deviation)
-}
+    for table in (
+        per_frame, input_sizes, full_size, propagation, corrections, schedulers, varied_schedulers, deviation
+    )
+}  # fmt: skip
 HEADINGS = {name: heading_of(table.__doc__ or '') for name, table in TABLES.items()}
 
 
@@ -224,14 +236,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.stride,
             _by_drive(_labelled(args.drives, 'images')) if args.drives else (),
             args.propagations,
+            _labelled(args.full, args.split) if args.full else None,
         )
         tables = {name: list(TABLES[name](measure)) for name in args.only}
     except VssError as error:
         sys.exit(f'accuracy_tables: {error}')
-    options = f' --split {args.split}' + ('' if args.stride == 1 else f' --stride {args.stride}')
-    command = (
-        f'python -m experiments.accuracy_tables DIR{options} --drives DIR -o experiments/docs/accuracy.md'
-    )
+    options = f' --drives DIR --split {args.split}' + ('' if args.stride == 1 else f' --stride {args.stride}')
+    command = f'python -m experiments.accuracy_tables DIR{options} --full DIR -o experiments/docs/accuracy.md'
     text = page(tables, HEADINGS, command, before, args.propagations)
     write_text(args.output or Path('-'), text)
     if args.plot:
@@ -256,25 +267,23 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help='curves of these alone (default: of all)',
     )
     parser.add_argument('--stride', type=int, default=1, help='every n-th current frame only (default: 1)')
-    parser.add_argument(
-        '--drives',
-        type=Path,
-        metavar='DIR',
-        help='simulated drives, named DRIVE_FRAME.png, for varied_schedulers',
-    )
+    text = 'simulated drives, named DRIVE_FRAME.png, for varied_schedulers'
+    parser.add_argument('--drives', type=Path, metavar='DIR', help=text)
+    text = "its frames and labels at the camera's own size"
+    parser.add_argument('--full', type=Path, metavar='DIR', help=text)
     parser.add_argument('-o', '--output', type=Path, metavar='FILE', help='Markdown page (default: stdout)')
     parser.add_argument(
         '--update',
         action='store_true',
         help='keep the tables of FILE that --only leaves out, and the curves that --propagations does',
     )
-    parser.add_argument(
-        '--plot', type=Path, metavar='FILE', help="also draw the page's curves as a picture (PNG)"
-    )
+    text = "also draw the page's curves as a picture (PNG)"
+    parser.add_argument('--plot', type=Path, metavar='FILE', help=text)
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures as JSON')
     args = parser.parse_args(argv)
-    if args.only == ['varied_schedulers'] and not args.drives:
-        parser.error('varied_schedulers needs --drives DIR')
+    for name, option in (('varied_schedulers', 'drives'), ('full_size', 'full')):
+        if args.only == [name] and not getattr(args, option):
+            parser.error(f'{name} needs --{option} DIR')
     if args.update and not (args.output and args.output.is_file()):
         parser.error('--update needs -o FILE, a page that was made before')
     if args.plot and not (args.update or DRAWN.keys() & set(args.only)):
