@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.device import choose_device
 from vss_ros.engine.model_card import read_card
-from vss_ros.engine.network_files import first_line
+from vss_ros.engine.network_files import in_short
 from vss_ros.engine.options import SegmenterConfig, parameters, written_size
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
@@ -140,7 +140,7 @@ class Tuner:
             built = build_segmenter(config)
             built.segmenter.warm_up(self._recording.camera)
         except Exception as error:  # noqa: BLE001 (runtimes raise what they like; the others go on)
-            self.left_out[name_of(config)] = str(error) if isinstance(error, VssError) else first_line(error)
+            self.left_out[name_of(config)] = str(error) if isinstance(error, VssError) else in_short(error)
             return None
         return built
 
