@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from evaluation_parts import Clock
 
-from vss_ros.engine.frames import Frame, Reason
+from vss_ros.engine.frames import AnsweredBy, Frame, Reason
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.evaluation.tune import drive as module
@@ -40,7 +40,10 @@ class Slow:
         first = len(self.seen) == 1
         reason = Reason.FIRST if first else Reason.INTERVAL
         return SimpleNamespace(
-            labels=ONES, size=(4, 6), decision=SimpleNamespace(reason=reason, is_key_frame=first)
+            labels=ONES,
+            size=(4, 6),
+            track=AnsweredBy.FAST,
+            decision=SimpleNamespace(reason=reason, is_key_frame=first),
         )
 
 
@@ -64,6 +67,7 @@ def test_who_is_in_time_answers_all(monkeypatch: pytest.MonkeyPatch) -> None:
     trial, _ = driven(monkeypatch, [0.5 * PERIOD] * 30, 30)
     assert (trial.sent, trial.answered, trial.key_frames, trial.given_up) == (30, 30, 1, False)
     assert trial.seconds == pytest.approx([0.5 * PERIOD] * 29)  # not the first of the stream
+    assert trial.tracks == {AnsweredBy.FAST: 30}
     assert trial.score == pytest.approx(0.25)  # of two classes one has half of its pixels, the other none
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate, dropwhile, islice, pairwise
 from statistics import median
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.engine.build import Built
-    from vss_ros.engine.frames import Frame
+    from vss_ros.engine.frames import AnsweredBy, Frame
     from vss_ros.engine.options import SegmenterConfig
     from vss_ros.images.classes import ClassTable
     from vss_ros.recordings.source import Source
 
+Answers = dict[int, 'NDArray[np.uint8]']
 EARLY = 20
 """Frames after which a candidate far beyond the budget is given up."""
 TWICE = 2.0
@@ -62,6 +64,10 @@ class Trial:
     sent: int = 0
     answered: int = 0
     key_frames: int = 0
+    tracks: Counter[AnsweredBy] = field(default_factory=Counter)
+    """Who answered how often."""
+    cpu_seconds: float = 0.0
+    """Of all threads, the slow track's included."""
     given_up: bool = False
     score: float = float('nan')
     """mIoU of the answers, 0..1."""
@@ -100,8 +106,10 @@ def read(source: Source, table: ClassTable, start: float, number: int) -> Record
     return found
 
 
-def drive(built: Built, trial: Trial, recording: Recording, frames: int, budget: float) -> None:
+def drive(built: Built, trial: Trial, recording: Recording, frames: int, budget: float) -> Answers:
     """Play the first frames at their own pace; of images that come while one is answered the newest is next.
+
+    Returns the labels of those that were answered, by their places.
 
     Args:
         built: Warmed up; a slow track of its own thread works beside, as on the robot.
@@ -110,12 +118,12 @@ def drive(built: Built, trial: Trial, recording: Recording, frames: int, budget:
         frames: How many.
         budget: Seconds for a frame, to give up what takes more than twice as long in the first ones.
     """
-    images, answers, place = recording.frames[:frames], {}, 0
+    images, answers, place = recording.frames[:frames], Answers(), 0
     steps = (min(max(b.stamp_ns - a.stamp_ns, 0) * 1e-9, LONGEST) for a, b in pairwise(images))
     due = list(accumulate(steps, initial=0.0))
     gc.collect()
     gc.freeze()  # as the node does: what was loaded before is not looked at while images come
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), time.process_time()
     while place < frames and not trial.given_up:
         came = begin + due[place]
         if came > time.perf_counter():
@@ -129,17 +137,20 @@ def drive(built: Built, trial: Trial, recording: Recording, frames: int, budget:
         resize_labels(result.labels, result.size)
         if result.decision.reason.value not in STREAM_STARTS:
             trial.seconds.append(time.perf_counter() - came)
+        trial.tracks[result.track] += 1
         trial.key_frames += result.decision.is_key_frame
         answers[place] = result.labels
         place += 1
         trial.given_up = len(answers) == EARLY < frames and median(trial.seconds) > TWICE * budget
     built.segmenter.parts.track.finish()
+    trial.cpu_seconds = time.process_time() - busy
     gc.unfreeze()
     trial.sent, trial.answered = place, len(answers)
     trial.score = score(answers, recording)
+    return answers
 
 
-def score(answers: dict[int, NDArray[np.uint8]], recording: Recording) -> float:
+def score(answers: Answers, recording: Recording) -> float:
     """Return the mIoU of answers, by their places among the frames; NaN where none has a truth."""
     matrix = ConfusionMatrix(len(recording.table), recording.table.void_id)
     for place, labels in answers.items():
