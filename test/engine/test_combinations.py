@@ -159,9 +159,15 @@ def check(results: list[FrameResult], propagation: str, track: str) -> None:
     assert [r.track for r in results if not r.decision.is_key_frame] == [
         AnsweredBy.PROPAGATED for r in results if not r.decision.is_key_frame
     ]
-    later = {r.track for r in results[1:] if r.decision.is_key_frame}
+    # Of noise no two images show the same scene, which a scheduler may notice.
+    later = {
+        r.track
+        for r in results[1:]
+        if r.decision.is_key_frame and r.decision.reason is not Reason.SCENE_CHANGE
+    }
     assert later <= {AnsweredBy.FAST if track == 'fast_slow' else AnsweredBy.FULL}
-    assert results[0].track is AnsweredBy.FULL
+    # At low resolution where the slow track starts from the image; see test_first_answers.
+    assert results[0].track in {AnsweredBy.FULL, AnsweredBy.FAST if track == 'fast_slow' else AnsweredBy.FULL}
 
 
 @pytest.mark.parametrize('propagation', [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)])

@@ -111,7 +111,7 @@ def test_most_cuts_are_key_frames_at_once(project_root: Path) -> None:
         turned = np.ascontiguousarray(image.image[:, ::-1])
         stream.step(Frame(image.image, image.stamp_ns, 2 * i))
         cuts.append(stream.step(Frame(turned, image.stamp_ns + 10**7, 2 * i + 1)).decision)
-    assert {decision.reason for decision in cuts} == {Reason.DEVIATION}
+    assert {decision.reason for decision in cuts} <= {Reason.DEVIATION, Reason.SCENE_CHANGE}
     assert sum(decision.is_key_frame for decision in cuts) > 0.6 * len(cuts)
 
 

@@ -42,7 +42,7 @@ def test_every_mask_carries_its_sources_stamp_and_one_decision(start: Callable[.
         assert (confidence.height, confidence.width, confidence.step) == (360, 480, 480)
         assert np.asarray(mask.data).max() < 11
     first = graph.received['key_frame'][0]
-    assert (first.is_key_frame, first.reason, first.track) == (True, 'first', 'full')
+    assert (first.is_key_frame, first.reason, first.track) == (True, 'first', 'fast')
     assert [d.frame_index for d in graph.received['key_frame']] == sorted(
         d.frame_index for d in graph.received['key_frame']
     )

@@ -37,6 +37,12 @@ class Reason(StrEnum):
     """Would be a key frame, but the slow track still computes the last one's features."""
     CODEC = 'codec'
     """The video codec's frame type decided."""
+    SCENE_CHANGE = 'scene_change'
+    """Motion from the key frame explains so little that the image must be of another place."""
+    INACCURATE = 'inaccurate'
+    """The whole network has not yet seen the key frame, and the slow track is free."""
+    STILL = 'still'
+    """The image is the last one's, and so is the answer."""
     EVERY_FRAME = 'every_frame'
     """There is no propagation: the whole network runs on every frame."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import Event
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from vss_ros.engine.continuity import Continuity
 from vss_ros.engine.frames import AnsweredBy, Decision, Frame, FrameResult, Reason
 from vss_ros.engine.key_frame_cache import KeyFrameCache, Source
 from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size
@@ -75,44 +75,44 @@ class StreamSegmenter:
         self.late_results_dropped = 0
         self.slow_track_errors = 0
         self._preprocess = preprocess
-        self._max_gap_ns = max_gap_ns
         self._on_slow_track_error = on_slow_track_error
         self._network = network = network or WholeNetwork(
             parts.backbone, parts.propagation, parts.scheduler, parts.motion, statistics=preprocess.statistics
         )
         self._cache = KeyFrameCache()
         self._trail = MotionTrail(parts.motion, network.estimate)
-        self._previous: tuple[tuple[int, ...], int] | None = None  # shape and stamp of the last frame
+        self._continuity = Continuity(max_gap_ns)
         self._distance = 0
-        self._reset_requested = Event()
-        self._key_frame_requested = Event()
+        self._submitted = 0  # number of the last key frame that the slow track was given
+        self._computed: tuple[Tensor | None, FrameResult] | None = None  # the last frame that was not `STILL`
         self._seconds: dict[str, float] = {}
 
     def request_key_frame(self) -> None:
         """Make the next frame a key frame; callable from any thread."""
-        self._key_frame_requested.set()
+        self._continuity.key_frame_requested.set()
 
     def request_reset(self) -> None:
         """Forget the stream before the next frame; callable from any thread."""
-        self._reset_requested.set()
+        self._continuity.reset_requested.set()
 
     def network_size(self, camera: tuple[int, int]) -> tuple[int, int]:
         """Return height and width that a camera's images are brought to."""
         return self._preprocess.size(camera)
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """Run a few black frames of a height and width: the first image shall not pay for first calls.
+        """Run a few plain frames of a height and width: the first image shall not pay for first calls.
 
         Both tracks compute, and each compiles what it runs.
         """
         for index in range(WARM_UP_STEPS):
             if index == 1:
                 self.request_key_frame()
-            self.step(Frame(np.zeros((*size, 3), np.uint8), index, index), confidence=True)
+            grey = 40 * index  # none is still
+            self.step(Frame(np.full((*size, 3), grey, np.uint8), index, index), confidence=True)
         self.parts.track.finish()
         while self.parts.track.busy:
             self.parts.track.collect()
-        self._key_frame_requested.clear()
+        self._continuity.key_frame_requested.clear()
         self.late_results_dropped = 0
         self._forget()
 
@@ -132,7 +132,7 @@ class StreamSegmenter:
             return self._step(frame, confidence)
         except BaseException:
             self._forget()
-            self._reset_requested.set()
+            self._continuity.reset_requested.set()
             raise
 
     def close(self) -> None:
@@ -140,44 +140,48 @@ class StreamSegmenter:
         self.parts.track.close()
 
     def _step(self, frame: Frame, confidence: bool) -> FrameResult:
-        propagation, track = self.parts.propagation, self.parts.track
+        track = self.parts.track
         self._seconds = {}
-        fresh_start = self._continuity(frame)
-        self._previous = (frame.image.shape, frame.stamp_ns)
+        fresh_start, requested = self._continuity.follow(frame)
+        if fresh_start is not None:
+            self._forget_scene()
+        fresh_start = fresh_start or (Reason.REQUESTED if requested else None)
         with self._timed('preprocess'):
             view = self._view(frame)
-        if propagation is None:
+        if self.parts.propagation is None:
             verdict = Verdict(True, fresh_start or Reason.EVERY_FRAME)
-            logits = self._network.logits(self._whole(view))
+            with self._timed('high'):
+                logits = self._network.logits(self._network.compute(self._network.entry(view)))
             return self._answer(frame, verdict, AnsweredBy.FULL, logits, None, confidence)
 
         with self._timed('low' if self._network.needs_low else 'propagation'):
             view, prepared, compared = self._network.look(view)
+            if fresh_start is None and self._is_still(compared, confidence):
+                return self._again(frame)
         with self._timed('motion'):
             view = self._trail.follow(view)
         self._collect()  # as late as possible: features that arrive now serve this frame
         with self._timed('scheduler'):
             verdict = self._judge(fresh_start, compared, view)
         key = self._cache.key
-        if key is None or (verdict.is_key_frame and not track.background):
-            answered_by, high = AnsweredBy.FULL, self._whole(view)
-            with self._timed('head'):
-                logits = self._network.logits(high)
-        else:
-            answered_by = AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED
-            with self._timed('propagation'):
-                high, logits = self._propagate(propagation, key, prepared, view)
+        answered_by, high, logits = self._features(verdict, key, prepared, view)
         if verdict.is_key_frame:
-            age = 0 if key is None or answered_by is AnsweredBy.FULL else key.propagated + self._distance
+            age = 1 if key is None else key.propagated + self._distance
             self._distance = 0
             self._trail.mark_key_frame()
             key = self._cache.store(
-                stamp_ns=frame.stamp_ns, propagation=prepared, scheduler=compared, high=high, propagated=age
+                stamp_ns=frame.stamp_ns,
+                propagation=prepared,
+                scheduler=compared,
+                high=high,
+                propagated=0 if answered_by is AnsweredBy.FULL else age,
             )
         result = self._answer(frame, verdict, answered_by, logits, key, confidence)
-        if answered_by is AnsweredBy.FAST and key is not None:
+        self._computed = (compared, result)
+        if answered_by is AnsweredBy.FAST and key is not None and not track.busy:
             # Only now: while both tracks compute, each takes nearly twice as long where two cores share one
             # core's units, and this frame is waited for.
+            self._submitted = key.number
             track.submit(key.number, self._network.entry(view))
         return result
 
@@ -185,10 +189,26 @@ class StreamSegmenter:
         camera = (frame.image.shape[0], frame.image.shape[1])
         return View(self._preprocess(frame.image)[None], self._preprocess, codec=frame.codec, camera=camera)
 
-    def _propagate(
-        self, propagation: Propagation, key: KeyFrame, prepared: Tensor, view: View
-    ) -> tuple[Tensor, Tensor]:
+    def _features(
+        self, verdict: Verdict, key: KeyFrame | None, prepared: Tensor, view: View
+    ) -> tuple[AnsweredBy, Tensor, Tensor]:
+        """Return who answers, F_h (or logits) and logits."""
+        background = self.parts.track.background
+        if key is not None and (background or not verdict.is_key_frame):
+            with self._timed('propagation'):
+                high, logits = self._propagate(key, prepared, view)
+            return AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED, high, logits
+        glances = background and self._network.glances
+        with self._timed('high'):
+            high = self._network.glance(view) if glances else self._network.compute(self._network.entry(view))
+        with self._timed('head'):
+            logits = self._network.logits(high)
+        return AnsweredBy.FAST if glances else AnsweredBy.FULL, high, logits
+
+    def _propagate(self, key: KeyFrame, prepared: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Propagate from the previous frame or, once its features have come, from the key frame."""
+        propagation = self.parts.propagation
+        assert propagation is not None  # else the whole network runs on every frame
         source = self._cache.last
         if source is None:
             source = Source(key.for_propagation, key.high)
@@ -214,29 +234,37 @@ class StreamSegmenter:
         elif not self._cache.make_accurate(result.number, result.high):
             self.late_results_dropped += 1
 
-    def _continuity(self, frame: Frame) -> Reason | None:
-        """Reset where the stream breaks off; return why this frame must be a key frame, if it must."""
-        previous = self._previous
-        requested = _take(self._key_frame_requested)
-        reason = None
-        if _take(self._reset_requested):
-            reason = Reason.RESET
-        elif previous is None:
-            reason = Reason.FIRST
-        elif previous[0] != frame.image.shape:
-            reason = Reason.SIZE_CHANGE
-        elif frame.stamp_ns < previous[1]:
-            reason = Reason.TIME_JUMP
-        elif frame.stamp_ns - max(previous[1], frame.follows_ns or previous[1]) > self._max_gap_ns:
-            reason = Reason.GAP
-        if reason is not None:
-            self._forget()
-        return reason or (Reason.REQUESTED if requested else None)
+    def _is_still(self, compared: Tensor | None, confidence: bool) -> bool:
+        """Tell whether the last answer holds: the image is the same, and nothing better is to come."""
+        key, computed, scheduler = self._cache.key, self._computed, self.parts.scheduler
+        if key is None or computed is None or not (scheduler.rests and key.accurate):
+            return False
+        if self._distance + 1 >= scheduler.max_interval or (confidence and computed[1].confidence is None):
+            return False
+        return scheduler.is_still(computed[0], compared)
+
+    def _again(self, frame: Frame) -> FrameResult:
+        """Return the last answer for a frame that shows the same."""
+        assert self._computed is not None
+        self._distance += 1
+        last = self._computed[1]
+        decision = replace(
+            last.decision, frame_index=frame.index, is_key_frame=False, reason=Reason.STILL,
+            predicted_deviation=0.0, frames_since_key=self._distance,
+        )  # fmt: skip
+        return replace(
+            last, frame_index=frame.index, stamp_ns=frame.stamp_ns, decision=decision,
+            track=AnsweredBy.PROPAGATED, seconds=self._seconds,
+        )  # fmt: skip
 
     def _forget(self) -> None:
+        self._continuity.forget()
+        self._forget_scene()
+
+    def _forget_scene(self) -> None:
         self._cache.reset()
         self._trail.reset()
-        self._previous = None
+        self._computed = None
         self._distance = 0
 
     def _judge(self, fresh_start: Reason | None, compared: Tensor | None, view: View) -> Verdict:
@@ -244,23 +272,25 @@ class StreamSegmenter:
         key = self._cache.key
         if key is None:
             return Verdict(True, fresh_start or Reason.FIRST)
+        if fresh_start is None and self.parts.scheduler.is_another_scene(key.for_scheduler, compared, view):
+            self._cache.reset()
+            self._distance = 0
+            return Verdict(True, Reason.SCENE_CHANGE)
         self._distance += 1
         score = self._network.score(key.for_scheduler, compared, view)
         verdict = self.parts.scheduler.judge(self._distance, score, view)
         if fresh_start is not None:
             verdict = Verdict(True, fresh_start, verdict.score, verdict.threshold)
-        if verdict.is_key_frame and self.parts.track.busy:
+        track = self.parts.track
+        if key.number > self._submitted and not (key.accurate or track.busy or verdict.is_key_frame):
+            verdict = Verdict(True, Reason.INACCURATE, verdict.score, verdict.threshold)
+        if verdict.is_key_frame and track.busy:
             # One slow computation at a time: a newer one in its place would keep the features from ever
             # becoming accurate while the scene changes fast.
             if verdict.reason is Reason.REQUESTED:
-                self._key_frame_requested.set()
+                self._continuity.key_frame_requested.set()
             verdict = Verdict(False, Reason.BUSY, verdict.score, verdict.threshold)
         return verdict
-
-    def _whole(self, view: View) -> Tensor:
-        with self._timed('high'):
-            high: Tensor = self._network.compute(self._network.entry(view))
-            return high
 
     def _answer(
         self,
@@ -298,13 +328,6 @@ class StreamSegmenter:
         start = perf_counter()
         yield
         self._seconds[part] = self._seconds.get(part, 0.0) + perf_counter() - start
-
-
-def _take(event: Event) -> bool:
-    was_set = event.is_set()
-    if was_set:
-        event.clear()
-    return was_set
 
 
 def _finite(values: Tensor) -> bool:

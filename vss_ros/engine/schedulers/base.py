@@ -48,6 +48,8 @@ class Scheduler(nn.Module):
     """Whether it has weights of its own, which ``training_loss`` trains."""
     weights_of: ClassVar[str] = ''
     """Scheduler whose trained weights this one uses, empty for its own."""
+    rests: ClassVar[bool] = False
+    """Whether a frame that ``is_still`` gets the last answer, without a look at motion or any network."""
     default_threshold: float = nan
     default_max_interval: int = 30
 
@@ -95,6 +97,14 @@ class Scheduler(nn.Module):
         """Return ``measure`` as a number, NaN where nothing is looked at."""
         measured = self.measure(key, current, view)
         return nan if measured is None else float(measured.detach())
+
+    def is_still(self, last: Tensor | None, current: Tensor | None) -> bool:  # noqa: ARG002
+        """Tell whether the image is the last computed frame's, by their ``prepare()``; see ``rests``."""
+        return False
+
+    def is_another_scene(self, key: Tensor | None, current: Tensor | None, view: View) -> bool:  # noqa: ARG002
+        """Tell whether nothing of the key frame is in the current one; arguments as ``measure``."""
+        return False
 
     def weight(self, distance: int) -> float:  # noqa: ARG002 (to most all frames are alike)
         """Return how much a score counts ``distance`` frames after the key frame."""

@@ -20,6 +20,10 @@ STRIDE = 4
 NOISE = 10.0
 """Grey levels of 255 by which a cell may differ without having changed."""
 
+ANOTHER, UNLIKE = 0.5, 10.0
+"""Share of cells unexplained by motion, and grey levels between images on average, from which on they show
+different scenes."""
+
 
 @SCHEDULERS.register('flow_residual')
 class FlowResidual(Scheduler):
@@ -48,6 +52,12 @@ class FlowResidual(Scheduler):
     def measure(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:
         """Return the share of cells that motion does not explain, 0 to 1."""
         return self.unexplained(key, current, view).float().mean()
+
+    def is_another_scene(self, key: Tensor | None, current: Tensor | None, view: View) -> bool:
+        """Tell whether motion explains less than half of the image."""
+        if key is None or current is None or bool((current - key).abs().mean() < UNLIKE):
+            return False  # as nearly always, and soon told
+        return bool(self.unexplained(key, current, view).float().mean() > ANOTHER)
 
     def unexplained(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:
         """Tell of each cell whether it differs from what motion brings there; ``(N, 1, h, w)``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vss_ros.engine.schedulers.base import SCHEDULERS
-from vss_ros.engine.schedulers.flow_residual import STRIDE, FlowResidual
+from vss_ros.engine.schedulers.flow_residual import NOISE, STRIDE, FlowResidual
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,14 @@ class KeepBusy(FlowResidual):
     scheduler's to say but the track's (``slow_duty``).
     """
 
+    rests = True
     default_threshold = 0.02
+
+    def is_still(self, last: Tensor | None, current: Tensor | None) -> bool:
+        """Tell whether no cell differs by more than noise: what is small and moves is wider than one."""
+        if last is None or current is None or last.shape != current.shape:
+            return False
+        return bool((current - last).abs().max() <= NOISE)
 
     def measure(self, key: Tensor | None, current: Tensor | None, view: View) -> Tensor:
         """Return the share of cells that moved or changed, 0 to 1."""
