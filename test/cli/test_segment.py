@@ -61,7 +61,7 @@ def test_segments_a_folder_with_true_masks(folder: Path, tmp_path: Path) -> None
     assert first.max() < 11
     rows = list(csv.DictReader((out / 'decisions.csv').open()))
     assert len(rows) == FRAMES
-    assert (rows[0]['reason'], rows[0]['track']) == ('first', 'full')
+    assert (rows[0]['reason'], rows[0]['track']) == ('first', 'fast')
     summary = json.loads((tmp_path / 's.json').read_text())
     assert summary == json.loads((out / 'summary.json').read_text())
     assert summary['frames'] == FRAMES

@@ -239,18 +239,17 @@ class StreamSegmenter:
         key, computed, scheduler = self._cache.key, self._computed, self.parts.scheduler
         if key is None or computed is None or not (scheduler.rests and key.accurate):
             return False
-        if self._distance + 1 >= scheduler.max_interval or (confidence and computed[1].confidence is None):
+        if confidence and computed[1].confidence is None:
             return False
         return scheduler.is_still(computed[0], compared)
 
     def _again(self, frame: Frame) -> FrameResult:
-        """Return the last answer for a frame that shows the same."""
+        """Return the last answer for a frame that shows the same: nothing is propagated any further."""
         assert self._computed is not None
-        self._distance += 1
         last = self._computed[1]
         decision = replace(
             last.decision, frame_index=frame.index, is_key_frame=False, reason=Reason.STILL,
-            predicted_deviation=0.0, frames_since_key=self._distance,
+            predicted_deviation=0.0,
         )  # fmt: skip
         return replace(
             last, frame_index=frame.index, stamp_ns=frame.stamp_ns, decision=decision,
