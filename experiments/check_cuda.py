@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import shipped_cards
 from vss_ros.engine.options import SegmenterConfig
+from vss_ros.latency import percentiles
 from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 

@@ -26,7 +26,6 @@ from tqdm import tqdm
 from experiments.accuracy_page import markdown
 from vss_ros.command_line import add, new_parser
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.latency import percentiles
 from vss_ros.engine.options import SegmenterConfig, parse_size
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.temporal import TemporalConsistency
@@ -35,6 +34,7 @@ from vss_ros.evaluation.replay.operations import frame_operations
 from vss_ros.evaluation.tune.drive import Recording, Trial, drive, read
 from vss_ros.files import write_json
 from vss_ros.images.classes import load_classes
+from vss_ros.latency import percentiles
 from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 

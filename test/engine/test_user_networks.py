@@ -13,10 +13,10 @@ from network_files import SIZE, add
 from onnx import TensorProto, helper, numpy_helper
 
 from vss_ros.engine.backbones.external import External
+from vss_ros.engine.backbones.network_answers import Kind, as_logits
 from vss_ros.engine.build import build_module, build_segmenter
 from vss_ros.engine.device import CPU
 from vss_ros.engine.model_card import read_card
-from vss_ros.engine.network_answers import Kind, as_logits
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.runtimes.openvino import OpenVinoRuntime
 from vss_ros.errors import VssError

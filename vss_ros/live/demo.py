@@ -21,7 +21,6 @@ import numpy as np
 from tqdm import tqdm
 
 from vss_ros.command_line import add, new_parser, run_program
-from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
@@ -30,6 +29,7 @@ from vss_ros.evaluation.replay.decisions import figures_of, write_decisions
 from vss_ros.files import write_json, write_png
 from vss_ros.images.classes import load_classes
 from vss_ros.images.video_encoding import VideoWriter
+from vss_ros.latency import percentiles
 from vss_ros.live.observer import NODE, LiveRun
 from vss_ros.live.received import ReceivedIndex
 from vss_ros.live.run import play, stay_apart

@@ -20,8 +20,8 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from vss_ros.engine.latency import percentiles
 from vss_ros.errors import VssError
+from vss_ros.latency import percentiles
 from vss_ros.live.observer import graph
 from vss_ros.live.run import START_SECONDS, Child, stay_apart
 from vss_ros.resources import resource

@@ -80,11 +80,6 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
     def poll(self) -> int | None:
         """Return the exit status, None while it runs."""
         return self._process.poll()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from vss_ros.engine.latency import percentiles
 from vss_ros.engine.options import NodeConfig
+from vss_ros.latency import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from vss_ros.engine.backbones.base import BACKBONES, Backbone
-from vss_ros.engine.network_answers import Kind, as_logits, choose_output, kind_of
+from vss_ros.engine.backbones.network_answers import Kind, as_logits, choose_output, kind_of
 from vss_ros.engine.network_files import check_image, in_short, open_network, sides
 from vss_ros.engine.preprocess import Normalisation, normalise
 from vss_ros.errors import VssError
@@ -39,7 +39,7 @@ class External(Backbone):
     output. A file that takes one size only runs at that size, for any camera. Of the others the image
     is a multiple of the greatest power of two up to 32 that divides the card's height and width: on such a
     size the network has been seen to work. Which of several outputs counts, and what its numbers are, see
-    :mod:`vss_ros.engine.network_answers`.
+    :mod:`vss_ros.engine.backbones.network_answers`.
     """
 
     low_channels = 3

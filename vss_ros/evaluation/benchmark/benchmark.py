@@ -14,7 +14,6 @@ import torch
 
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.device import choose_device
-from vss_ros.engine.latency import percentiles
 from vss_ros.engine.model_card import read_card
 from vss_ros.engine.network_files import in_short
 from vss_ros.engine.options import SegmenterConfig, written_size
@@ -24,6 +23,7 @@ from vss_ros.evaluation.benchmark.contenders import REFERENCE, Contender, own, p
 from vss_ros.evaluation.benchmark.turns import Entry, take_turns, turns
 from vss_ros.evaluation.replay.clock import describe_machine
 from vss_ros.evaluation.replay.operations import frame_operations
+from vss_ros.latency import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

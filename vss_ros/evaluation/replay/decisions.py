@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.latency import percentiles
 from vss_ros.evaluation.report.plots import write_timeline
 from vss_ros.evaluation.rows import DecisionRow
 from vss_ros.files import write_csv
+from vss_ros.latency import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,10 @@ from itertools import chain, pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.latency import percentiles
 from vss_ros.evaluation.metrics import METRICS, Naming, total
 from vss_ros.evaluation.replay.frame_pictures import WORST_FRAMES
 from vss_ros.evaluation.rows import rounded
+from vss_ros.latency import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,10 +12,10 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from vss_ros.engine.labels import resize_labels
-from vss_ros.engine.latency import percentiles
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.evaluation.rows import STREAM_STARTS
+from vss_ros.latency import percentiles
 
 if TYPE_CHECKING:
     import numpy as np
