@@ -61,6 +61,36 @@ def test_eight_wrong_bytes_are_noticed(name: str, tmp_path: Path) -> None:
     assert places == TRIALS or name == 'drive.h264'  # which has no stamps
 
 
+@pytest.mark.parametrize(
+    ('name', 'encoder', 'options', 'trials', 'least'),
+    [
+        ('drive.mkv', 'libvpx', {'deadline': 'realtime'}, 6, 6),  # FFmpeg's checksum of a cluster
+        ('drive.mkv', 'libx265', {'x265-params': 'log-level=none'}, 6, 6),
+        ('drive.mp4', 'libx265', {'x265-params': 'log-level=none:hash=1'}, 6, 6),  # hashes of the pictures
+        ('drive.webm', 'libvpx-vp9', {'deadline': 'realtime', 'cpu-used': '8'}, 12, 4),
+    ],
+)
+def test_damage_of_which_pictures_can_be_made(
+    name: str, encoder: str, options: dict[str, str], trials: int, least: int, tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / name, panned(FRAMES), encoder, **options)
+    whole, source = read(path)
+    assert (len(whole), source.rejected, source.partial) == (FRAMES, 0, None)
+    blob, noticed, after = path.read_bytes(), 0, 0
+    for trial in range(trials):
+        chance = random.Random(trial)
+        wrong = bytearray(blob)
+        start = chance.randrange(len(blob) // 5, len(blob) // 2)
+        for i in range(start, start + 8):
+            wrong[i] ^= chance.randrange(1, 256)
+        path.write_bytes(wrong)
+        shown, source = read(path)
+        noticed += bool(source.rejected or source.partial)
+        after += whole[-1] in shown
+    assert noticed >= least
+    assert after >= trials / 2, 'the next I-frame ends the damage'
+
+
 @pytest.mark.parametrize('share', [0.6, 0.9])
 @pytest.mark.parametrize('name', [*CONTAINERS, 'drive.webm'])
 def test_cut_video_says_so(name: str, share: float, tmp_path: Path) -> None:

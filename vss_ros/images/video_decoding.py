@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vss_ros.images.image_error import ImageData
 
 
-STRICT: Final = {'flags2': '+export_mvs', 'err_detect': 'explode', 'max_pixels': str(MAX_PIXELS)}
+STRICT: Final = {'flags2': '+export_mvs', 'err_detect': 'explode+crccheck', 'max_pixels': str(MAX_PIXELS)}
 """Decoder options: hand vectors out (0.3 to 0.6 ms a frame of 720x1280), and damage is an error, not mended.
 
 They want one thread (``thread_type`` NONE): with frame threads FFmpeg 8 hands vectors of H.264 out while
