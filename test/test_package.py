@@ -35,12 +35,14 @@ ROS = {
 ROSDEP = {
     'python3-onnxruntime-pip': 'onnxruntime',
     'python3-opencv': 'opencv-python-headless',
+    'python3-pil': 'pillow',
     'python3-yaml': 'pyyaml',
 }
 # Distribution on PyPI → what is imported.
 MODULES = {
     'backports-zstd': 'backports',
     'opencv-python-headless': 'cv2',
+    'pillow': 'PIL',
     'pyyaml': 'yaml',
 }
 # Used where somebody installed them, with a clear message where not; compression: Python 3.14's;

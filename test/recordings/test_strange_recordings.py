@@ -5,17 +5,19 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from backports import zstd
 from mcap.writer import Writer
+from PIL import Image
 from video_parts import panned, write_video
 
 from vss_ros.cli.main import main
 from vss_ros.errors import VssError
 from vss_ros.files import write_png
+from vss_ros.images.image_files import ORIENTATION, read_image
 from vss_ros.recordings.bags import IMAGE, BagWriter, open_bag
 from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import header, raw_image
@@ -123,6 +125,45 @@ def test_frames_with_a_preview_and_labels_of_boxes_are_frames(tmp_path: Path) ->
     assert frame.image[0, 0, 0] == 1
 
 
+def test_a_pattern_stands_for_images(tmp_path: Path) -> None:
+    for name in ('f2.png', 'f10.png', 'g1.png', 'f1.jpg', 'fx.png'):
+        write_png(tmp_path / name, np.full((48, 64, 3), len(name), np.uint8))
+    for pattern, names in (
+        ('f%04d.png', ['f2', 'f10']),
+        ('f*.png', ['f2', 'f10', 'fx']),
+        ('?1.*', ['f1', 'g1']),
+    ):
+        with open_source(tmp_path / pattern) as source:
+            frames = [frame for frame, _ in source]
+            assert [source.frame_name(frame).rpartition('/')[2] for frame in frames] == names
+    assert main(['bag', 'make', str(tmp_path / '*.png'), '-o', str(tmp_path / 'bag')]) == 0
+
+
+@pytest.mark.parametrize('kind', ['bmp', 'tiff', 'webp'])
+def test_images_of_other_kinds(kind: str, tmp_path: Path) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32] = 200, 10, 90
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    more: Any = {'bmp': {}, 'tiff': {'exif': exif}, 'webp': {'exif': exif, 'lossless': True}}[kind]
+    path = tmp_path / f'a.{kind}'
+    Image.fromarray(picture).save(path, **more)
+    with open_source(tmp_path) as source:
+        ((frame, _),) = source
+    assert (frame.image == (picture if kind == 'bmp' else np.rot90(picture, -1))).all()
+    blob = path.read_bytes()
+    path.write_bytes(blob[: len(blob) * 2 // 3])
+    with open_source(tmp_path) as source:
+        assert list(source) == []
+        assert source.rejected == 1
+    path.write_bytes(b'II*\0' + blob[4:60] if kind == 'tiff' else blob[:20])
+    with pytest.raises(VssError, match='expected a whole picture'):
+        read_image(path)
+    Image.new('I;16', (64, 48)).save(tmp_path / 'deep.tif')
+    with pytest.raises(VssError, match='of mode I;16'):
+        read_image(tmp_path / 'deep.tif')
+
+
 @pytest.mark.parametrize('suffix', ['wmv', 'flv', '3gp', 'mts', 'h265'])
 def test_videos_of_every_kind_that_ffmpeg_reads(suffix: str, tmp_path: Path) -> None:
     encoder = {'wmv': 'wmv2', 'flv': 'flv', '3gp': 'mpeg4', 'mts': 'mpeg2video', 'h265': 'libx265'}[suffix]
@@ -136,7 +177,8 @@ def test_videos_of_every_kind_that_ffmpeg_reads(suffix: str, tmp_path: Path) -> 
     [
         ('rtsp://robot/front', 'live source'),
         ('0', 'live source'),
-        ('f%04d.png', 'pattern'),
+        ('f%04d.png', r'expected images called f%04d\.png'),
+        ('nowhere/*.png', r'expected images called \*\.png'),
         ('x', 'not exist'),
     ],
 )

@@ -114,5 +114,5 @@ def test_a_recipe_draws_from_stills_and_recordings(tmp_path: Path) -> None:
 
 
 def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(VssError, match='expected PNG or JPEG images'):
+    with pytest.raises(VssError, match='expected images'):
         pseudo_labelled(backbone(), tmp_path, SIZE)

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make = actions.add_parser(
         'make', help='bag from a video, image folder or bag', description=__doc__, formatter_class=layout
     )
-    add(make, 'input INPUT', 'video, folder of PNG/JPEG images, or bag')
+    add(make, 'input INPUT', 'video, folder of images, or bag')
     add(make, '-o --output DIR', 'bag folder to make', required=True)
     add_input_arguments(make)
     add(make, '--topic', 'image topic to write', '/camera/image_raw')

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
+import warnings
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from vss_ros.files import read_regular
 from vss_ros.images.image_decoding import decode_compressed
-from vss_ros.images.image_error import ImageError
+from vss_ros.images.image_error import ImageError, check_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,9 @@ LARGEST: Final = 2**28
 """Bytes of a file: no picture of ``MAX_PIXELS`` has more."""
 ORIENTATION: Final = 0x112
 """EXIF's tag."""
+_OTHERS: Final = (b'BM', b'II*\0', b'MM\0*', b'RIFF')
+_MODES: Final = {'1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr'}
+"""Pillow's names of 8 bits a channel and fewer."""
 
 
 class Turn(NamedTuple):
@@ -88,14 +93,39 @@ def read_file(path: Path, count: int = -1) -> bytes:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return a PNG or JPEG as RGB ``(H, W, 3)``, upright.
+    """Return a PNG, JPEG, BMP, TIFF or WebP as RGB ``(H, W, 3)``, upright.
 
     Raises:
         ImageError: See ``read_file`` and ``decode_compressed``.
     """
     data = read_file(path)
+    if data.startswith(_OTHERS):
+        return _decode_other(data)
     image = decode_compressed(data, '')
     return Turn.of_jpeg(data).picture(image)
+
+
+def _decode_other(data: bytes) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps  # only here: cameras on topics send none of these
+
+    try:
+        with (
+            warnings.catch_warnings(action='ignore'),
+            Image.open(io.BytesIO(data), formats=('BMP', 'TIFF', 'WEBP')) as picture,
+        ):
+            check_size(picture.height, picture.width)
+            if getattr(picture, 'n_frames', 1) != 1 or picture.mode not in _MODES:
+                kind = f'{getattr(picture, "n_frames", 1)} pictures of mode {picture.mode}'
+                raise ImageError(
+                    'format', f'expected a still picture of 8 bits a channel, got {kind}; convert it'
+                )
+            return np.array(ImageOps.exif_transpose(picture).convert('RGB'))
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow raises many kinds
+        raise ImageError(
+            'data', f'expected a whole picture, got {len(data)} bytes: {error}; save it anew'
+        ) from error
 
 
 def natural(path: Path) -> tuple[Any, ...]:

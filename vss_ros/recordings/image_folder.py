@@ -14,7 +14,16 @@ from vss_ros.images.classes import load_classes
 from vss_ros.images.image_error import ImageError
 from vss_ros.images.image_files import read_image
 from vss_ros.images.label_code import id_code
-from vss_ros.recordings.source import Source, SourceFrame, files_in, mask_files, read_mask
+from vss_ros.recordings.source import (
+    IMAGE_SUFFIXES,
+    Source,
+    SourceFrame,
+    files_in,
+    is_pattern,
+    mask_files,
+    matching,
+    read_mask,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +57,7 @@ class ImageFolder(Source):
 
         Args:
             path: The folder, or one with ``images`` and ``labels``, or ``val`` and ``valannot``, in it; or a
-                single image.
+                single image, or a pattern that the images' names fit.
             masks: Folder of masks named like the images; found by itself in CamVid's layout.
             fps: Frames per second.
             on_reject: See :class:`Source`.
@@ -69,13 +78,18 @@ class ImageFolder(Source):
 
     def _find(self, masks: Path | None) -> tuple[list[Path], dict[str, Path]]:
         """Return the images in order, and the mask files by :meth:`_key`."""
-        folder = self.path.parent if self.path.is_file() else _image_folder(self.path)
-        images = [self.path] if self.path.is_file() else files_in(folder)
+        wild = is_pattern(self.path)
+        folder = self.path.parent if wild or self.path.is_file() else _image_folder(self.path)
+        images = [self.path] if self.path.is_file() else matching(self.path) if wild else files_in(folder)
+        if wild and not images:
+            raise VssError(
+                f'expected images called {self.path.name} in {folder}, got none; correct the pattern'
+            )
         if not images:
             inside = ', '.join(sorted(entry.name for entry in folder.iterdir())[:8]) or 'nothing'
             raise VssError(
-                f'expected PNG or JPEG images in {folder}, got {inside}; name their own folder, or convert '
-                'images of other kinds to PNG'
+                f'expected images ({", ".join(sorted(IMAGE_SUFFIXES))}) in {folder}, got {inside}; name their '
+                'own folder, or convert images of other kinds to PNG'
             )
         masks = masks or _sibling_masks(folder)
         found = {file.stem: file for file in mask_files(masks)} if masks else {}

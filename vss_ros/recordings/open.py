@@ -14,7 +14,7 @@ from vss_ros.images.image_files import natural
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.checked_bag import refuse_pointer
 from vss_ros.recordings.image_folder import CityscapesFolder, ImageFolder, is_cityscapes
-from vss_ros.recordings.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, files_in
+from vss_ros.recordings.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, files_in, is_pattern
 
 if TYPE_CHECKING:
     from vss_ros.recordings.source import OnReject, Source
@@ -29,12 +29,13 @@ def open_source(
     fps: float = 15.0,
     on_reject: OnReject | None = None,
 ) -> Source:
-    """Open a video file, a folder of PNG/JPEG images, or a rosbag2 bag.
+    """Open a video file, a folder of images, or a rosbag2 bag.
 
     Args:
         path: A folder with ``metadata.yaml`` or a ``.mcap``/``.db3`` file is a bag; another folder holds
             images, where CamVid's ``X/val`` + ``X/valannot``, ``images/`` + ``labels/`` and Cityscapes'
-            ``leftImg8bit`` or ``leftImg8bit_sequence`` + ``gtFine`` are recognised.
+            ``leftImg8bit`` or ``leftImg8bit_sequence`` + ``gtFine`` are recognised. ``frame_%04d.png`` and
+            ``*.jpg`` stand for the images so called.
         image_topic: Topic to read from a bag; needed only where several carry images.
         mask_topic: Topic with masks in a bag; found by itself where one topic's name holds ``mask``.
         masks: Folder of grey PNG masks for a video (by order) or image folder (by name).
@@ -48,7 +49,7 @@ def open_source(
         VssError: There is nothing that can be read so.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.exists() and not is_pattern(path):
         raise VssError(f'expected a video, image folder or bag, got {path}, {_why_not(str(path))}')
     refuse_pointer(path)
     if path.suffix == '.bag':
@@ -71,7 +72,7 @@ def _open_pictures(path: Path, masks: Path | None, fps: float, on_reject: OnReje
         if is_cityscapes(path):
             return CityscapesFolder(path, masks=masks, on_reject=on_reject)
         return ImageFolder(path, masks=masks, fps=fps, on_reject=on_reject)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES or is_pattern(path):
         return ImageFolder(path, masks=masks, fps=fps, on_reject=on_reject)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         from vss_ros.recordings.video_file import VideoFile  # FFmpeg is loaded for videos alone
@@ -101,6 +102,4 @@ def _why_not(name: str) -> str:
     """Return why there is nothing of a name, and what to do."""
     if re.match(r'(rtsp|rtmp|udp|tcp|https?):', name) or name.isdecimal():
         return 'a live source; record it into a file by ffmpeg first, or run the node on it'
-    if re.search(r'[%*?]', name):
-        return 'a pattern; name the folder that holds the images'
     return 'which does not exist'

@@ -6,6 +6,7 @@ Which mask belongs to which frame: by stamp in a bag, by name or number in a fol
 from __future__ import annotations
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     OnReject = Callable[[str, VssError], None]
 
-IMAGE_SUFFIXES = frozenset({'.png', '.jpg', '.jpeg'})
+IMAGE_SUFFIXES = frozenset({'.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp'})
 VIDEO_SUFFIXES = frozenset(
     {
         '.mp4',
@@ -48,6 +49,8 @@ VIDEO_SUFFIXES = frozenset(
     | {'.hevc', '.wmv', '.flv', '.3gp', '.ogv'}
 )
 
+_WILD: Final = re.compile(r'(%0?\d*d|\*|\?)')
+_WILD_MEANING: Final = {'d': r'\d+', '*': '.*', '?': '.'}
 NAMED = 20
 """Frames that are left out and named in the log; further ones are counted alone."""
 
@@ -133,6 +136,22 @@ def files_in(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> list[Pa
     """List a folder's files of some kinds in natural order, hidden files aside."""
     files = (f for f in folder.iterdir() if f.suffix.lower() in suffixes and not f.name.startswith('.'))
     return sorted(files, key=natural)
+
+
+def is_pattern(path: Path) -> bool:
+    """Say whether a path stands for images by their names: ``frame_%04d.png``, ``*.jpg``."""
+    return bool(_WILD.search(path.name)) and not path.exists()
+
+
+def matching(pattern: Path) -> list[Path]:
+    """List the images that a pattern stands for, in natural order."""
+    pieces = [
+        _WILD_MEANING.get(piece[-1], piece) if _WILD.fullmatch(piece) else re.escape(piece)
+        for piece in _WILD.split(pattern.name)
+    ]
+    name = re.compile(''.join(pieces))
+    there = files_in(pattern.parent) if pattern.parent.is_dir() else []
+    return [file for file in there if name.fullmatch(file.name)]
 
 
 # ------------------------------------------------------------------ which mask belongs to which frame

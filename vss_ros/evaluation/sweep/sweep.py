@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from itertools import product
-from math import nan
+from math import nan, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vss_ros.evaluation.sweep.configuration import EvaluationConfig
     from vss_ros.schema import Fault, Place
 
+MOST = 10_000
+"""Configurations of a block."""
 PDA = 'pda'
 """May be said of single configurations too, since it costs as much as all else together."""
 
@@ -123,6 +125,8 @@ def read_sweep(path: Path, base: EvaluationConfig) -> list[EvaluationConfig]:
     for number, block in enumerate(file.product):
         # In the file's order, which is that of the names, and with its words for sizes.
         words = (raw[number] if isinstance(raw, list) else raw) or {}
+        if (count := prod(map(len, _stated(block).values()))) > MOST:
+            document.refuse([(('product', number), f'expected at most {MOST} configurations, got {count}')])
         for name, settings in _combinations(_stated(block), words):
             config = with_settings(shared, settings, ('product', number))
             if not any(_has(config, _stated(wanted)) for wanted in file.exclude):
