@@ -23,6 +23,7 @@ from vss_ros.cli.common import add_input_arguments, add_json_argument
 from vss_ros.command_line import add
 from vss_ros.errors import VssError
 from vss_ros.files import keep_apart, write_json
+from vss_ros.images.classes import load_classes
 from vss_ros.recordings.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagWriter, is_bag
 from vss_ros.recordings.checked_bag import open_checked
 from vss_ros.recordings.messages import camera_info, compressed_image, raw_image, video_packet
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(make, 'input INPUT', 'video, folder of images, or bag')
     add(make, '-o --output DIR', 'bag folder to make', required=True)
     add_input_arguments(make)
+    add(make, '--classes TABLE', 'of the masks, whose colours become ids then, and other ids are refused')
     add(make, '--topic', 'image topic to write', '/camera/image_raw')
     add(make, '--frame-id', 'frame of the headers', 'camera')
     formats = ('jpeg', 'png', 'raw', *VIDEO_FORMATS)
@@ -84,7 +86,11 @@ def _make(args: argparse.Namespace) -> int:
         raise VssError(f'expected a topic such as /camera/image_raw, got --topic {args.topic}')
     with (
         open_source(
-            args.input, image_topic=args.image_topic or None, masks=args.masks, fps=args.fps
+            args.input,
+            image_topic=args.image_topic or None,
+            masks=args.masks,
+            fps=args.fps,
+            table=load_classes(args.classes) if args.classes else None,
         ) as source,
         BagWriter(args.output, storage=args.storage, overwrite=args.overwrite) as bag,
     ):

@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Segment; returns 0, or 1 where frames or parts of the input were damaged and left out."""
     from vss_ros.engine.build import build_segmenter
+    from vss_ros.images.classes import load_classes
     from vss_ros.recordings.open import open_source
 
     target = args.output.resolve()
@@ -69,7 +70,11 @@ def run(args: argparse.Namespace) -> int:
     built = build_segmenter(segmenter_config(args))
     with (
         open_source(
-            args.input, image_topic=args.image_topic or None, masks=args.masks, fps=args.fps
+            args.input,
+            image_topic=args.image_topic or None,
+            masks=args.masks,
+            fps=args.fps,
+            table=load_classes(built.card.classes),
         ) as source,
         whole_folder(target) as folder,
     ):

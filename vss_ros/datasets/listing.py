@@ -191,7 +191,7 @@ def open_recording(
     room, masked = MEMORY_SHARE * free_memory(), 0
     topics: dict[str, Any] = {name: getattr(options, name) or None for name in ('image_topic', 'mask_topic')}
     masks = path.parent / options.masks if options.masks else None
-    with open_source(path, **topics, masks=masks) as source:
+    with open_source(path, **topics, masks=masks, table=table) as source:
         for frame, mask in source:
             frames.append(scaled(frame.image, options.size, cv2.INTER_AREA))
             if len(frames) * frames[0].nbytes > room:
@@ -226,6 +226,9 @@ def image_size(path: Path) -> tuple[int, int]:
         head = read_file(path, 24)
         if head.startswith(PNG_MAGIC) and len(head) == 24:
             width, height = struct.unpack('>II', head[16:])
+            return height, width
+        if not head.startswith(b'\xff\xd8'):
+            height, width, _ = read_image(path).shape
             return height, width
         data = read_file(path)
         height, width, *_ = simplejpeg.decode_jpeg_header(data)

@@ -157,7 +157,11 @@ def decode_mask(data: ImageData) -> NDArray[np.uint8]:
     kind = check_png(blob, 16)
     pixels = _imdecode(blob, cv2.IMREAD_UNCHANGED)
     if kind == PNG_PALETTE or (pixels.ndim == 3 and (pixels[..., :3] != pixels[..., :1]).any()):
-        raise ImageError('format', 'expected a grey PNG of class ids, got a colour or palette PNG; write ids')
+        raise ImageError(
+            'format',
+            'expected a grey PNG of class ids, got a colour or palette PNG; write ids, or name the '
+            'class table whose colours they are',
+        )
     return ids_of(pixels if pixels.ndim == 2 else pixels[..., 0])
 
 

@@ -128,6 +128,14 @@ def _decode_other(data: bytes) -> NDArray[np.uint8]:
         ) from error
 
 
+def palette_numbers(data: bytes) -> NDArray[np.uint8]:
+    """Return the numbers ``(H, W)`` by which the pixels of a PNG, which has been checked, name colours."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data), formats=('PNG',)) as picture:
+        return np.array(picture, np.uint8)
+
+
 def natural(path: Path) -> tuple[Any, ...]:
     """Return what files are sorted by: as people count, ``f2`` before ``f10``."""
     words = re.split(r'(\d+)', path.name)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
-from vss_ros.images.image_decoding import PNG_GREY, PNG_MAGIC, check_png, decode_compressed, decode_mask
+from vss_ros.images.image_decoding import (
+    PNG_GREY,
+    PNG_MAGIC,
+    PNG_PALETTE,
+    check_png,
+    decode_compressed,
+    decode_image_message,
+    decode_mask,
+    decode_mask_message,
+)
 from vss_ros.images.image_error import ImageError
-from vss_ros.images.image_files import read_file
+from vss_ros.images.image_files import palette_numbers, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +29,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.images.classes import ClassTable
+    from vss_ros.images.image_error import ImageData
 
 UNKNOWN = -1
+COLOURS = frozenset({'rgb8', 'bgr8', 'rgba8', 'bgra8'})
+"""Encodings of coloured masks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +140,59 @@ def any_code(table: ClassTable) -> LabelCode:
     except VssError:  # tables may draw two classes alike; their files then hold ids only
         return ids
     return LabelCode(f'ids or colours of {table.name}', ids.grey, colours.colours, colours.ids)
+
+
+@cache
+def _code_of(table: ClassTable) -> LabelCode:
+    return any_code(table)
+
+
+def decode_ids(data: ImageData, table: ClassTable | None, name: str) -> NDArray[np.uint8]:
+    """Turn the bytes of a mask's PNG into class ids ``(H, W)``.
+
+    Args:
+        data: Of a grey PNG, with a table also one in its colours, or of a palette whose numbers are ids.
+        table: The classes; void becomes its void id. None: what is grey is taken as it is.
+        name: What messages call it.
+
+    Raises:
+        ImageError: It is damaged, of another kind, or has a pixel that means nothing.
+    """
+    if table is None:
+        return decode_mask(data)
+    blob = np.frombuffer(data, np.uint8).tobytes()
+    try:
+        return _checked(table, decode_mask(blob), name)
+    except ImageError as error:
+        if error.reason != 'format' or not blob.startswith(PNG_MAGIC):
+            raise
+    try:
+        return _checked(table, decode_compressed(blob, 'png'), name)
+    except ImageError:
+        # Tools that number classes by a palette choose its colours themselves.
+        if check_png(blob) != PNG_PALETTE:
+            raise
+    return _checked(table, palette_numbers(blob), name)
+
+
+def decode_ids_message(message: Any, table: ClassTable | None, name: str) -> NDArray[np.uint8]:
+    """Turn a sensor_msgs/Image or CompressedImage into class ids; otherwise as ``decode_ids``."""
+    if hasattr(message, 'format'):
+        return decode_ids(message.data, table, name)
+    if table is None or message.encoding not in COLOURS:
+        pixels = decode_mask_message(message)
+        return pixels if table is None else _checked(table, pixels, name)
+    return _checked(table, decode_image_message(message), name)
+
+
+def _checked(table: ClassTable, pixels: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Return ids, void as the table has it, of ids or colours."""
+    code = _code_of(table)
+    try:
+        ids = code.from_grey(pixels, name) if pixels.ndim == 2 else code.from_colours(pixels, name)
+    except VssError as error:
+        raise ImageError('data', str(error)) from error
+    return np.where(ids == len(table), np.uint8(table.void_id), ids)
 
 
 def _packed(colours: NDArray[np.uint8]) -> NDArray[np.int32]:

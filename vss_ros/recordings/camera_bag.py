@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vss_ros.engine.frames import Frame
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import codec_of, decode_image_message, decode_mask_message
+from vss_ros.images.image_decoding import codec_of, decode_image_message
 from vss_ros.images.image_error import ImageError
+from vss_ros.images.label_code import decode_ids_message
 from vss_ros.recordings.bags import (
     CAMERA_TYPES,
     COMPRESSED_IMAGE,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.engine.frames import CodecFrame
+    from vss_ros.images.classes import ClassTable
     from vss_ros.images.video_decoding import VideoDecoder
     from vss_ros.recordings.source import OnReject
 
@@ -53,6 +55,7 @@ class CameraBag(Source):
         image_topic: str | None = None,
         mask_topic: str | None = None,
         on_reject: OnReject | None = None,
+        table: ClassTable | None = None,
     ) -> None:
         """Open the bag, check all of it and choose the topics.
 
@@ -62,7 +65,7 @@ class CameraBag(Source):
             VssError: Nothing of the bag reads, it is refused (see ``open_checked``), or the choice of a topic
                 is unclear.
         """
-        super().__init__(path, on_reject)
+        super().__init__(path, on_reject, table)
         with ExitStack() as stack:
             self._bag = stack.enter_context(open_checked(path))
             self.partial = self._bag.partial
@@ -154,7 +157,7 @@ class CameraBag(Source):
         for number, (_, _, data) in enumerate(read_messages(self._bag, [self._mask])):
             try:
                 message = _deserialise(data, self._mask.msgtype)
-                yield stamp_ns(message), decode_mask_message(message)
+                yield stamp_ns(message), decode_ids_message(message, self.table, f'mask {number}')
             except ImageError as error:
                 self.reject(f'mask {number}', error)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vss_ros.images.classes import ClassTable
     from vss_ros.recordings.source import OnReject
 
 CITYSCAPES_IMAGES: Final = ('leftImg8bit_sequence', 'leftImg8bit')
@@ -51,7 +52,13 @@ class ImageFolder(Source):
     """Images in natural order, stamped by a steady frame rate; masks are named like the images."""
 
     def __init__(
-        self, path: Path, *, masks: Path | None = None, fps: float = 15.0, on_reject: OnReject | None = None
+        self,
+        path: Path,
+        *,
+        masks: Path | None = None,
+        fps: float = 15.0,
+        on_reject: OnReject | None = None,
+        table: ClassTable | None = None,
     ) -> None:
         """List the images and pair the masks.
 
@@ -61,13 +68,14 @@ class ImageFolder(Source):
             masks: Folder of masks named like the images; found by itself in CamVid's layout.
             fps: Frames per second.
             on_reject: See :class:`Source`.
+            table: See :class:`Source`.
 
         Raises:
             VssError: No images, no fitting masks, or an impossible rate.
         """
         if not SLOWEST <= fps <= FASTEST:
             raise VssError(f'expected a frame rate of {SLOWEST} to {FASTEST} per second, got {fps}')
-        super().__init__(path, on_reject)
+        super().__init__(path, on_reject, table)
         self._fps = self.fps = fps
         self._images, self._masks = self._find(masks)
         self.frame_count = len(self._images)
@@ -87,9 +95,10 @@ class ImageFolder(Source):
             )
         if not images:
             inside = ', '.join(sorted(entry.name for entry in folder.iterdir())[:8]) or 'nothing'
+            kinds = ', '.join(sorted(IMAGE_SUFFIXES))
             raise VssError(
-                f'expected images ({", ".join(sorted(IMAGE_SUFFIXES))}) in {folder}, got {inside}; name their '
-                'own folder, or convert images of other kinds to PNG'
+                f'expected images ({kinds}) in {folder}, got {inside}; name their own folder, or convert '
+                'images of other kinds to PNG'
             )
         masks = masks or _sibling_masks(folder)
         found = {file.stem: file for file in mask_files(masks)} if masks else {}
@@ -127,7 +136,7 @@ class ImageFolder(Source):
         return (round(position * 1e9 / self._fps) for position in range(len(self._images)))
 
     def _read(self, mask_file: Path, file: Path, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return read_mask(mask_file, image, file.name)
+        return read_mask(mask_file, image, file.name, self.table)
 
 
 class CityscapesFolder(ImageFolder):
@@ -136,7 +145,14 @@ class CityscapesFolder(ImageFolder):
     Of the sequences one frame in thirty is labelled; the others serve to reach it as the robot would.
     """
 
-    def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        masks: Path | None = None,
+        on_reject: OnReject | None = None,
+        table: ClassTable | None = None,  # noqa: ARG002 -- labels are ids of Cityscapes' own
+    ) -> None:
         """List the images of Cityscapes' root (of its ``val``), or of a folder in its folder of images.
 
         ``masks`` is the folder ``gtFine``, where it does not lie beside the images.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vss_ros.errors import VssError
 from vss_ros.images.image_files import natural
@@ -17,6 +17,7 @@ from vss_ros.recordings.image_folder import CityscapesFolder, ImageFolder, is_ci
 from vss_ros.recordings.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, files_in, is_pattern
 
 if TYPE_CHECKING:
+    from vss_ros.images.classes import ClassTable
     from vss_ros.recordings.source import OnReject, Source
 
 
@@ -28,6 +29,7 @@ def open_source(
     masks: Path | None = None,
     fps: float = 15.0,
     on_reject: OnReject | None = None,
+    table: ClassTable | None = None,
 ) -> Source:
     """Open a video file, a folder of images, or a rosbag2 bag.
 
@@ -38,9 +40,10 @@ def open_source(
             ``*.jpg`` stand for the images so called.
         image_topic: Topic to read from a bag; needed only where several carry images.
         mask_topic: Topic with masks in a bag; found by itself where one topic's name holds ``mask``.
-        masks: Folder of grey PNG masks for a video (by order) or image folder (by name).
+        masks: Folder of PNG masks for a video (by order) or image folder (by name).
         fps: Frames per second of an image folder, which has no stamps of its own.
         on_reject: Called with a damaged frame's name and the reason; by default a warning is logged.
+        table: The classes of the masks, which may then be in their colours; None: grey ids, unchecked.
 
     Returns:
         The open source, to be used in a ``with`` statement.
@@ -60,24 +63,25 @@ def open_source(
             raise VssError(f'expected the masks of a bag on a topic, got folder {masks}; name the mask topic')
         from vss_ros.recordings.camera_bag import CameraBag
 
-        return CameraBag(path, image_topic=image_topic, mask_topic=mask_topic, on_reject=on_reject)
+        topics = {'image_topic': image_topic, 'mask_topic': mask_topic}
+        return CameraBag(path, **topics, on_reject=on_reject, table=table)
     if image_topic or mask_topic:
         raise VssError(f'expected a bag for a topic ({image_topic or mask_topic}), got {path}; leave it out')
-    return _open_pictures(path, masks, fps, on_reject)
+    return _open_pictures(path, masks, fps, {'on_reject': on_reject, 'table': table})
 
 
-def _open_pictures(path: Path, masks: Path | None, fps: float, on_reject: OnReject | None) -> Source:
+def _open_pictures(path: Path, masks: Path | None, fps: float, more: Any) -> Source:
     """Open what is no bag; arguments and errors as ``open_source``."""
     if path.is_dir():
         if is_cityscapes(path):
-            return CityscapesFolder(path, masks=masks, on_reject=on_reject)
-        return ImageFolder(path, masks=masks, fps=fps, on_reject=on_reject)
+            return CityscapesFolder(path, masks=masks, **more)
+        return ImageFolder(path, masks=masks, fps=fps, **more)
     if path.suffix.lower() in IMAGE_SUFFIXES or is_pattern(path):
-        return ImageFolder(path, masks=masks, fps=fps, on_reject=on_reject)
+        return ImageFolder(path, masks=masks, fps=fps, **more)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         from vss_ros.recordings.video_file import VideoFile  # FFmpeg is loaded for videos alone
 
-        return VideoFile(path, masks=masks, on_reject=on_reject)
+        return VideoFile(path, masks=masks, **more)
     raise VssError(
         f'expected a video ({", ".join(sorted(VIDEO_SUFFIXES))}), an image folder or a bag '
         f'(.mcap, .db3 or its folder), got {path}; convert it with ffmpeg'

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from vss_ros.errors import VssError
-from vss_ros.images.image_decoding import decode_mask
 from vss_ros.images.image_error import ImageError
 from vss_ros.images.image_files import natural, read_file
+from vss_ros.images.label_code import decode_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vss_ros.engine.frames import Frame
+    from vss_ros.images.classes import ClassTable
 
     OnReject = Callable[[str, VssError], None]
 
@@ -68,9 +69,17 @@ class SourceFrame(NamedTuple):
 class Source(ABC):
     """Frames in order, with masks where there are any. Iterate it once; close it, best by ``with``."""
 
-    def __init__(self, path: Path, on_reject: OnReject | None = None) -> None:
-        """``on_reject`` is called with a damaged frame's name and the reason; default: a logged warning."""
-        self.path = path
+    def __init__(
+        self, path: Path, on_reject: OnReject | None = None, table: ClassTable | None = None
+    ) -> None:
+        """Begin.
+
+        Args:
+            path: What is read.
+            on_reject: Called with a damaged frame's name and the reason; default: a logged warning.
+            table: The classes that masks are of, which may then be in its colours; None: grey ids, unchecked.
+        """
+        self.path, self.table = path, table
         self.frame_count: int | None = None
         """Frames to expect, damaged ones included; None where the container does not say."""
         self.fps: float | None = None
@@ -89,8 +98,12 @@ class Source(ABC):
     @property
     def nothing(self) -> VssError:
         """What to raise where no frame came."""
-        why = f'none of {self.rejected}, the first because: {self._first}' if self._first else 'none'
-        return VssError(f'{self.path}: expected at least one readable frame, got {why}')
+        return VssError(f'{self.path}: expected at least one readable frame, got {self.refused or "none"}')
+
+    @property
+    def refused(self) -> str:
+        """How many frames and masks were refused, and why the first; empty for none."""
+        return f'none of {self.rejected}, the first because: {self._first}' if self._first else ''
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceFrame]:
@@ -170,13 +183,15 @@ def _check_size(mask: NDArray[np.uint8], image: NDArray[np.uint8], name: str) ->
     return mask
 
 
-def read_mask(file: Path, image: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+def read_mask(
+    file: Path, image: NDArray[np.uint8], name: str, table: ClassTable | None = None
+) -> NDArray[np.uint8]:
     """Read the mask of an image, whose name is for messages.
 
     Raises:
-        ImageError: It is damaged, not an 8-bit grey PNG, or of another size.
+        ImageError: It is damaged, holds no ids (with a table: nor its colours), or is of another size.
     """
-    return _check_size(decode_mask(read_file(file)), image, name)
+    return _check_size(decode_ids(read_file(file), table, file.name), image, name)
 
 
 def mask_files(folder: Path) -> list[Path]:
@@ -277,13 +292,14 @@ class MaskFolder:
     frames belong to them in the order of their names; otherwise plain numbers count the frames from 0.
     """
 
-    def __init__(self, folder: Path, frame_count: int | None) -> None:
-        """List the masks, 8-bit grey PNGs, of a recording with so many frames (None where unknown).
+    def __init__(self, folder: Path, frame_count: int | None, table: ClassTable | None = None) -> None:
+        """List the masks of a recording with so many frames (None where unknown); ``table`` as for sources.
 
         Raises:
             VssError: No masks, or names that say nothing.
         """
         files = mask_files(folder)
+        self._table = table
         numbered = all(file.stem.isdecimal() for file in files)
         self.by_stamp = numbered and all(len(file.stem) >= STAMP_DIGITS for file in files)
         if self.by_stamp or (numbered and len(files) != frame_count):
@@ -305,4 +321,4 @@ class MaskFolder:
             ImageError: The mask is damaged or of another size than the image.
         """
         file = self._files.get(frame.stamp_ns if self.by_stamp else place)
-        return None if file is None else read_mask(file, frame.image, file.name)
+        return None if file is None else read_mask(file, frame.image, file.name, self._table)

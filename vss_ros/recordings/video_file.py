@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from vss_ros.images.classes import ClassTable
     from vss_ros.recordings.source import OnReject
 
 SHORT_BY: Final = 0.75
@@ -54,13 +55,20 @@ class VideoFile(Source):
     pictures all.
     """
 
-    def __init__(self, path: Path, *, masks: Path | None = None, on_reject: OnReject | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        masks: Path | None = None,
+        on_reject: OnReject | None = None,
+        table: ClassTable | None = None,
+    ) -> None:
         """Open the file; ``masks`` belong to the frames in the order of their names.
 
         Raises:
             VssError: It is no video, or the number of masks differs from the number of frames.
         """
-        super().__init__(path, on_reject)
+        super().__init__(path, on_reject, table)
         self._clusters: Clusters | None = None
         self._masks = mask_files(masks) if masks else []
         self.has_masks = bool(self._masks)
@@ -134,7 +142,7 @@ class VideoFile(Source):
             # By the frames that came before, damaged ones included, so that later masks keep their frames.
             place = index + self.rejected
             file = self._masks[place] if place < len(self._masks) else None
-            mask = None if file is None else read_mask(file, image, f'frame {place}')
+            mask = None if file is None else read_mask(file, image, f'frame {place}', self.table)
             codec = self._codec.read(picture)
             if codec.vectors is not None:
                 codec = replace(codec, vectors=turn.vectors(codec.vectors, *image.shape[:2]))

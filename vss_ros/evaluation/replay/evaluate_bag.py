@@ -95,8 +95,9 @@ def _evaluate(frames: InputFrames, config: EvaluationConfig, built: Built, on_fr
         raise frames.nothing
     if not scorer.scored:
         raise VssError(
-            f'expected masks with the stamps or names of the images of {path}, got none that fits; '
-            'name the mask topic or folder, or compare with the per-frame network by --agreement'
+            f'expected masks with the stamps or names of the images of {path}, got '
+            f'{frames.refused or "none that fits"}; name the mask topic or folder, or compare with the '
+            'per-frame network by --agreement'
         )
     for _ in range(config.repeats - 1):
         clock.repeat(frames, on_frame)

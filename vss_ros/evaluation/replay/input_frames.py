@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vss_ros.engine.model_card import read_card
 from vss_ros.errors import VssError
 from vss_ros.evaluation.replay.content import content_digest, file_states
+from vss_ros.images.classes import load_classes
 from vss_ros.images.image_error import ImageError
 from vss_ros.recordings.bags import is_bag
 from vss_ros.recordings.image_folder import is_cityscapes
@@ -60,7 +62,16 @@ class Inputs:
         Raises:
             VssError: It cannot be opened.
         """
-        key = (str(path), config.image_topic, config.mask_topic, config.masks, config.agreement, config.fps)
+        classes = read_card(config.segmenter.model).classes
+        key = (
+            str(path),
+            classes,
+            config.image_topic,
+            config.mask_topic,
+            config.masks,
+            config.agreement,
+            config.fps,
+        )
         found = self._known.get(key)
         if found is None or found.changed:
             if found is not None:
@@ -97,6 +108,7 @@ class InputFrames:
     def __init__(self, path: Path, config: EvaluationConfig) -> None:
         self.path = path
         self._config = config
+        self._table = load_classes(read_card(config.segmenter.model).classes)
         self._folder = None if config.agreement else masks_for(path, config.masks)
         self.drops: Counter[str] = Counter()
         """Damaged frames and masks that the last iteration left out, by cause."""
@@ -114,6 +126,8 @@ class InputFrames:
         self._source: Source | None = source
         self.nothing = source.nothing
         """What to raise where no frame came."""
+        self.refused = ''
+        """Of the last iteration: see ``Source.refused``."""
         self.partial: str | None = None
         """Why the last iteration did not give the whole input; None where it did."""
         self.reference: dict[str, list[PackedLabels]] = {}
@@ -175,7 +189,7 @@ class InputFrames:
         with source:
             labels = None
             if self._folder is not None and not self._by_name:
-                labels = MaskFolder(self._folder, source.frame_count)
+                labels = MaskFolder(self._folder, source.frame_count, self._table)
             try:
                 for frame, mask in source:
                     found = mask if labels is None else self._labelled(labels, frame, source)
@@ -186,6 +200,7 @@ class InputFrames:
                     raise
                 self.partial = str(error)
             self.partial, self.nothing = self.partial or source.partial, source.nothing
+            self.refused = source.refused
 
     def _open(self) -> Source:
         self.drops = Counter()
@@ -197,6 +212,7 @@ class InputFrames:
             masks=self._folder if self._by_name else None,
             fps=config.fps,
             on_reject=self._note,
+            table=self._table,
         )
 
     @property
