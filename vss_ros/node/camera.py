@@ -5,6 +5,7 @@ Who publishes them and how, what never came, what stamps and frames say of the d
 
 from __future__ import annotations
 
+import threading
 import time
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from vss_ros.node.conversions import header_of, stamp_to_ns
-from vss_ros.node.intake import reliability
+from vss_ros.node.intake import TRANSPORTS, reliability
+from vss_ros.node.reader import LeftAlone, Reader
+from vss_ros.node.serialised_image import image_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,6 +55,7 @@ class LossCounter:
 
     def __init__(self, tell: Callable[[int], None]) -> None:
         self._tell = tell
+        self._lock = threading.Lock()  # messages and events come in different threads
         self._last: dict[bytes, int] = {}  # by publisher
         self._told = self._surplus = 0  # since the last message: lost by events, and by its gap beyond them
         self._seen: dict[bytes, float] = {}  # when a publisher appeared; inf: before or with us
@@ -59,8 +63,9 @@ class LossCounter:
 
     def seen(self, publishers: Iterable[bytes]) -> None:
         """Take who publishes now, every ``FOLLOW_S``: what a new publisher sends from its start counts."""
-        for publisher in publishers:
-            self._seen.setdefault(publisher, self._appeared())
+        with self._lock:
+            for publisher in publishers:
+                self._seen.setdefault(publisher, self._appeared())
 
     def _appeared(self) -> float:
         now = time.monotonic()
@@ -77,20 +82,22 @@ class LossCounter:
         if not number or not gid:
             return False
         publisher = bytes(gid['data'])
-        last = self._last.get(publisher)
-        gap = number - (self._first(publisher, number) - 1 if last is None else last) - 1
-        self._last[publisher] = max(number, last or 0)
-        self._surplus = max(gap - self._told, 0)
-        self._told = 0
-        if self._surplus:
-            self._tell(self._surplus)
+        with self._lock:
+            last = self._last.get(publisher)
+            gap = number - (self._first(publisher, number) - 1 if last is None else last) - 1
+            self._last[publisher] = max(number, last or 0)
+            self._surplus = surplus = max(gap - self._told, 0)
+            self._told = 0
+        if surplus:
+            self._tell(surplus)
         return gap > 0
 
     def lost(self, number: int) -> None:
         """Take what an event says was lost."""
-        known = min(number, self._surplus)
-        self._surplus -= known
-        self._told += number - known
+        with self._lock:
+            known = min(number, self._surplus)
+            self._surplus -= known
+            self._told += number - known
         if number > known:
             self._tell(number - known)
 
@@ -124,6 +131,9 @@ class Camera:
         self._frame_id: str | None = None
         self._left: dict[str, float] = {}  # frame_ids that others have followed, and when
         self._wanted: ReliabilityPolicy | None = None
+        self._views = transport.message_type == TRANSPORTS['raw'].message_type
+        self._reader: Reader | None = None
+        self._group = LeftAlone()
         self.subscription: Any = None
         self.publishers = ''
         """One sentence: who publishes on the topic, which type and how."""
@@ -133,31 +143,40 @@ class Camera:
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_timer(self._timer)
-        self._node.destroy_subscription(self.subscription)
+        self._unsubscribe()
+
+    def _unsubscribe(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._node.destroy_subscription(self.subscription)
+        self._reader = None
 
     def _follow(self) -> None:
         """Subscribe as the camera publishes; again where that has changed since."""
-        node, topic, old = self._node, self._transport.topic, self.subscription
+        node, topic = self._node, self._transport.topic
         publishers = node.get_publishers_info_by_topic(topic)
         self._losses.seen(bytes(publisher.endpoint_gid[:16]) for publisher in publishers)
         self.publishers = self._described(publishers)
-        if old is not None and not publishers:
+        if self._reader is not None and not publishers:
             return
         wanted = reliability(self._qos, [publisher.qos_profile.reliability for publisher in publishers])
         if wanted == self._wanted:
             return
         self._wanted = wanted
-        if old is not None:
-            node.destroy_subscription(old)
+        if self._reader is not None:
+            self._unsubscribe()
             node.get_logger().info(f'subscribed anew, as the images come: {wanted.name.lower()}')
         self.subscription = node.create_subscription(
             self._kind,
             topic,
             self._arrived,
             QoSProfile(depth=self._transport.depth, reliability=wanted),
+            callback_group=self._group,
+            raw=self._views,
             event_callbacks=SubscriptionEventCallbacks(message_lost=self._on_lost),
             qos_overriding_options=overridable(node, topic, 'subscription'),
         )
+        self._reader = Reader(self.subscription, node.context, self._on_error)
 
     def _described(self, publishers: Sequence[Any]) -> str:
         expected = self._transport.message_type
@@ -185,6 +204,8 @@ class Camera:
 
     def _arrived(self, message: Any, info: Mapping[str, Any]) -> None:
         self._missing |= self._losses.arrived(info)
+        if self._views:
+            message = image_of(message)
         header = header_of(message)
         self._look_at_stamp(stamp_to_ns(header.stamp))
         if header.frame_id != self._frame_id:
@@ -217,6 +238,10 @@ class Camera:
         if now - self._left.get(frame_id, -inf) < ALTERNATES_S:
             said = f'frame_id alternates between {before!r} and {frame_id!r}: two cameras on one topic'
             self._note('frame_id_alternates', 1, f'{said}; {self.publishers}')
+
+    def _on_error(self, error: BaseException) -> None:
+        said = f'a message could not be taken: {type(error).__name__}: {error}; look at who publishes it'
+        self._note('not_taken', 1, said)
 
     def _on_lost(self, event: Any) -> None:
         """Count what the middleware lost; of a video no picture is made from what rests on it."""

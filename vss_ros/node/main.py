@@ -13,6 +13,9 @@ from vss_ros.node.shared_memory import remove_orphans
 if TYPE_CHECKING:
     from vss_ros.node.segmentation_node import SegmentationNode
 
+LOOK_S = 0.25
+"""After which it looks whether to stop; each look takes a millisecond that images may want."""
+
 
 def main(args: list[str] | None = None, kind: type[SegmentationNode] | None = None) -> int:
     """Run the node, or one of a kind derived from it, until SIGINT or SIGTERM.
@@ -61,7 +64,7 @@ def _run(stop: StopRequest, args: list[str] | None, kind: type[SegmentationNode]
         gc.enable()
         stop.at_once = False
         while not stop.requested:
-            executor.spin_once(timeout_sec=0.1)
+            executor.spin_once(timeout_sec=LOOK_S)
     finally:
         stop.at_once = False
         node.stop()
