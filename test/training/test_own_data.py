@@ -31,7 +31,7 @@ def test_a_bag_and_a_class_table_are_enough(tmp_path: Path) -> None:
     assert main(['bag', 'make', str(tmp_path / 'val'), '-o', str(tmp_path / 'bag'), '--format', 'png']) == 0
     (tmp_path / 'farm.yaml').write_text(TABLE)
     recipe = {
-        'stage': 'backbone', 'model': 'cows', 'backbone': 'lernet', 'classes': 'farm.yaml', 'epochs': 1,
+        'stage': 'backbone', 'model': 'cows', 'backbone': 'lernet', 'classes': 'farm', 'epochs': 1,
         'batch': 2, 'crop': list(SIZE), 'data': {'farm': {}}, 'evaluate': {'meadow': {'layout': 'recording'}},
     }  # fmt: skip
     (tmp_path / 'cows.yaml').write_text(yaml.safe_dump(recipe))

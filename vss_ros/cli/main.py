@@ -23,6 +23,7 @@ VERBS: Final = {
     'evaluate': ('vss_ros.cli.evaluate', 'measure accuracy and latency on labelled frames'),
     'benchmark': ('vss_ros.cli.benchmark', 'measure every runtime, propagation and track on this machine'),
     'tune': ('vss_ros.cli.tune', 'find the most accurate parameters within a budget of latency'),
+    'pick': ('vss_ros.cli.pick', 'choose the frames that are worth labelling'),
     'train': ('vss_ros.cli.train', 'train weights by a recipe'),
     'report': ('vss_ros.cli.report', 'show an evaluation as a page, compare two'),
     'models': ('vss_ros.cli.models', 'list, show and verify models and their parts'),

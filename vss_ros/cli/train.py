@@ -7,13 +7,14 @@ Examples:
   vss train config/experiments/efficientnet_lite0_fpn.{first.yaml,yaml} --data camvid=DIR --data street=DIR
   vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
   vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
+  vss train --finetune efficientnet_lite0_fpn --data labelled/ -o mine      what a labelling tool has exported
 """
 
 from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vss_ros.cli.common import add_json_argument, add_option
 from vss_ros.command_line import add
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     text = 'a YAML file of config/experiments; of several, each may build on what those before it wrote'
-    add(parser, 'recipes RECIPE', text, nargs='+')
-    text = "where a recipe's data set lies; a bag or video may be a file"
+    add(parser, 'recipes RECIPE', text, nargs='*')
+    text = "where a recipe's data set lies; a bag or video may be a file. With --finetune one folder"
     add(parser, '--data NAME=DIR', text, [], action='append')
+    text = 'in place of recipes: teach this network labelled images of your own, of its classes or others'
+    add(parser, '--finetune CARD', text)
+    add(parser, '--test DIR', 'of --finetune: labelled images to score on (default: every tenth of --data)')
+    add(parser, '--classes TABLE', 'of --finetune: what labels mean, where nothing in the folder says it', '')
+    add(parser, '--steps N', 'of --finetune: batches to learn from', 600)
     add(parser, '--runs', 'checkpoints and curves go to RUNS/<recipe>', Path('runs'))
     add(parser, '-o --output', 'cards and weights', Path('models'))
     add_option(parser, 'device')
@@ -46,20 +52,35 @@ def run(args: argparse.Namespace) -> int:
 
     from vss_ros.training.computing import keep_freed_memory
     from vss_ros.training.data_sets import check_named
+    from vss_ros.training.finetune import finetune
     from vss_ros.training.recipe import read_recipe
     from vss_ros.training.run import run_recipe
 
     if args.threads:
         torch.set_num_threads(args.threads)
     keep_freed_memory()
+    if bool(args.finetune) == bool(args.recipes) or (args.finetune and len(args.data) != 1):
+        raise VssError('expected recipes, or --finetune CARD with one --data FOLDER and no recipe')
+    options = {'resume': args.resume, 'compiled': args.compile, 'device': args.device}
+    if args.finetune:
+        more = {'test': args.test, 'classes': args.classes, 'steps': args.steps}
+        card = finetune(args.finetune, Path(args.data[0]), args.runs, args.output, **more, **options)
+        print(f'{args.output / card.name}.yaml: {_said(card.scores)}')
+        write_json(args.json, {card.name: card.scores})
+        return 0
     folders = dict(named_data(text) for text in args.data)
     for path in args.recipes:  # an hour before the last one's turn
         check_named(read_recipe(path), folders)
-    options = {'resume': args.resume, 'compiled': args.compile, 'device': args.device}
     runs = (run_recipe(path, folders, args.runs, args.output, **options) for path in args.recipes)
     cards = chain.from_iterable(runs)
     write_json(args.json, {card.name: card.scores for card in cards})
     return 0
+
+
+def _said(scores: dict[str, Any]) -> str:
+    """Return mIoU on what was held out, and what it was before where the classes are the same."""
+    (name, miou), before = next(iter(scores.items())), scores.get('before', {})
+    return f'mIoU {100 * miou:.1f}' + (f', before {100 * before[name]:.1f}' if before else '')
 
 
 def named_data(text: str) -> tuple[str, Path]:

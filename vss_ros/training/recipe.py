@@ -208,9 +208,10 @@ def read_recipe(path: Path) -> Recipe:
     values = document.values
     if not isinstance(values, dict):
         return document.checked(Recipe)
-    own_table = path.parent / str(values.get('classes', ''))
-    if own_table.is_file():
-        values['classes'] = str(own_table)
+    stated = str(values.get('classes', ''))
+    own = next((p for end in ('', '.yaml', '.yml') if (p := path.parent / f'{stated}{end}').is_file()), None)
+    if own is not None:
+        values['classes'] = str(own)
     return document.checked(Recipe, _faults(values))
 
 
