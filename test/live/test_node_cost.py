@@ -25,6 +25,8 @@ def test_stages_add_up_and_masks_arrive() -> None:
     assert stages['beyond']['max'] >= max(stages[name]['max'] for name in STAGES)
     assert 0.0 < cost.cpu_beyond_ms < cost.cpu_ms
     assert cost.late_ms['max'] > 0.0
+    assert cost.idle_late_ms['max'] > 0.0
+    assert cost.late_ms != cost.idle_late_ms
     assert '| 128x96 | yes |' in table([cost])
 
 

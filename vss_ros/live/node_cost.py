@@ -72,6 +72,8 @@ class NodeCost:
     """Memory of the process after the first counted image and after the last."""
     late_ms: dict[str, float]
     """How late a thread that ticks every millisecond ran in the node's process; empty without ``ticker``."""
+    idle_late_ms: dict[str, float]
+    """The same in a process beside it that does nothing else: what is of the system's making."""
 
 
 def measure_node_cost(
@@ -100,8 +102,11 @@ def measure_node_cost(
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         timings = Path(folder) / 'timings.json'
         words = ['--ros-args', '--params-file', str(resource('config', 'segment.yaml'))]
-        for pair in (*CHEAP, f'timings:={timings}', f'ticker:={ticker}'.lower(), *parameters):
+        ticks = {name: Path(folder) / f'{name}.json' for name in ('node', 'idle')} if ticker else {}
+        more = [f'ticks:={ticks["node"]}'] if ticker else []
+        for pair in (*CHEAP, f'timings:={timings}', *more, *parameters):
             words += ['-p', pair]
+        idle = stack.enter_context(Child('ticker', [str(ticks['idle'])], Path(folder))) if ticker else None
         node = stack.enter_context(Child('timed_node', words, Path(folder)))
         node.wait_for('waiting for images', START_SECONDS)
         executor = stack.enter_context(graph())
@@ -114,8 +119,11 @@ def measure_node_cost(
                 phase = f'{size[0]} {size[1]} {int(overlay)}'
                 arrived[phase] = listener.watch(phase, size, frames, Path(folder))
         node.stop()
+        if idle is not None:
+            idle.stop()
         rows = json.loads(timings.read_text())
-    return [_summary(phase, frames, masks, rows) for phase, masks in arrived.items()]
+        late = [json.loads(file.read_text()) for file in ticks.values()]
+    return [_summary(phase, frames, masks, rows, late) for phase, masks in arrived.items()]
 
 
 class _Listener(Node):
@@ -154,7 +162,13 @@ class _Listener(Node):
         return self._masks - before
 
 
-def _summary(phase: str, frames: int, masks: int, every: Sequence[dict[str, Any]]) -> NodeCost:
+def _summary(
+    phase: str,
+    frames: int,
+    masks: int,
+    every: Sequence[dict[str, Any]],
+    late: Sequence[Sequence[tuple[float, float]]],
+) -> NodeCost:
     height, width, overlay = map(int, phase.split())
     rows = [row for row in every if row['phase'] == phase][WARM_UP:]
     if not rows:
@@ -165,13 +179,15 @@ def _summary(phase: str, frames: int, masks: int, every: Sequence[dict[str, Any]
     answered = max(len(rows) - 1, 1)
     cpu = (rows[-1]['cpu'] - rows[0]['cpu']) / answered * 1e3
     computing = sum(row['compute'][2] for row in rows[1:]) / answered * 1e3
-    late = [tick for row in rows for tick in row.get('late', ())]
+    begin, end = rows[0]['came'], rows[-1]['end']
+    lateness = [percentiles([tick for due, tick in ticks if begin < due < end]) for ticks in late]
     copy_ms, fresh_ms = _copies(3 * height * width)
     return NodeCost(
         height, width, bool(overlay), frames, masks / frames,
         {name: percentiles([stage[name] for stage in stages]) for name in stages[0]},
         round(cpu, 2), round(cpu - computing, 2), copy_ms, fresh_ms,
-        (round(rows[0]['resident_mb'], 1), round(rows[-1]['resident_mb'], 1)), percentiles(late),
+        (round(rows[0]['resident_mb'], 1), round(rows[-1]['resident_mb'], 1)),
+        *(lateness or ({}, {})),
     )  # fmt: skip
 
 
@@ -215,6 +231,7 @@ def table(costs: Sequence[NodeCost]) -> str:
         'copy',
         'memory MB',
         'late p99 / max',
+        'idle late',
     ]
     lines = [' | '.join(head), ' | '.join('---' for _ in head)]
     for cost in costs:
@@ -226,7 +243,8 @@ def table(costs: Sequence[NodeCost]) -> str:
             f'{cost.copy_ms:.2f}, {cost.fresh_copy_ms:.2f}',
         ]
         cells += ['{:.0f}, {:.0f}'.format(*cost.resident_mb)]
-        cells += [f'{cost.late_ms["p99"]:.2f} / {cost.late_ms["max"]:.2f}' if cost.late_ms else '']
+        for late in (cost.late_ms, cost.idle_late_ms):
+            cells += [f'{late["p99"]:.2f} / {late["max"]:.2f}' if late else '']
         lines.append(' | '.join(cells))
     return '\n'.join(f'| {line} |' for line in lines)
 

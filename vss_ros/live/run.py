@@ -33,6 +33,7 @@ EXECUTABLES = {
     'bag_player': 'vss_ros.live.player',
     'timed_node': 'vss_ros.live.timed_node',
     'still_camera': 'vss_ros.live.still_camera',
+    'ticker': 'vss_ros.live.ticker',
 }
 """Modules of the processes that a run starts, by the names of their logs."""
 QUIET_DOMAIN = 91

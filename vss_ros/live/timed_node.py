@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.live.ticker import Ticker
 from vss_ros.node.main import main as run_node
 from vss_ros.node.segmentation_node import SegmentationNode
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from vss_ros.node.intake import Received
 
-TICK = 1e-3
-"""Seconds from one tick to the next of the thread that looks how late it gets to run."""
 PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 1e6
 
 
@@ -32,38 +30,16 @@ def resident_mb() -> float:
     return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE_MB
 
 
-class Ticker:
-    """A thread that sleeps a millisecond at a time and notes how late it wakes."""
-
-    def __init__(self) -> None:
-        self.late: list[float] = []
-        """Seconds, one a tick."""
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name='ticker', daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stopping:
-            due = time.perf_counter() + TICK
-            time.sleep(TICK)
-            self.late.append(time.perf_counter() - due)
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping = True
-        self._thread.join()
-
-
 class TimedNode(SegmentationNode):
     """Notes for each image when it came, and what each stage took."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._timings = Path(self.declare_parameter('timings', '').value)
-        self._ticker = Ticker() if self.declare_parameter('ticker', False).value else None
+        self._ticks = Path(self.declare_parameter('ticks', '').value)
+        self._ticker = Ticker() if self._ticks.name else None
         self._rows: list[dict[str, Any]] = []
         self._row: dict[str, Any] = {}
-        self._ticks = 0
         self._came: dict[int, tuple[float, float]] = {}
 
     def _configure(self) -> None:
@@ -104,16 +80,12 @@ class TimedNode(SegmentationNode):
         row = self._row
         row |= {'phase': message.header.frame_id, 'came': came, 'taken': taken, 'end': time.perf_counter()}
         row |= {'cpu': time.process_time(), 'resident_mb': resident_mb()}
-        if self._ticker is not None:
-            ticks = len(self._ticker.late)
-            row['late'] = self._ticker.late[self._ticks : ticks]
-            self._ticks = ticks
         self._rows.append(row)
 
     def destroy_node(self) -> None:
         """Write the rows and end."""
         if self._ticker is not None:
-            self._ticker.stop()
+            self._ticker.stop(self._ticks)
         self._timings.write_text(json.dumps(self._rows))
         super().destroy_node()
 
