@@ -68,7 +68,7 @@ def test_what_cannot_take_part_is_named(
     arguments = ['benchmark', str(tmp_path / 'none.onnx'), *TINY, '--json', str(tmp_path / 'b.json')]
     arguments += ['--runtime', 'torch', '--runtime', 'onnxruntime', '--model', 'mobilenet_fpn']
     with pytest.warns(RuntimeWarning, match='onnxruntime f32 cannot compute'):
-        assert main([*arguments, '--propagation', 'refined_warping', '--track', 'blocking']) == 0
+        assert main([*arguments, '--propagation', 'refined_warping', '--track', 'blocking']) == 1
     found = json.loads((tmp_path / 'b.json').read_text())
     assert {row['runtime'] for row in found['rows']} == {'torch'}
     reasons = found['left_out']

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from vss_ros.cli.common import add_input_arguments, add_json_argument
-from vss_ros.command_line import add
+from vss_ros.command_line import add, printable
 from vss_ros.errors import VssError
 from vss_ros.files import keep_apart, write_json
 from vss_ros.images.classes import load_classes
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from vss_ros.recordings.source import Source
 
 VIDEO_FORMATS = ('mpeg4', 'h264')
+LONGEST_GOP = 10_000
 TOPIC = re.compile(r'/[A-Za-z]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 
 
@@ -79,8 +80,10 @@ def run(args: argparse.Namespace) -> int:
 def _make(args: argparse.Namespace) -> int:
     if not 1 <= args.quality <= 100 or not 0 < args.fov < 180:
         raise VssError(f'expected --quality 1..100 and --fov 0..180, got {args.quality} and {args.fov}')
-    if args.gop < 1:
-        raise VssError(f'expected --gop of 1 or more, got {args.gop}')
+    if not 1 <= args.gop <= LONGEST_GOP:
+        raise VssError(f'expected --gop of 1 to {LONGEST_GOP}, got {args.gop}')
+    if printable(args.frame_id) != args.frame_id:
+        raise VssError(f'expected a --frame-id of plain text, got {args.frame_id}')
     keep_apart(args.output, args.input, args.masks)
     if not TOPIC.fullmatch(args.topic):
         raise VssError(f'expected a topic such as /camera/image_raw, got --topic {args.topic}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ def content_digest(files: FileStates) -> str:
     """
     digest = hashlib.sha256()
     for name, size, _ in files:
-        digest.update(f'{Path(name).name}\0{size}\0'.encode())
+        digest.update(os.fsencode(f'{Path(name).name}\0{size}\0'))
         with Path(name).open('rb') as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
