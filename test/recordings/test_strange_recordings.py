@@ -74,7 +74,9 @@ def test_a_file_and_its_compressed_twin_count_once_and_notes_do_no_harm(tmp_path
         assert len(list(source)) == 3
 
 
-def test_pointers_and_bags_of_ros_1_are_called_by_their_names(tmp_path: Path) -> None:
+def test_pointers_and_bags_of_ros_1_are_called_by_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ('drive.mp4', 'drive.db3', 'drive.mcap'):
         (tmp_path / name).write_text('version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n')
         with pytest.raises(VssError, match='git lfs pull'):
@@ -85,6 +87,8 @@ def test_pointers_and_bags_of_ros_1_are_called_by_their_names(tmp_path: Path) ->
     (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n')
     with pytest.raises(VssError, match=r'rosbags-convert --src .*old\.bag'):
         open_source(tmp_path / 'old.bag')
+    assert main(['bag', 'info', str(tmp_path / 'old.bag')]) == 2
+    assert 'rosbags-convert' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('stamp', [-1, 2**31 * 10**9])

@@ -33,6 +33,7 @@ STORAGE_SUFFIXES: Final = ('.mcap', '.db3')
 _COMPRESSED: Final = '.zstd'
 """Suffix that a recorder adds to files that it compressed as a whole."""
 _POINTER: Final = b'version https://git-lfs'
+_ROS_1: Final = b'#ROSBAG V'
 _METADATA_LIMIT: Final = 16 * 2**20
 """Most bytes of a metadata.yaml: a thousand topics take one megabyte."""
 _NAMED: Final = 3
@@ -98,7 +99,7 @@ def open_checked(path: Path, on_bytes: Callable[[int], Any] = lambda _: None) ->
         paths, metadata, notes = _list_files(path)
         files: list[McapFile | _SqliteFile] = []
         for file in paths:
-            refuse_pointer(file)
+            refuse_foreign(file)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='vss-bag-')))
             wrong: list[str] = []
             inner = folder / file.name.removesuffix(_COMPRESSED)
@@ -208,14 +209,17 @@ def _list_files(path: Path) -> tuple[list[Path], Metadata | None, list[str]]:
     return present or found, metadata, notes
 
 
-def refuse_pointer(file: Path) -> None:
-    """Raise a VssError for what Git LFS leaves in place of a file that was not fetched."""
-    if file.is_file():
-        with file.open('rb') as stream:
-            if stream.read(len(_POINTER)) == _POINTER:
-                raise VssError(
-                    f'expected a recording, got {file}, a Git LFS pointer to one; run: git lfs pull'
-                )
+def refuse_foreign(file: Path) -> None:
+    """Raise a VssError for a bag of ROS 1, and for what Git LFS leaves in place of a file not fetched."""
+    if not file.is_file():
+        return
+    with file.open('rb') as stream:
+        head = stream.read(len(_POINTER))
+    if head == _POINTER:
+        raise VssError(f'expected a recording, got {file}, a Git LFS pointer to one; run: git lfs pull')
+    if head.startswith(_ROS_1):
+        to = file.with_suffix('')
+        raise VssError(f'{file}: a ROS 1 bag; convert it: rosbags-convert --src {file} --dst {to}')
 
 
 def check_tables(database: sqlite3.Connection) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vss_ros.errors import VssError
 from vss_ros.images.image_files import natural
 from vss_ros.recordings.bags import is_bag
-from vss_ros.recordings.checked_bag import refuse_pointer
+from vss_ros.recordings.checked_bag import refuse_foreign
 from vss_ros.recordings.image_folder import CityscapesFolder, ImageFolder, is_cityscapes
 from vss_ros.recordings.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, files_in, is_pattern
 
@@ -54,10 +54,7 @@ def open_source(
     path = Path(path)
     if not path.exists() and not is_pattern(path):
         raise VssError(f'expected a video, image folder or bag, got {path}, {_why_not(str(path))}')
-    refuse_pointer(path)
-    if path.suffix == '.bag':
-        to = path.with_suffix('')
-        raise VssError(f'{path}: a ROS 1 bag; convert it: rosbags-convert --src {path} --dst {to}')
+    refuse_foreign(path)
     if is_bag(path):
         if masks is not None:
             raise VssError(f'expected the masks of a bag on a topic, got folder {masks}; name the mask topic')
