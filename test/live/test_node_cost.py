@@ -42,7 +42,7 @@ def test_memory_stays_flat_over_large_images() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures('ros_domain')
 def test_a_later_start_computes_less_than_the_first() -> None:
-    first, later = measure_node_start(['size:=192x256', 'threads:=1'])
+    first, later = measure_node_start(parameters=['size:=192x256', 'threads:=1'])
     assert (first.first, later.first) == (True, False)
     assert 0 < later.cpu_s < first.cpu_s  # it measures and compiles nothing
     assert 0 < later.private_mb < later.resident_mb

@@ -147,7 +147,7 @@ def _node_cost(args: argparse.Namespace) -> dict[str, Any]:
         return {'reason': reason, 'text': f'the node: not measured, {reason}'}
     print('measuring the node over DDS', file=sys.stderr)
     try:
-        starts = begun.measure_node_start()
+        starts = begun.measure_node_start(quick=args.quick)
         costs = module.measure_node_cost(quick=args.quick)
     except VssError as error:
         return {'reason': str(error), 'text': f'the node: not measured, {error}'}

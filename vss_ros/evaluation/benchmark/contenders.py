@@ -61,11 +61,6 @@ class Contender:
             return 'own'
         return 'per_frame' if self.config.propagation == NO_PROPAGATION else 'propagation'
 
-    @property
-    def paced(self) -> bool:
-        """Frames come at the camera's rate: between two the slow track goes on as it does on a robot."""
-        return self.kind == 'propagation' and self.config.track == 'fast_slow'
-
 
 def per_frame(
     base: SegmenterConfig, card: ModelCard, device: torch.device, runtimes: Sequence[str], *, quick: bool
