@@ -87,6 +87,8 @@ def test_unsure_frames_are_taken_first_but_not_twice() -> None:
     assert [one.index for one in most_different(frames, 1)] == [1]
     assert [one.index for one in most_different(frames, 3)] == [0, 1, 3]
     assert len(most_different(frames, 99)) == 5
+    nearly = [seen(0, 0.95, 0, 0), seen(1, 0.1, 10, 0), seen(2, 0.8, -9, 0)]
+    assert [one.index for one in most_different(nearly, 2)] == [0, 2]  # less unlike than 1, but unsure
 
 
 def labels() -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ Examples:
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     import yaml
     from tqdm import tqdm
 
+    from vss_ros.evaluation.benchmark.benchmark import BUSY
     from vss_ros.evaluation.benchmark.contenders import all_runtimes
     from vss_ros.evaluation.tune.tune import Plan, Tuner
 
@@ -72,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         raise VssError(f'--latency {args.latency:g}: expected milliseconds above 0')
     keep_apart(args.output, args.input)
     models, systems = _models(args), _systems(args)
+    if os.getloadavg()[0] > BUSY * (os.cpu_count() or 1):
+        print('vss: this machine is busy with something else, which counts as slowness here', file=sys.stderr)
     recording = _recording(args, models[0])
     node_ms, node = node_cost(args.node_ms, recording.camera)
     base = SegmenterConfig(device=args.device, threads=args.threads)
