@@ -112,3 +112,17 @@ def test_weights_that_change_under_a_running_node_change_no_mask(
         assert getattr(graph.node, f'trigger_{transition}')().name == 'SUCCESS'
     assert graph.node.trigger_configure().name == 'FAILURE'
     assert 'expected sha256' in capfd.readouterr().err
+
+
+def test_a_subscription_that_cannot_be_made_leaves_neither_model_nor_thread(
+    start: Callable[..., Graph], capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph = start(start=False, **{'qos_overrides./image_raw.subscription.reliability': 'nonsense'})
+    before = threading.active_count()
+    assert graph.node.trigger_configure().name == 'SUCCESS'
+    for _ in range(2):
+        assert graph.node.trigger_activate().name == 'FAILURE'
+        assert graph.node._built is None
+        assert graph.node._worker is None
+        assert threading.active_count() == before
+    assert capfd.readouterr().err.count('cannot activate: ') == 2

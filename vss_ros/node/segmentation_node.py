@@ -59,6 +59,7 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(fault)
         self._built: Built | None = None
         self._worker: Worker[Received] | None = None
+        self._camera: Any = None  # a Camera while active
         self._statistics = Statistics()
         self._frames = 0
         self._overwritten = 0  # by workers that have ended
@@ -126,6 +127,8 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(fault)
 
     def _activate(self) -> None:
+        if self._built is None:
+            raise VssError('expected a configured node, got one whose activation failed; clean up, configure')
         transport = camera_transport(self, self._config.image_transport)
         video = transport.is_video
         self._intake: Intake = VideoIntake(self._reject, self._on_wait) if video else ImageIntake()
@@ -250,13 +253,13 @@ class SegmentationNode(LifecycleNode):
             'runtime': self._built.runtime.description,
             'runtime_faults': '; '.join(self._built.runtime.faults),
         }
-        active = self._worker is not None
+        camera = self._camera
         name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'
         status = self._statistics.to_message(
             name,
             f'{self._built.device} {platform.node()}',
             more,
-            f'{self._camera.topic}: {self._camera.publishers}' if active else None,
+            f'{camera.topic}: {camera.publishers}' if camera is not None else None,
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
@@ -302,9 +305,11 @@ class SegmentationNode(LifecycleNode):
         )
 
     def _stop_stream(self) -> None:
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
         if self._worker is None:
             return
-        self._camera.close()
         self._worker.stop()
         self._overwritten += self._worker.overwritten
         self._worker = None
