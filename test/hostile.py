@@ -6,6 +6,7 @@ tools/run python test/hostile.py 2000 --seed 1
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import resource
 import shutil
@@ -15,6 +16,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter, defaultdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +210,14 @@ def search(runs: int, seed: int, only: int | None = None) -> list[str]:
     findings, statuses, times = [], Counter[int](), defaultdict[str, list[float]](list)
     with tempfile.TemporaryDirectory(prefix='vss-hostile-') as root:
         sandbox = Sandbox(Path(root))
+        for module in (
+            'training.run',
+            'engine.network_export',
+            'cli.models_show',
+            'evaluation.benchmark.table',
+        ):
+            import_module(f'vss_ros.{module}')  # once, not in each process
+        gc.freeze()
         for number in range(runs) if only is None else [only]:
             folder = Path(root) / f'case{number}'
             folder.mkdir()
