@@ -101,7 +101,8 @@ def _plan(args: argparse.Namespace) -> Plan:
     from vss_ros.evaluation.benchmark.benchmark import Plan
     from vss_ros.evaluation.benchmark.contenders import QUICK, all_propagations, all_runtimes
 
-    frames = args.frames or (QUICK_FRAMES if args.quick else FRAMES)
+    usual = QUICK_FRAMES if args.quick else FRAMES
+    frames = usual if args.frames is None else args.frames
     threads = args.threads or [default_threads(background=True)]
     if frames < 1 or min(threads) < 1:
         raise VssError(f'expected --frames and --threads of 1 or more, got {frames} and {min(threads)}')
