@@ -45,10 +45,10 @@ OPTIONS = (
     ('--interval', '-3'), ('--fps', '1e-300'), ('--fps', 'nan'), ('--model', '../..'), ('--masks', '/dev'),
     ('--json', '/dev/full'), ('--image-topic', '\x1b[2J'), ('--track', '\udcff'), ('--output', '/dev/null'),
 )  # fmt: skip
-WITH_OPTIONS = {'segment', 'evaluate', 'make', 'card'}
+WITH_OPTIONS = {'segment', 'evaluate', 'make', 'card', 'pick'}
 VERBS = (
     'segment', 'make', 'info', 'evaluate', 'report', 'compare', 'card', 'verify', 'sweep', 'train', 'add',
-    'onnx', 'show', 'export',
+    'onnx', 'show', 'export', 'pick',
 )  # fmt: skip
 """What is tried, and seldom ``benchmark``; ``compare``, ``card``, ``sweep`` and ``onnx`` use other verbs."""
 OWN_INPUT = {
@@ -100,6 +100,7 @@ class Case:
             'segment': ['segment', shown, '-o', out, *SEGMENTER],
             'make': ['bag', 'make', shown, '-o', out],
             'info': ['bag', 'info', shown],
+            'pick': ['pick', shown, '-n', '1', '-o', out, '--threads', '1'],
             'evaluate': ['evaluate', shown, '-o', out, *SEGMENTER],
             'report': ['report', shown],
             'compare': ['report', 'compare', str(sandbox.root / 'results'), shown, '-o', f'{out}/c.html'],

@@ -100,6 +100,8 @@ def lost(verb: str, out: Path, checked: bool, *, whole: bool) -> list[str]:
         if verb == 'segment' and checked:
             digest = hashlib.sha256(b''.join(decode_mask(mask.read_bytes()).tobytes() for mask in masks))
             return [] if _same(digest.hexdigest()) else ['lost: other masks than those of the sound input']
+    if verb == 'pick' and len([*out.glob('images/*.png')]) != 1:
+        return ['lost: the picture']
     if verb == 'make':
         with open_source(out) as source:
             count = sum(1 for _ in source)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 SEGMENTER = ['--propagation', 'flow_warp', '--scheduler', 'fixed_interval', '--threads', '1']
 SHORT = {
     'SEGMENTER': SEGMENTER,
+    'TUNE': [
+        *('--quick', '--frames', '3', '--runtime', 'openvino', '--propagation', 'none', '--node-ms', '1'),
+        *('--size', '64x96', '--threads', '1', '-o', 'new/params.yaml'),
+    ],
     'BENCHMARK': [
         *('--no-node', '--frames', '1', '--propagation', 'none', '--runtime', 'openvino', '--threads', '1'),
         *('--size', '48x64', '--input', 'frames'),
@@ -38,6 +42,8 @@ CASES = {
         'segment': 'segment frames -o new SEGMENTER',
         'evaluate': 'evaluate frames -o new SEGMENTER',
         'benchmark': 'benchmark net.onnx BENCHMARK',
+        'tune': 'tune frames --latency 1000 TUNE',
+        'pick': 'pick frames -n 1 -o new --threads 1',
         'train': 'train recipe.yaml --data d=data --runs runs -o new --threads 1',
         'report': 'report results',
         'report compare': 'report compare results results --fail-below 1',
@@ -53,6 +59,8 @@ CASES = {
         'segment': 'segment damaged -o new SEGMENTER',
         'evaluate': 'evaluate damaged -o new SEGMENTER',
         'benchmark': 'benchmark none.onnx BENCHMARK',
+        'tune': 'tune frames --latency 0.0001 TUNE',
+        'pick': 'pick damaged -n 1 -o new --threads 1',
         'report compare': 'report compare results worse --fail-below 1',
         'models verify': 'models verify other.yaml',
         'bag make': 'bag make damaged -o new',
@@ -62,6 +70,8 @@ CASES = {
         'segment': 'segment nowhere -o new SEGMENTER',
         'evaluate': 'evaluate nowhere -o new SEGMENTER',
         'benchmark': 'benchmark --frames 0',
+        'tune': 'tune frames --latency 20 --frames 0',
+        'pick': 'pick nowhere -n 1 -o new',
         'train': 'train nowhere.yaml --data d=data -o new',
         'report': 'report nowhere',
         'report compare': 'report compare results',

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Choose and write; returns 0."""
+    """Choose and write; returns 0, or 1 where frames or parts of the input were damaged and left out."""
     from vss_ros.engine.options import SegmenterConfig
     from vss_ros.evaluation.pick import look_at, most_different, write
     from vss_ros.recordings.open import open_source
@@ -54,9 +54,10 @@ def run(args: argparse.Namespace) -> int:
     options = {'image_topic': args.image_topic or None, 'fps': args.fps}
     with open_source(args.input, **options) as source:
         seen = look_at(source, config, args.every)
+        damaged = bool(source.rejected or source.partial)
     chosen = most_different(seen, args.number)
     with open_source(args.input, **options) as source:
         rows = write(source, config, chosen, args.output)
     print(f'{len(rows)} of {len(seen)} frames in {args.output}: label them, then vss train --finetune')
     write_json(args.json, {'looked_at': len(seen), 'picked': rows})
-    return 0
+    return int(damaged)

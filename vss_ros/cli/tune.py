@@ -119,7 +119,10 @@ def _recording(args: argparse.Namespace, model: str) -> Recording:
     from vss_ros.images.classes import load_classes
     from vss_ros.recordings.open import open_source
 
-    number = args.frames or (QUICK_FRAMES if args.quick else FRAMES)
+    usual = QUICK_FRAMES if args.quick else FRAMES
+    number = usual if args.frames is None else args.frames
+    if number < 1:
+        raise VssError(f'expected --frames of 1 or more, got {number}')
     masks = Path(args.masks) if args.masks else None
     with open_source(args.input, image_topic=args.image_topic or None, masks=masks, fps=args.fps) as source:
         return read(source, load_classes(read_card(model).classes), args.start, number)
