@@ -79,6 +79,23 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob('*')] == ['out', 'out/new']
 
 
+def test_a_device_or_pipe_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    files.write_json(pipe, {'a': 1}, indent=None)
+    assert os.read(reader, 100) == b'{"a": 1}\n'
+    os.close(reader)
+    assert pipe.is_fifo()
+    with pytest.raises(OSError, match='Is a directory'):
+        files.write_text(tmp_path, 'text')
+    full = tmp_path / 'full'
+    full.symlink_to('/dev/full')  # were it replaced, then only the link
+    with pytest.raises(VssError, match='full cannot be written: No space left'):
+        files.write_text(full, 'text')
+    assert full.is_symlink()
+
+
 def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / 'pipe.yaml')
     (tmp_path / 'zero.yaml').symlink_to('/dev/zero')

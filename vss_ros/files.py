@@ -141,7 +141,14 @@ def read_regular(path: Path, largest: int = 2**33, count: int = -1) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; its folder is made."""
+    """Write a file whole or not at all; its folder is made. A device or pipe is written to, not replaced."""
+    if path.parent == Path('/dev') or (path.exists() and not path.is_file()):
+        try:
+            with path.open('ab') as stream:
+                stream.write(data)
+        except OSError as error:
+            raise no_room(path, error) from error
+        return
     with whole_file(path) as partial:
         partial.write_bytes(data)
 
