@@ -29,7 +29,7 @@ SEGMENTER = ['--propagation', 'flow_warp', '--scheduler', 'fixed_interval', '--t
 SHORT = {
     'SEGMENTER': SEGMENTER,
     'TUNE': [
-        *('--quick', '--frames', '3', '--runtime', 'openvino', '--propagation', 'none', '--node-ms', '1'),
+        *('--quick', '--frames', '20', '--runtime', 'openvino', '--propagation', 'none', '--node-ms', '1'),
         *('--size', '64x96', '--threads', '1', '-o', 'new/params.yaml'),
     ],
     'BENCHMARK': [
@@ -42,7 +42,7 @@ CASES = {
         'segment': 'segment frames -o new SEGMENTER',
         'evaluate': 'evaluate frames -o new SEGMENTER',
         'benchmark': 'benchmark net.onnx BENCHMARK',
-        'tune': 'tune frames --latency 1000 TUNE',
+        'tune': 'tune long --latency 100000 TUNE',
         'pick': 'pick frames -n 1 -o new --threads 1',
         'train': 'train recipe.yaml --data d=data --runs runs -o new --threads 1',
         'report': 'report results',
@@ -59,7 +59,6 @@ CASES = {
         'segment': 'segment damaged -o new SEGMENTER',
         'evaluate': 'evaluate damaged -o new SEGMENTER',
         'benchmark': 'benchmark none.onnx BENCHMARK',
-        'tune': 'tune frames --latency 0.0001 TUNE',
         'pick': 'pick damaged -n 1 -o new --threads 1',
         'report compare': 'report compare results worse --fail-below 1',
         'models verify': 'models verify other.yaml',
@@ -91,7 +90,7 @@ CASES = {
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with what the commands name."""
     root = tmp_path_factory.mktemp('inputs')
-    for folder in ('frames', 'damaged', 'data/images', 'data/labels'):
+    for folder in ('frames', 'damaged', 'long', 'data/images', 'data/labels'):
         (root / folder).mkdir(parents=True)
     rng = np.random.default_rng(0)
     for i in range(2):
@@ -99,6 +98,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for folder in ('frames', 'damaged', 'data/images'):
             write_png(root / folder / f'{i}.png', picture)
         write_png(root / 'data/labels' / f'{i}.png', np.zeros((48, 64), np.uint8))
+    for i in range(20):
+        write_png(root / 'long' / f'{i}.png', rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
     (root / 'damaged/1.png').write_bytes(b'x')
     assert main(['bag', 'make', str(root / 'frames'), '-o', str(root / 'bag')]) == 0
     shutil.copytree(root / 'bag', root / 'cut')
