@@ -43,7 +43,8 @@ OPTIONS = (
     ('--size', '8x8'), ('--size', '²x³'), ('--size', '99999x99999'), ('--threads', '100000'),
     ('--threads', '-1'), ('--device', 'cpu:²'), ('--threshold', 'inf'), ('--threshold', '1e400'),
     ('--interval', '-3'), ('--fps', '1e-300'), ('--fps', 'nan'), ('--model', '../..'), ('--masks', '/dev'),
-    ('--json', '/dev/full'), ('--image-topic', '\x1b[2J'), ('--track', '\udcff'), ('--output', '/dev/null'),
+    ('--json', 'FULL'), ('--image-topic', '\x1b[2J'), ('--track', '\udcff'), ('--output', 'NULL'),
+    ('--output', 'FILE'),
 )  # fmt: skip
 WITH_OPTIONS = {'segment', 'evaluate', 'make', 'card', 'pick'}
 VERBS = (
@@ -77,7 +78,12 @@ class Case:
         self.arguments = self._command(sandbox, shown)
         self.plain = not (self.verb in WITH_OPTIONS and rng.random() < 0.15)
         if not self.plain:
-            self.arguments += OPTIONS[int(rng.integers(len(OPTIONS)))]
+            name, given = OPTIONS[int(rng.integers(len(OPTIONS)))]
+            # By links: what is replaced, by whom may do anything, are they.
+            (folder / 'NULL').symlink_to('/dev/null')
+            (folder / 'FULL').symlink_to('/dev/full')
+            (folder / 'FILE').write_text('precious')
+            self.arguments += [name, str(folder / given) if given.isupper() else given]
         self.damage = ''
         if rng.random() < 0.8:
             ways: list[Callable[[Path, Rng], None]] = [flip, cut, odd]

@@ -74,6 +74,12 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
             folder.mkdir()
             (folder / content).touch()
         assert [file.name for file in target.iterdir()] == [content], 'the former one is replaced'
+    (tmp_path / 'file').touch()
+    (tmp_path / 'device').symlink_to('/dev/null')
+    for name in ('file', 'device'):
+        with pytest.raises(VssError, match='a name that is free'), files.whole_folder(tmp_path / name):
+            pass
+        (tmp_path / name).unlink()
     with pytest.raises(FileNotFoundError), files.whole_folder(target) as folder:
         (folder / 'file').touch()
     assert [str(file.relative_to(tmp_path)) for file in tmp_path.rglob('*')] == ['out', 'out/new']

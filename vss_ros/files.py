@@ -99,14 +99,19 @@ def no_room(path: Path, error: OSError) -> Exception:
 
 
 @contextmanager
-def whole_folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
+def whole_folder(path: Path, *, keep: bool = False, file: bool = False) -> Iterator[Path]:
     """Yield the place of a folder, still to be made, that becomes ``path`` when the block ends well.
 
     It has the same name as ``path`` and lies in a temporary folder beside it, which is removed in any case,
     after SIGKILL by the next process that writes there; not with ``keep``, where a half is worth something.
-    What is at ``path`` is replaced: whether it may be, the caller checks before.
+    A folder at ``path`` is replaced, with ``file`` a file, too: whether it may be, the caller checks before.
+
+    Raises:
+        VssError: Something else is there, or there is no room.
     """
     path = path.absolute()
+    if path.exists() and not path.is_dir() and not (file and path.is_file()):
+        raise VssError(f'expected a folder, or a name that is free, got {path}; name another')
     path.parent.mkdir(parents=True, exist_ok=True)
     if keep:
         temporary, lock = Path(tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent)), None

@@ -111,14 +111,15 @@ def test_masks_of_bags_may_be_coloured_or_of_16_bits(tmp_path: Path) -> None:
     with open_source(path, table=TABLE) as source:
         found = [mask for _, mask in source]
     assert source.rejected == 0
-    for mask in found[:4]:
-        assert np.array_equal(mask, IDS)
+    assert [mask is not None and np.array_equal(mask, IDS) for mask in found[:4]] == [True] * 4
     assert found[4] is not None
     assert found[4].shape == SIZE
     assert main(['bag', 'make', str(path), '-o', str(tmp_path / 'plain')]) == 1  # colours of no table
     assert main(['bag', 'make', str(path), '-o', str(tmp_path / 'ids'), '--classes', 'camvid11']) == 0
     with open_source(tmp_path / 'ids') as source:
-        assert np.array_equal(next(iter(source))[1], IDS)
+        mask = next(iter(source)).mask
+    assert mask is not None
+    assert np.array_equal(mask, IDS)
 
 
 def test_refused_masks_of_a_bag_have_their_first_reason_and_count(

@@ -213,7 +213,7 @@ class BagWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._folder = stack.enter_context(whole_folder(self.target, keep=self._keep))
+            self._folder = stack.enter_context(whole_folder(self.target, keep=self._keep, file=True))
             plugin = StoragePlugin.MCAP if self._storage == 'mcap' else StoragePlugin.SQLITE3
             self._writer = Writer(self._folder, version=9, storage_plugin=plugin)
             if plugin is StoragePlugin.MCAP:
