@@ -59,6 +59,16 @@ def test_a_known_translation_is_found() -> None:
     assert (inner(field) - wanted).abs().mean() < 0.05  # cells; 0.2 pixels
 
 
+@pytest.mark.parametrize('name', ['dis', 'dis_half'])
+def test_the_motion_of_a_large_image_is_in_its_own_pixels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('vss_ros.engine.motion.dis.AMPLE', HEIGHT * WIDTH - 1)
+    image = textured()
+    field = MOTIONS.get(name)()(window(image, 30, 30), window(image, 26, 38))
+    assert field.flow.shape == (1, 2, HEIGHT // 4, WIDTH // 4)
+    wanted = torch.tensor([8.0, -4.0]).view(1, 2, 1, 1) / 4
+    assert (inner(field) - wanted).abs().mean() < 0.1
+
+
 @pytest.mark.parametrize('size', [(8, 8), (8, 64), (16, 160), (64, 8)])
 def test_a_sliver_has_motion_too(size: tuple[int, int]) -> None:
     """OpenCV's search dies of such sizes."""
