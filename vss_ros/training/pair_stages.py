@@ -7,6 +7,7 @@ own ``training_loss``. All parts of a stage see the same frames and share nothin
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from vss_ros.training.computing import answering
 from vss_ros.training.data_sets import draw_triples
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import distillation, every_second, segmentation_loss
+from vss_ros.training.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,7 +78,7 @@ def train_side_by_side(
     recipe: Recipe,
     modules: M,
     data: dict[str, Drawable],
-    losses: Callable[[list[Triple], np.random.Generator], Iterable[Loss]],
+    losses: Callable[[Callable[[], list[Triple]], np.random.Generator], Iterable[Loss]],
     watch: Callable[[M], dict[str, Any]],
     folder: Path,
     *,
@@ -84,15 +86,16 @@ def train_side_by_side(
 ) -> M:
     """Train all modules, each with its gradient clipped by itself, and return their averages.
 
-    Triples come from ``data``, by the recipe's names, the first the main one; ``losses`` yields a batch's one
-    after the other: each is learned from before the next is computed. All else is as for ``run_epochs``.
+    Triples come from ``data``, by the recipe's names, the first the main one. ``losses`` draws them where it
+    needs new ones and yields a batch's losses one after the other: each is learned from before the next is
+    computed. All else is as for ``run_epochs``.
     """
     torch.manual_seed(recipe.seed)
     modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def step(_: int, rng: np.random.Generator) -> dict[str, float]:
         found = {}
-        for loss in losses(draw_triples(recipe, data, rng), rng):
+        for loss in losses(lambda: draw_triples(recipe, data, rng), rng):
             (loss.weight * loss.value).backward()
             nn.utils.clip_grad_norm_(loss.module.parameters(), CLIP)
             found[loss.name] = loss.value.item()
@@ -144,8 +147,17 @@ def train_pairs(
     fuse_conv_bn(backbone)
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def losses(triples: list[Triple], rng: np.random.Generator) -> Iterator[Loss]:
-        batch = pair_batch(backbone, triples, motion)
+    remembered = None
+    if recipe.remembered and motion is not None:
+        rng = np.random.default_rng(recipe.seed)
+        drawn = partial(draw_triples, recipe, data, rng)
+        remembered = Remembered(lambda: pair_batch(backbone, drawn(), motion), recipe.remembered, motion)
+
+    def losses(draw: Callable[[], list[Triple]], rng: np.random.Generator) -> Iterator[Loss]:
+        if remembered is None:
+            batch = pair_batch(backbone, draw(), motion)
+        else:
+            batch = remembered.draw(recipe.batch, rng, device_of(backbone))
         for name, moves in parts.named_propagations():
             yield Loss(name, moves, propagation_loss(moves, backbone, batch, rng))
         if parts.scheduler is not None:
@@ -260,7 +272,8 @@ def train_motion(
     teacher = MOTIONS.get(MOTION_TEACHER)()
     device = device_of(estimators)
 
-    def losses(triples: list[Triple], rng: np.random.Generator) -> Iterator[Loss]:
+    def losses(draw: Callable[[], list[Triple]], rng: np.random.Generator) -> Iterator[Loss]:
+        triples = draw()
         # Near hops and, every third time, far ones; both end in the frame that exact flow starts from.
         far = rng.integers(3) == 0
         flows = [t.to_key if far else t.to_between for t in triples]

@@ -13,6 +13,7 @@ from vss_ros.engine.backbones import BACKBONES
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.engine.options import SETTINGS
 from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.propagation.base import Space
 from vss_ros.engine.schedulers import SCHEDULERS
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Stage = Literal['backbone', 'pairs', 'motion']
 STRIDE = 32
 """The largest stride of a backbone: other crops would be padded, and learned with the padding."""
-IN_CARDS = ('teacher', 'hints', 'logit_adjustment', 'scales', 'light', 'mixed', 'interior')
+IN_CARDS = ('teacher', 'hints', 'logit_adjustment', 'scales', 'light', 'mixed', 'interior', 'remembered')
 """Keys that a card repeats where they are not the usual."""
 MOVING = ('motion', 'pseudo_labels', 'confidence', 'frames')
 """Options of a data set that say how it comes to move, see :mod:`vss_ros.training.data_sets`."""
@@ -170,6 +171,9 @@ class Recipe(Schema):
     """TWNet's interior layer at which the backbone is cut, 0 for its own."""
     motion: Annotated[str, _member(MOTIONS), PairsOnly] = 'dis'
     """Estimates the motion that propagations use."""
+    remembered: Annotated[int, Field(ge=0, le=100_000), PairsOnly] = 0
+    """Frames drawn once and learned from again and again, with the network's answers; 0: all are drawn anew.
+    Only for propagations of logits that do not look at F_l (:mod:`vss_ros.training.remembered`)."""
     motions: Annotated[MotionNames, Only(('motion',))] = ()
     """Motion estimators trained side by side."""
     distances: Annotated[tuple[Distance, Distance], FROM_LIST, _valid(_rising), MovingOnly] = (2, 10)
@@ -255,6 +259,17 @@ def _stage_faults(recipe: Recipe, wrong: set[str]) -> Iterator[Fault]:
         yield ('images_per_epoch',), f'expected at least a batch of {batch}, got {images}'
     if stage == 'backbone':
         yield from _stills_faults(recipe)
+    if recipe.remembered and not wrong & {'remembered', 'propagations', 'scheduler'}:
+        if recipe.remembered < batch:
+            yield ('remembered',), f'expected at least a batch of {batch}, got {recipe.remembered}'
+        named = [PROPAGATIONS.get(name) for name in recipe.propagations]
+        if recipe.scheduler or any(
+            c.needs_low or c.space is not Space.SEGMENTATION or not c.motion for c in named
+        ):
+            yield (
+                ('remembered',),
+                'expected propagations of logits along motion that ignore F_l, and no scheduler',
+            )
 
 
 def _stills_faults(recipe: Recipe) -> Iterator[Fault]:
