@@ -105,6 +105,12 @@ def test_nonsense_is_refused_all_at_once(tmp_path: Path) -> None:
         ('pairs', {'propagations': ['teleport']}, "'teleport'.*tamed_warping"),
         ('pairs', {'propagations': ['reuse', 'reuse']}, 'expected a list of names, each once'),
         ('pairs', {'scheduler': 'fixed_interval'}, 'scheduler: expected one of: predicted_deviation, got'),
+        ('pairs', {'remembered': 100}, 'remembered: expected propagations of logits along motion'),
+        (
+            'pairs',
+            {'remembered': 4, 'propagations': ['flow_warp']},
+            'remembered: expected at least a batch of 8, got 4',
+        ),
         ('pairs', {'teacher': 'x'}, 'teacher: has no meaning in stage pairs'),
         ('pairs', {'hints': 1.0}, 'hints: has no meaning in stage pairs'),
         ('backbone', {'hints': -1.0, 'teacher': 'x'}, 'hints: expected greater than or equal to 0, got -1.0'),
