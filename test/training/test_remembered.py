@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vss_ros.engine.pair_batch import PairBatch
+    from vss_ros.training.data_sets import Drawable
 
 
 @pytest.fixture(scope='module')
@@ -81,7 +82,8 @@ def test_a_propagation_learns_from_it(tmp_path: Path) -> None:
     parts = PairParts({'warp_and_repair': cls(Shapes.of(net, cls.space))}, None)
     before = {name: value.detach().clone() for name, value in parts.named_parameters()}
     settings = recipe(2).model_copy(update={'remembered': 4, 'propagations': ('warp_and_repair',)})
-    sources, dis = {'drive': drive()}, MOTIONS.get('dis')()
+    sources: dict[str, Drawable] = {'drive': drive()}
+    dis = MOTIONS.get('dis')()
     learned = train_pairs(settings, net, parts, sources, None, tmp_path, resume=False, motion=dis)
     assert {'propagations.warp_and_repair.repair.weight'} <= changed(before, learned)
     assert (tmp_path / 'curve.jsonl').read_text().count('\n') == 2

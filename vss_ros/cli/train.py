@@ -8,6 +8,7 @@ Examples:
   vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
   vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
   vss train --finetune efficientnet_lite0_fpn --data labelled/ -o mine      what a labelling tool has exported
+  vss train --fast-track-for my_network --data drive.mcap -o mine           a fast track; no labels needed
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     text = 'a YAML file of config/experiments; of several, each may build on what those before it wrote'
     add(parser, 'recipes RECIPE', text, nargs='*')
-    text = "where a recipe's data set lies; a bag or video may be a file. With --finetune one folder"
+    text = "where a recipe's data set lies; a bag or video may be a file. With --finetune one folder, with "
+    text += '--fast-track-for recordings'
     add(parser, '--data NAME=DIR', text, [], action='append')
     text = 'in place of recipes: teach this network labelled images of your own, of its classes or others'
     add(parser, '--finetune CARD', text)
     add(parser, '--test DIR', 'of --finetune: labelled images to score on (default: every tenth of --data)')
     add(parser, '--classes TABLE', 'of --finetune: what labels mean, where nothing in the folder says it', '')
-    add(parser, '--steps N', 'of --finetune: batches to learn from', 600)
+    text = 'in place of recipes: fit warp_and_repair to this network on recordings without labels'
+    add(parser, '--fast-track-for CARD', text)
+    add(parser, '--steps N', 'of these two: batches to learn from (default: 600, 800)', 0)
     add(parser, '--runs', 'checkpoints and curves go to RUNS/<recipe>', Path('runs'))
     add(parser, '-o --output', 'cards and weights', Path('models'))
     add_option(parser, 'device')
@@ -52,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
     from vss_ros.training.computing import keep_freed_memory
     from vss_ros.training.data_sets import check_named
+    from vss_ros.training.fast_track import fit_fast_track
     from vss_ros.training.finetune import finetune
     from vss_ros.training.recipe import read_recipe
     from vss_ros.training.run import run_recipe
@@ -59,13 +64,22 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     keep_freed_memory()
-    if bool(args.finetune) == bool(args.recipes) or (args.finetune and len(args.data) != 1):
-        raise VssError('expected recipes, or --finetune CARD with one --data FOLDER and no recipe')
-    options = {'resume': args.resume, 'compiled': args.compile, 'device': args.device}
-    if args.finetune:
-        more = {'test': args.test, 'classes': args.classes, 'steps': args.steps}
-        card = finetune(args.finetune, Path(args.data[0]), args.runs, args.output, **more, **options)
-        print(f'{args.output / card.name}.yaml: {_said(card.scores)}')
+    ways = [bool(way) for way in (args.recipes, args.finetune, args.fast_track_for)]
+    if sum(ways) != 1 or (not args.recipes and not args.data) or (args.finetune and len(args.data) != 1):
+        raise VssError(
+            'expected recipes, or --finetune CARD with one --data FOLDER, or --fast-track-for CARD with '
+            '--data RECORDING'
+        )
+    options: dict[str, Any] = {'resume': args.resume, 'compiled': args.compile, 'device': args.device}
+    if not args.recipes:
+        options |= {'steps': args.steps} if args.steps else {}
+        given = [Path(text) for text in args.data]
+        if args.finetune:
+            more = {'test': args.test, 'classes': args.classes}
+            card = finetune(args.finetune, given[0], args.runs, args.output, **more, **options)
+        else:
+            card = fit_fast_track(args.fast_track_for, given, args.runs, args.output, **options)
+        print(f'{args.output / card.name}.yaml{_said(card.scores)}')
         write_json(args.json, {card.name: card.scores})
         return 0
     folders = dict(named_data(text) for text in args.data)
@@ -79,8 +93,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _said(scores: dict[str, Any]) -> str:
     """Return mIoU on what was held out, and what it was before where the classes are the same."""
+    if not scores:
+        return ''
     (name, miou), before = next(iter(scores.items())), scores.get('before', {})
-    return f'mIoU {100 * miou:.1f}' + (f', before {100 * before[name]:.1f}' if before else '')
+    return f': mIoU {100 * miou:.1f}' + (f', before {100 * before[name]:.1f}' if before else '')
 
 
 def named_data(text: str) -> tuple[str, Path]:

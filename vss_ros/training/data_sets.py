@@ -102,7 +102,7 @@ class DataSets:
     watched_name: str
     """Such as ``camvid_val``: begins the names of scores."""
     size: tuple[int, int]
-    """Height and width of the main data set's first image, pixels."""
+    """Height and width of the main data set's first image, pixels; 0 where that has no labels."""
 
 
 def check_named(recipe: Recipe, folders: Mapping[str, Path]) -> None:
@@ -129,9 +129,9 @@ def open_data(recipe: Recipe, folders: Mapping[str, Path]) -> DataSets:
         if not options.pseudo_labels
     }
     main = next(iter(recipe.data))
-    if main not in trained:
+    if main not in trained and recipe.stage != 'pairs':  # in which the network itself is a teacher
         raise VssError(f'data {main}: expected a labelled data set first, got unlabelled recordings')
-    height, width = trained[main].images[0].shape[:2]
+    height, width = trained[main].images[0].shape[:2] if main in trained else (0, 0)
     watched, name = _watched(recipe, folders, table)
     return DataSets(table, trained, watched, name, (height, width))
 

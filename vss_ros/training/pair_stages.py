@@ -141,12 +141,12 @@ def train_pairs(
     frames, go to the curve file. ``motion`` estimates the motion that propagations use, None where none does;
     the other arguments are those of ``train_side_by_side``.
     """
-    backbone = deepcopy(backbone).eval().requires_grad_(False)
-    # The low part takes two thirds of its time, and a third less without batch norms. Not fused with
-    # activations: gradients pass through the head.
-    fuse_conv_bn(backbone)
-    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
+    if backbone.has_features:  # else it runs as its file has it
+        backbone = deepcopy(backbone).eval().requires_grad_(False)
+        # The low part takes two thirds of its time, and a third less without batch norms. Not fused with
+        # activations: gradients pass through the head.
+        fuse_conv_bn(backbone)
+        backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     remembered = None
     if recipe.remembered and motion is not None:
         rng = np.random.default_rng(recipe.seed)

@@ -115,11 +115,13 @@ class External(Backbone):
         return image
 
     def high(self, low: Tensor) -> Tensor:
-        """Return logits ``(1, C, H/stride, W/stride)`` float32.
+        """Return logits ``(N, C, H/stride, W/stride)`` float32, of one image at a time, as files take them.
 
         Raises:
             VssError: The network failed, or gave neither logits nor labels of the classes.
         """
+        if len(low) > 1:
+            return torch.cat([self.high(image[None]) for image in low])
         return as_logits(self._answers(low)[self.output], self.classes, self.kind)
 
     def _answers(self, image: Tensor) -> dict[str, Tensor]:
