@@ -33,14 +33,15 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     'guided_filter': {**FIXED, 'interval': 4},
     'tamed_warping': {**FIXED, 'interval': 12},
     'refined_warping': {'scheduler': 'accumulated_deviation'},
+    'warp_and_repair': {**FIXED, 'interval': 5},
     'flow_warp': {**FIXED, 'interval': 5},
     'reuse': {**FIXED, 'interval': 5},
 }
 """What decides about key frames with each propagation: its paper's, else the default of all options. Never
 every second frame: of a blocking track half the frames would take long, and the median fall between."""
-QUICK = ('refined_warping', 'spatially_variant_conv', 'guided_filter', 'flow_warp')
+QUICK = ('refined_warping', 'spatially_variant_conv', 'warp_and_repair', 'flow_warp')
 """Propagations of a quick benchmark: ours, the first paper's, two without the network's features."""
-KEPT_BUSY = ('flow_warp',)
+KEPT_BUSY = ('flow_warp', 'warp_and_repair')
 """Those whose slow track never waits, as by default; on a blocking track that would be the whole network."""
 
 
