@@ -53,7 +53,8 @@ class WholeNetwork:
         self._moves_logits = propagation is None or propagation.space is Space.SEGMENTATION
         self.needs_low = propagation is not None and (propagation.needs_low or scheduler.needs_low)
         # What is computed by a graph: a part that is not a network, or prepares nothing, is asked itself.
-        self._prepares = propagation is not None and type(propagation).prepare is not Propagation.prepare
+        own = propagation is not None and type(propagation).prepare is not Propagation.prepare
+        self._prepares = own and not (propagation and propagation.prepares_pixels)
         self._compares = scheduler.needs_low
         self._make_pieces(runtime or TorchRuntime(CPU, 'f32', 1))
 

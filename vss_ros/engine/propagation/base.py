@@ -78,7 +78,9 @@ class Propagation(nn.Module, ABC):
     motion: ClassVar[str] = ''
     """Default motion estimator, empty where the view's motion is not read."""
     image_strides: tuple[int, ...] = ()
-    """Strides at which the image is looked at by ``view.small``."""
+    """Strides at which ``propagate`` looks at the image by ``view.small``."""
+    prepares_pixels: ClassVar[bool] = False
+    """Whether ``prepare`` is a small image alone, which no graph is worth."""
     switches: ClassVar[dict[str, Switch]] = {}
     """What the method adds to plain propagation, by a description, to measure what each is worth."""
 

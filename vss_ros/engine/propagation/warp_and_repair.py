@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle
 
-from vss_ros.engine.layers.blocks import InvertedResidual, conv_bn, depthwise_bn, resize_like, zeroed
+from vss_ros.engine.layers.blocks import (
+    InvertedResidual,
+    coarsen,
+    conv_bn,
+    depthwise_bn,
+    resize_like,
+    zeroed,
+)
 from vss_ros.engine.propagation.base import PROPAGATIONS, Switch
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 
@@ -41,13 +48,14 @@ class WarpAndRepair(FlowWarp):
     """
 
     frame_by_frame = False
+    prepares_pixels = True
     switches: ClassVar = {'repair = 0': Switch('repair', (0.0,))}
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__(shapes)
         classes = shapes.high_channels
         self.finer = max(self.stride // 2, 1)
-        self.image_strides = (self.stride, self.finer)
+        self.image_strides = (self.finer,)
         self.fold_image = FOLD * self.stride // self.finer
         self.brought = nn.Conv2d(classes + 3, WIDTH, FOLD, FOLD, bias=False)
         self.image = nn.Conv2d(3, WIDTH, self.fold_image, self.fold_image, bias=False)
@@ -76,8 +84,10 @@ class WarpAndRepair(FlowWarp):
 
     def propagate(self, source: Tensor, source_high: Tensor, current: Tensor, view: View) -> Tensor:
         """Return logits ``(N, C, H/stride, W/stride)``."""
-        warped = super().propagate(source, source_high, current, view)
-        residual = (current - view.motion.at(self.stride).warp(source)).abs()
+        field = view.motion.at(self.stride)
+        logits = coarsen(source_high, field.flow.shape[-1])
+        warped, before = field.warp(torch.cat((logits, source), 1)).split((logits.shape[1], 3), 1)
+        residual = (current - before).abs()
         brought = self.brought(_whole_cells(torch.cat((warped.softmax(1), residual), 1), FOLD))
         seen = self.fine(
             self.entry(brought + self.image(_whole_cells(view.small(self.finer), self.fold_image)))
@@ -87,7 +97,8 @@ class WarpAndRepair(FlowWarp):
         seen = self.answer(self.join(seen + resize_like(self.from_context(half), seen)))
         height, width = warped.shape[-2:]
         gate = pixel_shuffle(self.gate(seen), FOLD)[..., :height, :width].sigmoid()
-        return gate * warped + pixel_shuffle(self.repair(seen), FOLD)[..., :height, :width]
+        repair: Tensor = pixel_shuffle(self.repair(seen), FOLD)[..., :height, :width]
+        return gate * warped + repair
 
 
 def _whole_cells(x: Tensor, cell: int) -> Tensor:
