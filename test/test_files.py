@@ -138,3 +138,12 @@ def test_what_a_killed_process_left_is_taken_away_by_the_next_but_not_what_is_be
         )
         subprocess.run([sys.executable, '-c', program.replace(', pathlib', '; import pathlib')], check=True)
     assert {path.name for path in tmp_path.iterdir()} == {'.users.settings', 'b', 'out'}
+
+
+def test_a_device_or_pipe_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
+    """As root, `-o /dev/null --overwrite` put a folder in its place, and the machine was the worse for it."""
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    with pytest.raises(VssError, match='got a device or pipe'), files.whole_folder(pipe) as folder:
+        folder.mkdir()
+    assert pipe.is_fifo()

@@ -97,8 +97,8 @@ class WarpAndRepair(FlowWarp):
         seen = self.answer(self.join(seen + resize_like(self.from_context(half), seen)))
         height, width = warped.shape[-2:]
         gate = pixel_shuffle(self.gate(seen), FOLD)[..., :height, :width].sigmoid()
-        repair: Tensor = pixel_shuffle(self.repair(seen), FOLD)[..., :height, :width]
-        return gate * warped + repair
+        answer: Tensor = gate * warped + pixel_shuffle(self.repair(seen), FOLD)[..., :height, :width]
+        return answer
 
 
 def _whole_cells(x: Tensor, cell: int) -> Tensor:
