@@ -85,6 +85,8 @@ def tiny_backbone(name: str) -> Backbone:
             sha256='',
             parameters=0,
             input_size=SIZE,
+            mean=IMAGENET.mean,
+            std=IMAGENET.std,
             file='mine.pt2',
         )
         trust(hashlib.sha256(buffer.getvalue()).hexdigest())
