@@ -59,6 +59,7 @@ CASES = {
         'segment': 'segment damaged -o new SEGMENTER',
         'evaluate': 'evaluate damaged -o new SEGMENTER',
         'benchmark': 'benchmark none.onnx BENCHMARK',
+        'tune': 'tune long --latency 0.5 TUNE',
         'pick': 'pick damaged -n 1 -o new --threads 1',
         'report compare': 'report compare results worse --fail-below 1',
         'models verify': 'models verify other.yaml',

@@ -178,7 +178,8 @@ class Tuner:
         for network in self._front():
             for size in sizes[network.config.model]:
                 self._look_at(replace(network.config, size=size))
-        found = []
+        found: list[SegmenterConfig] = []
+        late: list[SegmenterConfig] = []
         front = self._front()
         last, number = len(front) - 1, min(self._plan.networks, len(front))
         chosen = [front[round(place * last / max(number - 1, 1))] for place in range(number)]
@@ -187,9 +188,10 @@ class Tuner:
             config = replace(config, **system)
             if config.propagation == NO_PROPAGATION and network.ms['p50'] > NEARLY * 1e3 * self._budget:
                 self.left_out[name_of(config)] = f'the network alone takes {network.ms["p50"]:.0f} ms'
+                late.append(config)
             elif config not in found:
                 found.append(config)
-        return found
+        return found or late[-1:]  # the fastest, where nothing may meet the budget
 
     def _look_at(self, config: SegmenterConfig) -> list[tuple[int, int]]:
         """Time and score a whole network on stills; return further sizes for it."""
