@@ -39,6 +39,9 @@ def test_demo_on_the_embedded_clip(ros_domain: dict[str, str], tmp_path: Path, p
         assert bag.frame_count == summary['frames_in']
     assert (tmp_path / 'timeline.png').stat().st_size > 10_000
     assert 'overlay.mp4' in done.stdout
+    often = f'key frames {summary["key_frames"]} of {summary["decisions"]}, one in'
+    assert f'{often} {summary["mean_interval"]:.1f}: the fast track answered each' in done.stdout
+    assert ('other frames' in done.stdout) == (summary['key_frames'] < summary['decisions'])
     assert re.search(r'drawing: +\d+%', done.stderr)  # how far it has come, not a count alone
     too_slow = summary['dropped']['overwritten'] > 0.1 * summary['frames_in']
     assert ('faster: make demo' in done.stdout) == too_slow

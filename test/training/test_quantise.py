@@ -9,20 +9,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from data_trees import write_png
 from runtime_parts import labels
 
 from vss_ros.cli.main import main
-from vss_ros.engine.build import build_segmenter, new_backbone
+from vss_ros.engine.build import build_module, build_segmenter, new_backbone
 from vss_ros.engine.model_card import ModelCard, read_card, save_card, weights_path, write_card
+from vss_ros.engine.network_export import ir_bytes
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.runtimes.openvino import quantised_paths, read_quantised
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
+from vss_ros.training.quantise import quantised
 from vss_ros.training.run import run_recipe
 
 if TYPE_CHECKING:
@@ -64,6 +67,15 @@ def pretend(monkeypatch: pytest.MonkeyPatch, quantise: Callable[..., Any]) -> No
         IgnoredScope=lambda names: names,
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, 'nncf', module)
+
+
+def test_the_same_recipe_gives_the_same_bytes(card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO names what it makes by a number that counts on."""
+    pretend(monkeypatch, lambda model, *_, **__: model)
+    module = build_module(card).eval().requires_grad_(False)
+    still = np.zeros((96, 128, 3), np.uint8)
+    first, second = (ir_bytes(quantised(module, card, [still])) for _ in range(2))  # type: ignore[arg-type]
+    assert first == second
 
 
 def test_without_nncf_it_is_said_what_to_install(

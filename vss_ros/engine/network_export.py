@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -111,4 +112,12 @@ def ir_bytes(model: Any) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'network.xml'
         openvino().save_model(model, path, compress_to_fp16=True)
-        return path.read_bytes(), path.with_suffix('.bin').read_bytes()
+        return _numbered(path.read_bytes()), path.with_suffix('.bin').read_bytes()
+
+
+def _numbered(graph: bytes) -> bytes:
+    """Name the layers of an ``.xml`` by their numbers; OpenVINO counts on from run to run."""
+    graph = re.sub(rb'<net name="[^"]*"', b'<net name="network"', graph, count=1)
+    return re.sub(
+        rb'(<layer id="(\d+)" name=")[^"]*(" type="((?!Parameter|Result)\w+)")', rb'\1\4_\2\3', graph
+    )

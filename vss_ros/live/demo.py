@@ -173,17 +173,19 @@ def _print(summary: dict[str, Any], output: Path) -> None:
             f'else it does, is too slow for these settings\n  faster: make demo ARGS="{FASTER}"\n'
             '  all images, slower: make demo ARGS="--rate 0.3"'
         )
-    print(f'key frames {summary["key_frames"]} (one in {summary["mean_interval"]:.1f})')
+    often = f'{summary["key_frames"]} of {summary["decisions"]}, one in {summary["mean_interval"]:.1f}'
+    fast = ': the fast track answered each, then the slow track ran the whole network on it'
+    print(f'key frames {often}{fast if summary["latency_key_fast_ms"] else ""}')
     if summary['miou'] is not None:
         print(f'mIoU of the published masks {100 * summary["miou"]:.1f} %')
     print('latency from receipt to published mask, ms')
     for name, part in (
-        ('propagated', 'nonkey'), ('key frames, answered by fast track', 'key_fast'),
+        ('other frames', 'nonkey'), ('key frames, answered by fast track', 'key_fast'),
         ('key frames, whole network', 'key_full'),
     ):  # fmt: skip
-        figures = summary[f'latency_{part}_ms']
-        values = [f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max') if figures] or ['(none)']
-        print(f'  {name:<36}{"  ".join(values)}')
+        if figures := summary[f'latency_{part}_ms']:
+            values = [f'{key} {figures[key]:6.1f}' for key in ('p50', 'p99', 'max')]
+            print(f'  {name:<36}{"  ".join(values)}')
     print(f'look at {output}/overlay.mp4 and {output}/timeline.png; all that was published: {output}/bag')
 
 
