@@ -54,7 +54,7 @@ REFUSED = {
     },
     'only schedulers that look at none fit': {
         ('external', propagation, scheduler)
-        for propagation in ('distortion_aware', 'flow_warp', 'guided_filter', 'reuse')
+        for propagation in ('distortion_aware', 'flow_warp', 'guided_filter', 'reuse', 'warp_and_repair')
         for scheduler in ('accumulated_deviation', 'feature_threshold', 'predicted_deviation')
     },
 }
