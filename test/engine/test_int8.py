@@ -15,7 +15,9 @@ from runtime_parts import labels
 from vss_ros.cli.main import main
 from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.model_card import read_card, shipped_cards, weights_path, write_card
-from vss_ros.engine.options import SegmenterConfig
+from vss_ros.engine.options import TRACKS, SegmenterConfig
+from vss_ros.engine.propagation import PROPAGATIONS
+from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.engine.runtimes.openvino import quantised_paths
 from vss_ros.errors import VssError
 from vss_ros.recordings.open import open_source
@@ -29,6 +31,15 @@ if TYPE_CHECKING:
 QUANTISED = [card for card in shipped_cards() if card.int8]
 NAMES = [card.name for card in QUANTISED]
 AGREEMENT = 0.97
+MOVES = [
+    *(
+        (card.base, card.builder)
+        for card in shipped_cards()
+        if card.kind == 'propagation' and '@' not in card.name
+    ),
+    *((name, propagation) for name in NAMES for propagation in ('flow_warp', 'reuse', 'none')),
+]
+"""Networks with every propagation that has weights for them, or needs none, at the network's own layer."""
 SIZES = [None, (320, 544), (704, 960)]
 """As shipped; of another aspect ratio; larger."""
 PLAIN = SegmenterConfig(propagation='none', device='cpu', threads=1)
@@ -67,6 +78,22 @@ def test_parts_work_on_features_of_int8(frames: list[Frame]) -> None:
     """On F_l, F_h and logits from parts of the graph, two frames after the key frame."""
     options: dict[str, Any] = {'scheduler': 'predicted_deviation', 'threshold': 1.0, 'slow_delay': 1}
     assert agreement(frames[:3], propagation='spatially_variant_conv', **options) >= AGREEMENT
+
+
+def test_every_propagation_moves_int8_somewhere() -> None:
+    assert {name for _, name in MOVES} == {member.name for member in PROPAGATIONS} | {NO_PROPAGATION}
+    assert {model for model, _ in MOVES} == set(NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('track', TRACKS)
+@pytest.mark.parametrize(('model', 'propagation'), MOVES)
+def test_every_propagation_works_on_features_of_int8_on_every_track(
+    model: str, propagation: str, track: str, frames: list[Frame]
+) -> None:
+    """From a key frame, from frame to frame, and at the next key frame; nothing of it runs in PyTorch."""
+    options: dict[str, Any] = {'scheduler': 'fixed_interval', 'interval': 3, 'track': track, 'slow_delay': 1}
+    assert agreement(frames, model=model, propagation=propagation, **options) >= AGREEMENT
 
 
 @pytest.mark.parametrize('card', QUANTISED, ids=NAMES)
