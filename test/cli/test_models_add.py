@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 from network_files import Then, add, export, plain
 
@@ -107,6 +108,16 @@ def test_options_that_do_not_fit_are_refused(
     card = add(file, *options, exit_code=2)
     assert said in capsys.readouterr().err
     assert not card.parent.exists()
+
+
+def test_an_archive_that_is_no_program_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.save({'weights': torch.zeros(3)}, tmp_path / 'saved.pt2')
+    add(tmp_path / 'saved.pt2', exit_code=2)
+    assert len((said := capsys.readouterr().err).splitlines()) == 1
+    assert 'expected an exported PyTorch program' in said
+    assert not caplog.records
 
 
 def test_file_and_classes_are_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

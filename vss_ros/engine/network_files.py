@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import threading
 import zipfile
@@ -202,12 +203,16 @@ class ExportedNetwork:
                 f'{file} is a program, which may do anything when it is opened; where you trust its maker, '
                 'add --trust (the node: trust:=true), else ask for an .onnx'
             )
+        log = logging.getLogger('torch.export')  # which has a page to say before it raises
+        level = log.level
+        log.setLevel(logging.CRITICAL)
         try:
-            # First, because PyTorch logs a page about a file that is no archive before it raises.
             zipfile.ZipFile(io.BytesIO(data)).close()
             program = torch.export.load(io.BytesIO(data))
         except Exception as error:  # what pickle, zip and JSON raise
             raise VssError(_unreadable(file, 'an exported PyTorch program', error)) from error
+        finally:
+            log.setLevel(level)
         if device.type != 'cpu':
             from torch.export.passes import move_to_device_pass
 
