@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 import yaml
 from torch import nn
 
-from vss_ros.engine.model_card import ModelCard, load_weights, read_card, save_card
+from vss_ros.engine.build import build_segmenter
+from vss_ros.engine.model_card import (
+    ModelCard,
+    load_weights,
+    read_card,
+    save_card,
+    weights_path,
+    write_card,
+)
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -59,6 +69,18 @@ def test_damaged_weights_are_refused(saved: tuple[ModelCard, nn.Module], tmp_pat
     path.write_bytes(data)
     with pytest.raises(VssError, match='expected sha256'):
         load_weights(read_card(tmp_path / 'tiny.yaml'), saved[1])
+
+
+@pytest.mark.parametrize(
+    'change',
+    [{'input_size': (0, 0)}, {'input_size': (16384, 16384)}, {'mean': ()}, {'std': (1.0, 0.0, 1.0)}],
+)
+def test_a_card_that_does_not_say_what_it_takes_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    card = read_card('efficientnet_lite0_fpn')
+    shutil.copy(weights_path(card), tmp_path / f'{card.name}.safetensors')
+    write_card(card.model_copy(update=change), tmp_path)
+    with pytest.raises(VssError, match=r'expected (input_size|mean and std)'):
+        build_segmenter(SegmenterConfig(str(tmp_path / f'{card.name}.yaml'), 'none', device='cpu'))
 
 
 def test_missing_weights_are_refused(saved: tuple[ModelCard, nn.Module], tmp_path: Path) -> None:

@@ -159,6 +159,7 @@ def _check(config: SegmenterConfig, card: ModelCard) -> None:
             f'got {config.threads}, {config.slow_delay} and {config.max_gap}'
         )
     card.expect('backbone')
+    card.expect_images()
     propagations = [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)]
     if config.propagation not in propagations:
         raise VssError(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Kind = Literal['backbone', 'propagation', 'scheduler', 'motion']
+LARGEST_INPUT = 2**26
+"""Pixels."""
 Side = Annotated[int, Field(ge=0, le=16384)]
 
 
@@ -73,6 +75,20 @@ class ModelCard(Schema):
         if self.kind != kind:
             raise VssError(
                 f'card {self.name}: expected a {kind}, got a {self.kind}; name the card of a {kind}'
+            )
+
+    def expect_images(self) -> None:
+        """Refuse, with a ``VssError``, a backbone's card that does not say what images it takes."""
+        height, width = self.input_size
+        unstated = self.file and not (height or width)
+        if not (0 < height * width <= LARGEST_INPUT or unstated):
+            raise VssError(
+                f'card {self.name}: expected input_size of an image, got {height}x{width}; correct it'
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise VssError(
+                f'card {self.name}: expected mean and std of three numbers, std positive, got '
+                f'{list(self.mean)} and {list(self.std)}; correct them'
             )
 
     def expect_base(self, base: ModelCard) -> None:

@@ -135,4 +135,11 @@ def read_evaluation(folder: Path) -> Evaluation:
     if results.get('format') != FORMAT or timing.get('format') != FORMAT:
         got = f'{results.get("format")} and {timing.get("format")}'
         raise VssError(f'{folder}: expected files of format {FORMAT}, got {got}; run vss evaluate again')
-    return Evaluation(results['configurations'], timing['configurations'], results['refused'])
+    try:
+        evaluation = Evaluation(results['configurations'], timing['configurations'], results['refused'])
+        evaluation.verdict, evaluation.merged()  # raise where what they read is missing
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise VssError(
+            f'{folder}: expected results as this version writes them, got {error!r}; evaluate again'
+        ) from error
+    return evaluation
