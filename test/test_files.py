@@ -92,6 +92,8 @@ def test_a_device_or_pipe_is_written_to_and_stays_what_it_is(tmp_path: Path) -> 
     files.write_json(pipe, {'a': 1}, indent=None)
     assert os.read(reader, 100) == b'{"a": 1}\n'
     os.close(reader)
+    with pytest.raises(OSError, match='No such device'):
+        files.write_text(pipe, 'nobody reads it')
     assert pipe.is_fifo()
     with pytest.raises(OSError, match='Is a directory'):
         files.write_text(tmp_path, 'text')

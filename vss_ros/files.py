@@ -149,7 +149,10 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; its folder is made. A device or pipe is written to, not replaced."""
     if path.parent == Path('/dev') or (path.exists() and not path.is_file()):
         try:
-            with path.open('ab') as stream:
+            # A pipe that nobody reads is an error, not a wait.
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+            os.set_blocking(handle, True)
+            with os.fdopen(handle, 'ab') as stream:
                 stream.write(data)
         except OSError as error:
             raise no_room(path, error) from error

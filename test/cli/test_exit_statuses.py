@@ -201,7 +201,7 @@ def test_a_signal_has_its_status_and_leaves_nothing(number: signal.Signals, case
 
     def stop(child: int) -> None:
         # It has begun, and has its own handlers.
-        while Path(f'/proc/{child}/fd/2').readlink().name != 'log' or number not in caught(child):
+        while Path(f'/proc/{child}/fd/2').readlink().name != 'log' or signal.SIGTERM not in caught(child):
             time.sleep(0.005)
         os.kill(child, number)
 
