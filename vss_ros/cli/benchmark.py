@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from vss_ros.evaluation.benchmark.benchmark import Plan
 
-FRAMES, QUICK_FRAMES = 96, 24
+FRAMES, QUICK_FRAMES = 80, 24
 """Counted of each contender."""
 MOST_IMAGES = 100
 """Of the input: longer ones would fill the memory; they are shown forwards and backwards."""
