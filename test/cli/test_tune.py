@@ -79,6 +79,7 @@ def test_writes_what_the_node_takes(drive: Path, tmp_path: Path, capsys: pytest.
     assert page.count('\n| efficientnet') == len(found['tried'])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('clock')
 def test_nothing_meets_the_budget_without_masks(
     drive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
