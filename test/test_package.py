@@ -116,7 +116,7 @@ def test_package_xml_and_pyproject_ask_for_the_same(
 
 def test_lock_satisfies_pyproject(project_root: Path, pyproject: dict[str, Any]) -> None:
     lines = (project_root / 'requirements.lock').read_text().splitlines()
-    pins = dict(line.split('==') for line in lines if '==' in line and not line.startswith('#'))
+    pins = dict(line.partition(';')[0].split('==') for line in lines if '==' in line and line[0] != '#')
     versions = {str(canonicalize_name(name)): version for name, version in pins.items()}
     for name, requirement in requirements(pyproject, extras=True).items():
         if name in NOT_LOCKED:

@@ -3,7 +3,7 @@
 
 Needs the standard library only, so that it runs on a bare machine. The second run finds a stamp and takes
 no time. Three verbs: `setup` (venv and build where needed), `build` (colcon build in any case) and
-`exec -- CMD…` (set up, then run a command inside).
+`exec -- CMD…` (set up, then run a command inside). DISTRO=jazzy in the environment: `.venv-jazzy` and so on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ import time
 from typing import TYPE_CHECKING
 
 from bootstrap_machine import (
+    DISTRO,
+    LOCK,
     LOG,
     ROOT,
+    ROS_LOCK,
+    SUFFIX,
     VENV,
     BootstrapError,
     Ros,
@@ -31,6 +35,8 @@ from bootstrap_machine import (
     ask,
     check_tools,
     find_ros,
+    is_sourced,
+    read_lock,
     run_step,
     write,
 )
@@ -39,8 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYTHON = VENV / 'bin' / 'python'
-INSTALL = ROOT / 'install'
-LOCK = ROOT / 'requirements.lock'
+INSTALL = ROOT / f'install{SUFFIX}'
 STAMP = VENV / 'bootstrap.json'
 BUILD_STAMP = INSTALL / '.vss_ros_build.json'
 # Where the CMake files inside the ROS wheels believe Python to be: the machine that built the wheels.
@@ -49,18 +54,6 @@ TORCH_INDEX = 'https://download.pytorch.org/whl/cpu'
 MODULES = (
     'numpy', 'cv2', 'torch', 'safetensors', 'yaml', 'av', 'rosbags', 'pytest', 'mypy', 'ruff', 'colcon_core',
 )  # fmt: skip
-
-
-def read_lock(sections: tuple[str, ...]) -> list[str]:
-    """Return the pins of some sections of requirements.lock."""
-    pins, section = [], ''
-    for line in LOCK.read_text().splitlines():
-        heading = re.fullmatch(r'# \[(\w+)\]', line.strip())
-        if heading:
-            section = heading[1]
-        elif section in sections and '==' in line and not line.startswith('#'):
-            pins.append(line.strip())
-    return pins
 
 
 def _digest(paths: list[Path], *texts: str) -> str:
@@ -88,7 +81,10 @@ def venv_hash(ros: Ros) -> str:
     """Return what the environment depends on: lock, this file, Python, place, ROS distribution."""
     version = ask(ros.python, 'import sys; print(sys.version, sys.prefix)')
     return _digest(
-        [LOCK, *sorted((ROOT / 'tools').glob('bootstrap*.py'))], version, str(VENV), ros.distribution
+        [LOCK, ROS_LOCK, *sorted((ROOT / 'tools').glob('bootstrap*.py'))],
+        version,
+        str(VENV),
+        ros.distribution,
     )
 
 
@@ -123,10 +119,10 @@ def make_venv(ros: Ros, wanted: str) -> None:
         BootstrapError: A step failed.
     """
     if VENV.exists():
-        write('.venv is unfinished, damaged, moved or of another lock: making it anew\n')
+        write(f'{VENV.name} is unfinished, damaged, moved or of another lock: making it anew\n')
         shutil.rmtree(VENV)
-    source = f'ROS 2 {ros.distribution}, which is sourced' if ros.sourced else 'ROS 2 Kilted from wheels'
-    write(f'Setting up {VENV}: {ros.python}, {source}. Some minutes, once; log in {LOG.relative_to(ROOT)}\n')
+    source = f'{ros.distribution}, which is sourced' if ros.sourced else f'{DISTRO.title()} from wheels'
+    write(f'Setting up {VENV}: {ros.python}, ROS 2 {source}. Some minutes, once; log in {LOG}\n')
     site = ['--system-site-packages'] if ros.sourced else []
     run_step(announce('[1/5] virtual environment'), [ros.python, '-m', 'venv', *site, str(VENV)])
     (VENV / 'COLCON_IGNORE').touch()
@@ -177,7 +173,9 @@ def install_torch(title: str) -> None:
             return run_step(title, pip(*arguments, '--constraint', str(constraint)))
         except BootstrapError as error:
             offline = number == 1 and 'NewConnectionError' in str(error)
-            if offline or number == len(sources) or 'No matching distribution' not in str(error):
+            # The latter where pip is given constraints, as an administrator may do.
+            absent = re.search('No matching distribution|ResolutionImpossible', str(error))
+            if offline or number == len(sources) or not absent:
                 raise
     return None
 
@@ -240,10 +238,11 @@ def build(wanted: str) -> None:
     """
     if _stamped(BUILD_STAMP) != wanted:
         # CMake's cache holds absolute paths of an environment that may be gone.
-        for folder in (ROOT / 'build', INSTALL):
+        for folder in (ROOT / f'build{SUFFIX}', INSTALL):
             shutil.rmtree(folder, ignore_errors=True)
     command = [
-        str(PYTHON), '-m', 'colcon', '--log-base', 'log', 'build', '--merge-install', '--paths', '.',
+        str(PYTHON), '-m', 'colcon', '--log-base', f'log{SUFFIX}', 'build', '--merge-install', '--paths', '.',
+        '--build-base', f'build{SUFFIX}', '--install-base', INSTALL.name,
         '--event-handlers', 'console_direct+',
         '--cmake-args', f'-DPython3_EXECUTABLE={PYTHON}', '-DBUILD_TESTING=OFF',
     ]  # fmt: skip
@@ -259,7 +258,7 @@ def environment() -> dict[str, str]:
     env = dict(os.environ)
     libraries = [INSTALL / 'lib']
     prefixes = [INSTALL]
-    if not (env.get('ROS_DISTRO') and env.get('AMENT_PREFIX_PATH')):
+    if not is_sourced():
         # What a stranger's environment says about ROS would mix two of them.
         for name in (
             'AMENT_PREFIX_PATH',
@@ -273,6 +272,7 @@ def environment() -> dict[str, str]:
         libraries += [VENV / 'lib', *VENV.glob('lib/python3*/site-packages/ros_*.libs')]
         # The wheels' start-up hook restarts Python to set LD_LIBRARY_PATH: done here, once for all.
         env['_ROS_WHEELS_BOOTSTRAP_COMPLETE'] = '1'
+        env['ROS_DISTRO'] = env['VSS_ROS_WHEELS'] = DISTRO
     python_path = [ROOT, *INSTALL.glob('lib/python3*/site-packages')]
     env['VIRTUAL_ENV'] = str(VENV)
     _prepend(env, 'PATH', [VENV / 'bin', INSTALL / 'bin'])

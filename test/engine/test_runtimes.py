@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from vss_ros.engine.build import build_segmenter, outline_segmenter
 from vss_ros.engine.model_card import shipped_cards
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET
-from vss_ros.engine.runtimes.openvino import OpenVinoRuntime, _Buffers, has_bf16
+from vss_ros.engine.runtimes.openvino import OpenVinoRuntime, _Buffers, converted, has_bf16
 from vss_ros.engine.runtimes.piece import Piece
 from vss_ros.engine.runtimes.pytorch import TorchRuntime
 from vss_ros.errors import VssError
@@ -110,6 +112,16 @@ def test_an_answer_stays_as_it_is_for_as_long_as_it_is_held() -> None:
     others = [double(torch.full((2, 3), float(k))) for k in range(2, 5)]
     assert torch.equal(view, torch.full((3,), 2.0))
     assert [float(other[0, 0]) for other in others] == [4.0, 6.0, 8.0]
+
+
+def test_a_graph_that_is_gone_leaves_no_weights_behind() -> None:
+    work = torch.nn.Conv2d(3, 4, 3).requires_grad_(False)
+    weights = weakref.ref(work.weight)
+    model = converted(work, [torch.zeros(1, 3, 8, 8)])
+    assert len(model.outputs) == 1
+    del work, model
+    gc.collect()
+    assert weights() is None
 
 
 def test_buffers_are_used_again_once_they_are_free() -> None:

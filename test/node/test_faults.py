@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from vss_ros.engine import tracks
 from vss_ros.engine.tracks import FastSlow
+from vss_ros.node import segmentation_node
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
@@ -79,6 +80,54 @@ def test_a_slow_track_that_hangs_is_said_and_replaced(
     graph.wait(answered(accurate), 'features of the new slow track')
     assert graph.count('errors') == 0
     go.set()
+
+
+def test_a_decoder_that_hangs_is_said_and_replaced(
+    start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentation_node, 'DECODING_S', 0.5)
+    monkeypatch.setattr(segmentation_node, 'WATCH_S', 0.1)
+    graph = start()
+    (image,) = clip_images(1)
+    graph.send(image_message(image, graph.next_stamp()))
+    hung, go = threading.Event(), threading.Event()
+
+    def hang(*given: object) -> None:
+        hung.set()
+        assert go.wait(120)
+
+    graph.node._intake.frame = hang  # type: ignore[method-assign, assignment]
+    graph.camera.publish(image_message(image, graph.next_stamp()))
+    graph.wait(hung.is_set, 'a decoder that hangs')
+    graph.wait(lambda: graph.count('hangs') == 1, 'the watchdog')
+    assert 'another decoder takes over' in graph.diagnostics['last_trouble']
+    graph.wait(lambda: graph.camera.get_subscription_count() == 1, 'the node to subscribe again')
+    last = graph.next_stamp()
+    graph.send(image_message(image, last))
+    graph.wait(lambda: graph.stamps('mask')[-1] == last, 'the mask after it')
+    go.set()
+
+
+def test_a_computation_that_hangs_ends_the_node(
+    start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segmentation_node, 'COMPUTING_S', 0.5)
+    monkeypatch.setattr(segmentation_node, 'WATCH_S', 0.1)
+    graph = start()
+    assert graph.node._built is not None
+    go = threading.Event()
+    monkeypatch.setattr(graph.node._built.segmenter, 'step', lambda *_, **__: go.wait(120))
+    (image,) = clip_images(1)
+    graph.camera.publish(image_message(image, graph.next_stamp()))
+    graph.wait(lambda: graph.node.exit_status == 1, 'the end')
+    go.set()
+
+
+def test_the_transition_shutdown_lets_the_process_end(start: Callable[..., Graph]) -> None:
+    graph = start(start=False)
+    assert graph.node.exit_status is None
+    assert graph.node.trigger_shutdown().name == 'SUCCESS'
+    assert graph.node.exit_status == 0
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,18 @@ pytest.importorskip(
 )
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
-LAYERS = {'command_line', 'engine', 'errors', 'files', 'images', 'msg', 'node', 'resources', 'schema'}
+LAYERS = {
+    'command_line',
+    'engine',
+    'errors',
+    'files',
+    'images',
+    'latency',
+    'msg',
+    'node',
+    'resources',
+    'schema',
+}
 NOT_ON_A_ROBOT = ('matplotlib', 'jinja2', 'rosbags', 'mcap', 'apsw', 'ray', 'av', 'onnxruntime', 'launch')
 
 

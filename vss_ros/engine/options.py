@@ -194,6 +194,7 @@ class NodeConfig:
     """What the ROS node is set to."""
 
     autostart: bool = option(True, 'configure and activate at start, without a lifecycle manager')
+    bond: bool = option(False, "let Nav2's lifecycle manager notice when the node is gone; needs bondpy")
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     image_transport: str = option(
         'raw',

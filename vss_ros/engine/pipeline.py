@@ -135,9 +135,9 @@ class StreamSegmenter:
             self._continuity.reset_requested.set()
             raise
 
-    def close(self) -> None:
-        """End the background thread, if any."""
-        self.parts.track.close()
+    def close(self, wait_s: float | None = None) -> None:
+        """End the background thread, if any; wait for it, at most ``wait_s``."""
+        self.parts.track.close(wait_s)
 
     def _step(self, frame: Frame, confidence: bool) -> FrameResult:
         track = self.parts.track

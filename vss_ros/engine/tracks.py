@@ -58,8 +58,8 @@ class Track(ABC):
     def finish(self) -> None:  # noqa: B027 (most tracks have no thread)
         """Wait until nothing is computed in the background any more; the result stays to be collected."""
 
-    def close(self) -> None:  # noqa: B027
-        """Stop the background thread; returns when it has ended."""
+    def close(self, wait_s: float | None = None) -> None:  # noqa: B027
+        """Stop the background thread; returns when it has ended, or after ``wait_s``."""
 
 
 class Blocking(Track):
@@ -189,9 +189,9 @@ class FastSlow(Track):
         while self._busy and self._result is None and not self._hangs:
             sleep(0.001)
 
-    def close(self) -> None:
-        """Let the computation under way finish, unless it hangs, and end the thread."""
-        self._worker.stop(wait_s=HANG_S)
+    def close(self, wait_s: float | None = None) -> None:
+        """Let the computation under way finish, unless it hangs or takes over ``wait_s``; end the thread."""
+        self._worker.stop(wait_s=HANG_S if wait_s is None else wait_s)
 
     def _run(self, worker: Worker[tuple[int, Tensor]], job: tuple[int, Tensor]) -> None:
         _be_nice()

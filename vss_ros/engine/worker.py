@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Worker(Generic[T]):
         self._condition = threading.Condition()
         self._waiting: T | None = None
         self._overwritten = 0
+        self._since = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -52,6 +54,12 @@ class Worker(Generic[T]):
                 item = item if self._merge is None else self._merge(self._waiting, item)
             self._waiting = item
             self._condition.notify()
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds for which the item in hand has been worked on; 0 where there is none."""
+        since = self._since
+        return monotonic() - since if since else 0.0
 
     @property
     def alive(self) -> bool:
@@ -75,10 +83,12 @@ class Worker(Generic[T]):
                 item, self._waiting = self._waiting, None
                 if self._stopping or item is None:
                     return
+            self._since = monotonic()
             try:
                 self._handle(item)
             except Exception as error:  # noqa: BLE001 (reported; the thread must outlive any one item)
                 self._report(item, error)
+            self._since = 0.0
 
     def _report(self, item: T, error: BaseException) -> None:
         try:

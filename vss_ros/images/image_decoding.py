@@ -195,7 +195,7 @@ def _decode_jpeg(blob: bytes) -> NDArray[np.uint8]:
         if colours not in {'YCbCr', 'RGB', 'Gray'}:
             raise ImageError('format', f'expected a colour or grey JPEG, got {colours}; convert it to RGB')
         return np.asarray(simplejpeg.decode_jpeg(blob, colorspace='RGB', strict=True), np.uint8)
-    except (ValueError, MemoryError) as error:
+    except (ValueError, KeyError, MemoryError) as error:  # KeyError: of a subsampling it has no name for
         reason = 'data' if b'\xff\xd9' in blob[-64:] else 'truncated'
         raise ImageError(
             reason, f'expected a whole JPEG, got {len(blob)} bytes: {error}; send it again'

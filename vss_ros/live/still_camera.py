@@ -57,10 +57,11 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
     add(parser, '--rate', 'images a second', 15.0)
     add(parser, '--frames N', 'how many', 100)
     add(parser, '--frame-id ID', 'of the header', 'camera')
+    add(parser, '--best-effort', 'publish so, not reliably')
     options = parser.parse_args(arguments)
     node = rclpy.create_node('still_camera', start_parameter_services=False)
-    reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-    publisher = node.create_publisher(Image, 'image_raw', reliable)
+    policy = ReliabilityPolicy.BEST_EFFORT if options.best_effort else ReliabilityPolicy.RELIABLE
+    publisher = node.create_publisher(Image, 'image_raw', QoSProfile(depth=1, reliability=policy))
     height, width = options.size
     image = Image(height=height, width=width, encoding='rgb8', step=3 * width)
     image.header.frame_id = options.frame_id

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,4 +90,4 @@ class TimedNode(SegmentationNode):
 
 
 if __name__ == '__main__':
-    sys.exit(run_node(kind=TimedNode))
+    run_node(kind=TimedNode)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from vss_ros.node.conversions import header_of, stamp_to_ns
 from vss_ros.node.intake import TRANSPORTS, reliability
+from vss_ros.node.outputs import overridable
 from vss_ros.node.reader import LeftAlone, Reader
 from vss_ros.node.serialised_image import image_of
 
@@ -250,31 +250,3 @@ class Camera:
 
     def _on_loss(self, number: int) -> None:
         self._note('lost', number, f'{number} messages lost on the way; {self._remedy}')
-
-
-def overridable(node: Node, topic: str, kind: str) -> QoSOverridingOptions:
-    """Return which policies ``qos_overrides.TOPIC.KIND`` may set; ``kind`` is subscription or publisher.
-
-    Reliability of a subscription only where it is given: it else follows the publishers'.
-    """
-    policies = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
-    name = f'qos_overrides.{node.resolve_topic_name(topic)}.{kind}.reliability'
-    if kind == 'publisher':
-        policies += [QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY]
-    elif name in node._parameter_overrides:
-        policies.append(QoSPolicyKind.RELIABILITY)
-    return QoSOverridingOptions(policies)
-
-
-def refused_subscribers(node: Node, topic: str) -> str:
-    """Return a sentence on who subscribes to one of the node's topics and asks for what is not offered."""
-    topic = node.resolve_topic_name(topic)
-    asked = [
-        f'{s.node_namespace.rstrip("/")}/{s.node_name} asks for {s.qos_profile.reliability.name.lower()}, '
-        f'{s.qos_profile.durability.name.lower()}'
-        for s in node.get_subscriptions_info_by_topic(topic)
-    ]
-    return (
-        f'{topic}: a subscriber gets nothing, its quality of service is not offered ({"; ".join(asked)}); '
-        f'set qos_overrides.{topic}.publisher.durability or .reliability'
-    )

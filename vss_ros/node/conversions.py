@@ -17,6 +17,7 @@ from vss_ros.engine.labels import resize_labels
 from vss_ros.images.image_decoding import decode_image_message
 from vss_ros.images.image_error import ImageError
 from vss_ros.msg import KeyFrameDecision
+from vss_ros.node.bridge import bridged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,13 @@ def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | Non
         ImageError: The message is not a whole, plausible image; its ``reason`` is short enough to count by.
     """
     stamp_ns = checked_stamp(message.header.stamp)
-    return Frame(decode_image_message(message), stamp_ns, index, follows_ns)
+    try:
+        image = decode_image_message(message)
+    except ImageError as error:
+        if error.reason != 'encoding' or hasattr(message, 'format'):
+            raise
+        image = bridged(message, error)
+    return Frame(image, stamp_ns, index, follows_ns)
 
 
 class ImageMessage:

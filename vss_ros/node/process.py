@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
 SWITCH_S = 1e-4
@@ -128,18 +128,21 @@ def run_process(
     return 0
 
 
-def end_with(event: Any, context: Any, *, respawn: bool = False) -> None:
+def end_with(event: Any, context: Any, *, respawns: Iterator[int] | None = None) -> None:
     """End a launch with a status other than 0 where a process failed; to be its ``on_exit``.
 
     Args:
         event: The launch's ``ProcessExited``.
         context: The launch's.
-        respawn: Whether a process that a signal killed is started again. One that cannot start never is.
+        respawns: Yields as often as a process that a signal killed is started again. One that cannot start
+            never is.
 
     Raises:
         RuntimeError: What launch ends on.
     """
-    if not context.is_shutdown and (event.returncode > 0 or (event.returncode and not respawn)):
+    if not context.is_shutdown and (
+        event.returncode > 0 or (event.returncode and next(respawns or iter(()), None) is None)
+    ):
         msg = f'{event.process_name} ended with status {event.returncode}; its last lines above say why'
         raise RuntimeError(msg)
 

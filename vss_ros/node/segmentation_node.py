@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -28,10 +26,12 @@ from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_error import ImageError
 from vss_ros.msg import KeyFrameDecision
-from vss_ros.node.camera import STEADY, Camera, overridable, refused_subscribers
+from vss_ros.node.bond import form_bond
+from vss_ros.node.camera import STEADY, Camera
 from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision
 from vss_ros.node.diagnostics import Statistics
 from vss_ros.node.intake import ImageIntake, Received, VideoIntake, camera_transport, merge
+from vss_ros.node.outputs import create_output
 from vss_ros.node.parameter_files import undeclared
 from vss_ros.node.parameters import declare_parameters, read_parameters
 from vss_ros.node.process import give_memory_back
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 FIXED = frozenset(name for name, option in PARAMETERS.items() if not option.live)
 """Parameters that can only be changed before the node is configured."""
+WATCH_S, DECODING_S, COMPUTING_S, MOST_HANGS = 1.0, 10.0, 120.0, 3
+"""Seconds between two looks at the worker, and after which one image hangs (a new size is compiled first);
+how many decoders may, each of which leaves a thread, until the process ends."""
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -61,9 +64,12 @@ class SegmentationNode(LifecycleNode):
         self._worker: Worker[Received] | None = None
         self._camera: Any = None  # a Camera while active
         self._statistics = Statistics()
-        self._frames = 0
+        self._frames = self._hangs = 0
         self._overwritten = 0  # by workers that have ended
         self._owned: list[Any] = []
+        self._bond: Any = None
+        self._decoding = False
+        self.exit_status: int | None = None  # with which the process is to end
         self.add_on_set_parameters_callback(self._on_parameters)
 
     # Lifecycle. rclpy swallows what these callbacks raise, so each reports its own failure.
@@ -80,6 +86,7 @@ class SegmentationNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, finish the image in hand, forget the stream."""
         self._stop_stream()
+        give_memory_back()  # the worker's own, which the next one's would come beside
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -88,14 +95,15 @@ class SegmentationNode(LifecycleNode):
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop, from any state."""
+        """Stop, from any state, and let the process end."""
         self.stop()
+        self.exit_status = 0
         return super().on_shutdown(state)
 
-    def stop(self) -> None:
-        """Stop without a transition, as a signal asks for: the image in hand is finished."""
-        self._stop_stream()
-        self._release()
+    def stop(self, wait_s: float | None = None) -> None:
+        """Stop without a transition, as a signal asks for; wait for what is in hand, at most ``wait_s``."""
+        self._stop_stream(wait_s)
+        self._release(wait_s)
 
     def _transition(self, name: str, work: Callable[[], None]) -> bool:
         try:
@@ -110,8 +118,10 @@ class SegmentationNode(LifecycleNode):
     def _configure(self) -> None:
         self._config = read_parameters(self)
         wanted = self._config.segmenter
+        self.get_logger().info(f'configuring: reads model {wanted.model}, finds the fastest runtime')
         self._built = build_segmenter(wanted, on_slow_track_error=self._on_slow_track_error)
         self._table = load_classes(self._built.card.classes)
+        self.get_logger().info('configuring: compiles the network, segments first images of its own')
         self._built.segmenter.warm_up(self._built.card.input_size)
         self._create_topics(self._built)
         # What is loaded by now stays: looking through it for garbage would stop both threads for 100 ms.
@@ -137,6 +147,8 @@ class SegmentationNode(LifecycleNode):
         self._statistics.activated(self._config)
         self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
         self._camera = Camera(self, transport, self._config.qos, self._on_message, self._note)
+        if self._config.bond:
+            self._bond = form_bond(self)
         for fault in undeclared(self, 'qos_overrides.'):
             self.get_logger().warning(fault)
         self.get_logger().info(f'waiting for images on {self._camera.topic}')
@@ -153,7 +165,11 @@ class SegmentationNode(LifecycleNode):
         built = self._built
         if built is None:
             return
-        taken = self._intake.frame(received, self._frames)
+        intake, self._decoding = self._intake, True
+        taken = intake.frame(received, self._frames)
+        if intake is not self._intake:
+            return  # it hung, and another has taken over
+        self._decoding = False
         if taken is None:
             return
         frame, header = taken
@@ -177,6 +193,21 @@ class SegmentationNode(LifecycleNode):
         if self._overlay.get_subscription_count():
             blended = self._table.blend(frame.image, result.labels)
             self._overlay.publish(self._overlay_message.fill(blended, result.size, header))
+
+    def _watch(self) -> None:
+        """Leave a decoder that hangs to itself; where the computation hangs, let the process end."""
+        worker = self._worker
+        if worker is None or worker.busy_s < (DECODING_S if self._decoding else COMPUTING_S):
+            return
+        said = f'{"decoding" if self._decoding else "computing"} takes {worker.busy_s:.0f} s and hangs'
+        self._hangs += 1
+        if self._decoding and self._hangs <= MOST_HANGS:
+            self._note('hangs', 1, f'{said}; another decoder takes over')
+            self._stop_stream(wait_s=0)
+            self._activate()
+        else:
+            self.get_logger().fatal(f'{said}; the node ends, to be started anew')
+            self.exit_status = 1
 
     def _on_error(self, received: Received, error: BaseException) -> None:
         if isinstance(error, ImageError):
@@ -259,7 +290,7 @@ class SegmentationNode(LifecycleNode):
             name,
             f'{self._built.device} {platform.node()}',
             more,
-            f'{camera.topic}: {camera.publishers}' if camera is not None else None,
+            None if camera is None else f'{camera.topic}: {camera.publishers}',
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
@@ -268,12 +299,12 @@ class SegmentationNode(LifecycleNode):
     # What the transitions make and undo.
 
     def _create_topics(self, built: Built) -> None:
-        self._mask = self._create_output(Image, '~/mask')
-        self._confidence = self._create_output(Image, '~/confidence')
-        self._overlay = self._create_output(Image, '~/overlay')
+        self._mask = create_output(self, Image, '~/mask', self._note)
+        self._confidence = create_output(self, Image, '~/confidence', self._note)
+        self._overlay = create_output(self, Image, '~/overlay', self._note)
         self._mask_message = ImageMessage(self._config.mask_encoding)
         self._confidence_message, self._overlay_message = ImageMessage('mono8'), ImageMessage('rgb8')
-        self._key_frame = self._create_output(KeyFrameDecision, '~/key_frame')
+        self._key_frame = create_output(self, KeyFrameDecision, '~/key_frame', self._note)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         outputs = (self._mask, self._confidence, self._overlay, self._key_frame)
         label_info = create_label_info(self, built.card.class_names)
@@ -281,46 +312,39 @@ class SegmentationNode(LifecycleNode):
             self.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
             self.create_service(Trigger, '~/reset', self._on_reset),
         )
-        timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=STEADY)
+        timers = (
+            self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=STEADY),
+            self.create_timer(WATCH_S, self._watch, clock=STEADY),
+        )
         self._owned = [
             *((self.destroy_lifecycle_publisher, publisher) for publisher in outputs),
             *((self.destroy_publisher, p) for p in (self._diagnostics, label_info) if p is not None),
             *((self.destroy_service, service) for service in services),
-            (self.destroy_timer, timer),
+            *((self.destroy_timer, timer) for timer in timers),
         ]
 
-    def _create_output(self, kind: Any, topic: str) -> Any:
-        profile = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-        options = overridable(self, topic, 'publisher')
-        return self.create_lifecycle_publisher(
-            kind,
-            topic,
-            profile,
-            qos_overriding_options=options,
-            event_callbacks=PublisherEventCallbacks(
-                incompatible_qos=lambda event: self._note(
-                    'incompatible_subscribers', event.total_count_change, refused_subscribers(self, topic)
-                )
-            ),
-        )
-
-    def _stop_stream(self) -> None:
+    def _stop_stream(self, wait_s: float | None = None) -> None:
+        if self._bond is not None:
+            self._bond.shutdown()
+            self._bond = None
         if self._camera is not None:
             self._camera.close()
             self._camera = None
         if self._worker is None:
             return
-        self._worker.stop()
+        self._worker.stop(wait_s)
         self._overwritten += self._worker.overwritten
         self._worker = None
         if self._built is not None:
             self._built.segmenter.request_reset()
 
-    def _release(self) -> None:
+    def _release(self, wait_s: float | None = None) -> None:
         for destroy, thing in self._owned:
             destroy(thing)
         self._owned = []
         if self._built is not None:
-            self._built.segmenter.close()
+            self._built.segmenter.close(wait_s)
             self._built = None
             gc.unfreeze()
+            gc.collect()
+            give_memory_back()

@@ -214,7 +214,16 @@ def converted(work: nn.Module, inputs: Sequence[Tensor]) -> Any:
         there.get(name) or parameter(list(given.shape), given.numpy().dtype)
         for name, given in zip(names, inputs, strict=True)
     ]
+    _forget(traced.graph)
     return openvino().Model(model.get_results(), complete)
+
+
+def _forget(graph: Any) -> None:
+    """Empty a traced function's graph: PyTorch keeps such functions, with their weights, for good."""
+    while list(graph.outputs()):
+        graph.eraseOutput(0)
+    for node in reversed(list(graph.nodes())):
+        node.destroy()
 
 
 @cache
