@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -63,10 +64,12 @@ def test_writes_frames_that_differ_with_our_answers(drive: Path, tmp_path: Path)
 
 
 def test_few_are_looked_at_of_many(drive: Path, tmp_path: Path) -> None:
+    drive = shutil.copytree(drive, tmp_path / 'caf\udce9')  # no UTF-8, which zip files and JSON want
     words = ['pick', str(drive), '-n', '2', '--every', '8', '-o', str(tmp_path / 'out'), *TINY]
     assert main([*words, '--json', str(tmp_path / 'p.json')]) == 0
     found = json.loads((tmp_path / 'p.json').read_text())
     assert found['looked_at'] == 4
+    assert all(row['name'].startswith('caf__0000') for row in found['picked'])
     assert {row['frame'] for row in found['picked']} <= {0, 8, 16, 24}
     (last,) = (row for row in found['picked'] if row['frame'] == 24)
     assert last['disagreement'] > 0  # the answer came along from frame 21

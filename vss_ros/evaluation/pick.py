@@ -119,12 +119,14 @@ def write(
     built = _whole(config)
     table = load_classes(built.card.classes)
     rows, answers = [], {}
+    # For tools that take UTF-8 alone.
+    stem = ''.join(sign if sign.isprintable() else '_' for sign in source.path.stem)
     with whole_folder(folder) as place:
         (place / 'images').mkdir(parents=True)
         for frame, _ in tqdm(source, total=source.frame_count, desc='writing', disable=None):
             one = wanted.pop(frame.index, None)
             if one is not None:
-                name = f'{source.path.stem}_{frame.index:06d}'
+                name = f'{stem}_{frame.index:06d}'
                 built.segmenter.request_reset()
                 result = built.segmenter.step(frame)
                 answers[name] = resize_labels(result.labels, result.size)
