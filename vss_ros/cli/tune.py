@@ -139,7 +139,7 @@ def _systems(args: argparse.Namespace) -> tuple[dict[str, Any], ...]:
         {'propagation': name} | ({} if name in KEPT_BUSY else SCHEDULES.get(name, {})) for name in names
     ]
     if not args.propagation:
-        systems.append({'motion': 'dis_half'})
+        systems += [{'motion': 'dis'}, {'propagation': 'flow_warp', 'motion': 'dis_half'}]
         systems += [{'scheduler': 'fixed_interval', 'interval': n} for n in INTERVALS if not args.quick]
     return tuple(systems)
 
