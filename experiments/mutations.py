@@ -168,7 +168,7 @@ def over_dds(count: int, seed: int, counts: Counter[str], bar: Any) -> None:
     from vss_ros.node.conversions import ns_to_stamp
 
     known = files()
-    fates = ('answered', 'rejected', 'overwritten', 'errors')
+    fates = ('answered', 'rejected', 'overwritten', 'errors', 'lost')
     with (
         tempfile.TemporaryDirectory() as folder,
         robot(
@@ -182,17 +182,30 @@ def over_dds(count: int, seed: int, counts: Counter[str], bar: Any) -> None:
         bench.recovers()
         bench.spin(1.0)
         before = {fate: bench.count(fate) for fate in fates}
-        for number, (index, blob) in enumerate(mutations(count, [blob for _, blob, _ in known], seed), 1):
+
+        def counted() -> dict[str, int]:
+            return {fate: bench.count(fate) - before[fate] for fate in fates}
+
+        sent = 0
+        whole = [blob for _, blob, _ in known]
+        for number, (index, blob) in enumerate(mutations(count, whole, seed), 1):
             message = CompressedImage(format=known[index][0], data=blob)
             message.header.stamp = ns_to_stamp(time.time_ns())
             bench.send(message, 'mutated')
-            if number % 5 == 0 or number == count:  # as many as the camera's queue holds
-                done = lambda n=number: sum(bench.count(fate) - before[fate] for fate in fates) >= n  # noqa: E731
-                bench.wait(done, f'image {number} to be counted')
+            bench.spin(0.01)
+            sent += 1
+            if number % 20 == 0 or number == count:
+                begin = time.monotonic()
+                while sum(counted().values()) < sent:
+                    if time.monotonic() - begin > 60:
+                        raise LostError(f'{counted()} of {sent}; {bench.said}')
+                    bench.send()  # the number of a later one shows which were lost
+                    sent += 1
+                    bench.spin(0.2)
             bar.update()
-        counts.update({fate: bench.count(fate) - before[fate] for fate in fates})
-        if bench.count('lost') or counts.total() != count:
-            raise LostError(f'{counts} of {count}, {bench.count("lost")} lost')
+        counts.update(counted())
+        if counts.total() != sent:
+            raise LostError(f'{counts} of {sent}')
         bench.recovers()
 
 

@@ -70,6 +70,7 @@ def test_a_change_of_frame_is_a_break_and_alternation_a_fault(start: Callable[..
         message.header.frame_id = frame_id
         graph.send(message)
     graph.wait(lambda: len(graph.received['key_frame']) == 6, 'six decisions')
+    graph.wait(lambda: graph.count('frame_id_alternates') == 2, 'the last status')
     reasons = [decision.reason for decision in graph.received['key_frame']]
     assert reasons[0] == 'first'
     assert [reason == 'reset' for reason in reasons] == [False, False, True, False, True, True]

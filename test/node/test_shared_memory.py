@@ -27,7 +27,7 @@ def held_by(process: subprocess.Popen[str]) -> set[Path]:
 
 
 def test_only_what_nobody_holds_goes(ros_domain: dict[str, str]) -> None:
-    environment = os.environ | large_image_environment({})
+    environment = os.environ | large_image_environment({'ROS_DISTRO': os.environ.get('ROS_DISTRO', '')})
     holders = [
         subprocess.Popen(
             [sys.executable, '-c', HOLDER],

@@ -48,7 +48,7 @@ PROFILE = 'the Fast DDS profile large_images.xml (README)'
 class LossCounter:
     """Counts messages that were sent and never came, each once, from two accounts of it.
 
-    The publisher numbers its messages, where the middleware hands numbers on (Fast DDS with rclpy from Kilted
+    The publisher numbers its messages, where the middleware hands numbers on (Fast DDS with rclpy from Jazzy
     on): a gap counts all, also those the publisher itself replaced before they were sent again. The event
     ``message_lost`` knows a part of them, but also what is lost before the first and after the last.
     """
@@ -59,12 +59,14 @@ class LossCounter:
         self._last: dict[bytes, int] = {}  # by publisher
         self._told = self._surplus = 0  # since the last message: lost by events, and by its gap beyond them
         self._seen: dict[bytes, float] = {}  # when a publisher appeared; inf: before or with us
+        self._present: list[bytes] = []
         self._young_until = time.monotonic() + YOUNG_S
 
     def seen(self, publishers: Iterable[bytes]) -> None:
         """Take who publishes now, every ``FOLLOW_S``: what a new publisher sends from its start counts."""
         with self._lock:
-            for publisher in publishers:
+            self._present = list(publishers)
+            for publisher in self._present:
                 self._seen.setdefault(publisher, self._appeared())
 
     def _appeared(self) -> float:
@@ -79,9 +81,9 @@ class LossCounter:
     def arrived(self, info: Mapping[str, Any]) -> bool:
         """Look at a message's information; return whether messages are missing before it."""
         number, gid = info.get('publication_sequence_number'), info.get('publisher_gid')
-        if not number or not gid:
+        if not number or not (gid or len(self._present) == 1):
             return False
-        publisher = bytes(gid['data'])
+        publisher = bytes(gid['data']) if gid else self._present[0]  # Jazzy's rclpy does not say whose it is
         with self._lock:
             last = self._last.get(publisher)
             gap = number - (self._first(publisher, number) - 1 if last is None else last) - 1
