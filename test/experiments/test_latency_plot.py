@@ -27,7 +27,7 @@ def evaluation() -> Evaluation:
     results: list[dict[str, Any]] = [
         {
             'name': c.name, 'config': c.to_dict(), 'miou': 0.5 + number / 100, 'live': True, 'frames': 101,
-            'frame_interval_ms': 66.667, 'decisions': [],
+            'frame_interval_ms': 66.667, 'decisions': [], 'inputs': [],
         }
         for number, c in enumerate(configurations)
     ]  # fmt: skip
@@ -37,6 +37,7 @@ def evaluation() -> Evaluation:
             'name': c.name,
             'latency_steady_ms': {'max': 200.0, 'p50': 1.0, 'p99': 200.0 - 10 * number},
             'machine': machine,
+            'inputs': [],
         }
         for number, c in enumerate(configurations)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -39,7 +40,8 @@ def test_what_grows_faster_than_its_bar_is_named() -> None:
 
 def test_a_sample_sees_memory_threads_and_descriptors() -> None:
     before = sample(os.getpid(), 0)
-    held, go = bytearray(os.urandom(20_000_000)), threading.Event()
+    held, go = mmap.mmap(-1, 60_000_000), threading.Event()  # pages that nothing has used before
+    held.write(os.urandom(len(held)))
     thread = threading.Thread(target=go.wait)
     thread.start()
     with Path(__file__).open():

@@ -45,7 +45,7 @@ def test_each_is_driven_as_often(
 
 def test_all_systems_of_the_plot_are_there_in_one_runtime() -> None:
     names = list(systems([]))
-    assert len(names) == 11
+    assert len(names) == 12
     assert {'auto', 'default', 'GSVNet', 'TWNet', 'low-latency', 'default, key frames 6 apart'} <= {*names}
     with pytest.raises(SystemExit, match=r'expected systems among auto, .*, got fast'):
         main(['nowhere', '--only', 'fast'])

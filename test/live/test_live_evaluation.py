@@ -171,10 +171,10 @@ def test_of_a_damaged_bag_what_can_be_had_is_played(
 def test_a_node_that_cannot_start_is_a_reason(
     ros_domain: dict[str, str], images: Path, tmp_path: Path
 ) -> None:
-    missing = config(model='no_such_model').as_live(1.0)
+    missing = config(model='lernet', propagation='refined_warping').as_live(1.0)
     result = evaluate_live(images, missing, folder=tmp_path / 'run').result
     assert result.failed
-    assert 'no_such_model' in result.reason
+    assert 'has no weights for model' in result.reason
     assert 'segmentation_node ended' in result.reason
 
 

@@ -74,7 +74,7 @@ def test_other_classes_are_learned_anew_and_scored_on_a_test(tmp_path: Path) -> 
     ('words', 'fault'),
     [
         ([], 'with one --data FOLDER'),
-        (['recipe.yaml', '--data', 'a'], 'with one --data FOLDER and no recipe'),
+        (['recipe.yaml', '--data', 'a'], 'expected recipes, or --finetune CARD with one --data FOLDER, or'),
         (['--data', 'few', '--classes', 'camvid11'], 'expected 10 labelled images or more, got 1'),
         (['--data', 'nowhere'], 'expected images with masks'),
     ],
