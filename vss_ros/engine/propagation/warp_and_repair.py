@@ -48,7 +48,6 @@ class WarpAndRepair(FlowWarp):
     """
 
     frame_by_frame = False
-    motion = 'dis_half'  # half a millisecond in place of two; what it misses is repaired
     prepares_pixels = True
     switches: ClassVar = {'repair = 0': Switch('repair', (0.0,))}
 
