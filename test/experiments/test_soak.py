@@ -40,7 +40,7 @@ def test_what_grows_faster_than_its_bar_is_named() -> None:
 
 def test_a_sample_sees_memory_threads_and_descriptors() -> None:
     before = sample(os.getpid(), 0)
-    held, go = mmap.mmap(-1, 60_000_000), threading.Event()  # pages that nothing has used before
+    held, go = mmap.mmap(-1, 200_000_000), threading.Event()  # pages that nothing has used before
     held.write(os.urandom(len(held)))
     thread = threading.Thread(target=go.wait)
     thread.start()
@@ -48,7 +48,8 @@ def test_a_sample_sees_memory_threads_and_descriptors() -> None:
         after = sample(os.getpid(), 1)
     go.set()
     thread.join()
-    assert len(held) / 1024 * 0.9 < after.memory_kb - before.memory_kb
+    # Half: other tests' garbage may be given back meanwhile.
+    assert len(held) / 1024 * 0.5 < after.memory_kb - before.memory_kb
     assert (after.threads - before.threads, after.descriptors - before.descriptors) == (1, 1)
 
 
