@@ -40,7 +40,8 @@ def test_what_grows_faster_than_its_bar_is_named() -> None:
 
 def test_a_sample_sees_memory_threads_and_descriptors() -> None:
     before = sample(os.getpid(), 0)
-    held, go = mmap.mmap(-1, 200_000_000), threading.Event()  # pages that nothing has used before
+    # Pages of its own that nothing has used before.
+    held, go = mmap.mmap(-1, 200_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), threading.Event()
     held.write(os.urandom(len(held)))
     thread = threading.Thread(target=go.wait)
     thread.start()
