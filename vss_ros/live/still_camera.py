@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 _STAMP = 4
 """Where the stamp begins in a serialised image, after four bytes that say how it is serialised."""
-_MATCHED_NS = 2_000_000_000
-"""A publisher that knows its subscriber may not be known to it yet: discovery repeats itself after a second.
+_MATCHED_NS = 4_000_000_000
+"""A publisher that knows its subscriber may not be known to it yet: discovery repeats itself every 3 s.
 What is sent until then is lost."""
 _SETTLE_NS = 500_000_000
 
