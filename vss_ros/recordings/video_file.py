@@ -98,12 +98,7 @@ class VideoFile(Source):
         except BaseException:
             self.close()
             raise
-        # One thread: several hand out vectors that are still being written, and mend damage in silence.
-        self._stream.thread_type, self._stream.codec_context.thread_count = 'NONE', 1
-        self._stream.codec_context.options = STRICT
-        self._decoder = self._stream.codec_context
-        if self._decoder.name == 'vp9' and VP9 in av.codecs_available:
-            self._decoder = _open_vp9(self._decoder)
+        self._decoder = self._strict_decoder()
         self._clusters = Clusters(path) if 'matroska' in self._container.format.name else None
         self._codec = CodecReader()
         self._taken = 0
@@ -112,6 +107,14 @@ class VideoFile(Source):
         """Stamps of packets whose pictures have not come, and what is wrong with them."""
         self._damage: float | None = None
         """Stamp of the last damage, None once an I-frame has come."""
+
+    def _strict_decoder(self) -> av.VideoCodecContext:
+        """Return the decoder that tells most of damage, to be used by one thread."""
+        # Several hand out vectors that are still being written, and mend damage in silence.
+        self._stream.thread_type, self._stream.codec_context.thread_count = 'NONE', 1
+        self._stream.codec_context.options = STRICT
+        decoder = self._stream.codec_context
+        return _open_vp9(decoder) if decoder.name == 'vp9' and VP9 in av.codecs_available else decoder
 
     def _shown(self) -> int | None:
         """Return how many frames the container declares, without those that an MP4's edit list hides."""
