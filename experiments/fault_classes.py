@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,62 +21,18 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from experiments.fault import FAULTS, Fault, deal, fault, picture
 from experiments.robot import BEST_EFFORT, RELIABLE, LostError, image_message
 from vss_ros.live.run import Child
 from vss_ros.node.conversions import ns_to_stamp
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
+    from experiments.fault import Injection
     from experiments.robot import Robot
 
-    Injection = Callable[[Robot, random.Random], None]
-
 SECOND: Final = 10**9
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One class of faults."""
-
-    inject: Injection
-    counters: tuple[str, ...]
-    """Of the diagnostics: one of them has to rise."""
-    executable: str = 'segmentation_node'
-    transport: str = 'raw'
-    dear: bool = False
-    """Whether it starts processes, too many for a soak."""
-
-
-FAULTS: Final[dict[str, Fault]] = {}
-
-
-def fault(*counters: str, **more: Any) -> Callable[[Injection], Injection]:
-    """Register a class under the function's name; see ``Fault``."""
-
-    def register(function: Injection) -> Injection:
-        FAULTS[function.__name__] = Fault(function, counters, **more)
-        return function
-
-    return register
-
-
-def harmless() -> list[str]:
-    """Return the names of the faults that need nothing but messages from outside."""
-    plain = Fault.executable, Fault.transport, False
-    return [name for name, one in FAULTS.items() if (one.executable, one.transport, one.dear) == plain]
-
-
-def picture(bench: Robot) -> Image:
-    """Return a good image of now."""
-    return image_message(bench.next_image(), time.time_ns())
-
-
-def deal(bench: Robot, message: Image | CompressedImage, kind: str) -> None:
-    """Send a message and let it be dealt with."""
-    bench.send(message, kind)
-    bench.spin(0.1)
 
 
 # What a camera sends.

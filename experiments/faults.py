@@ -18,7 +18,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.fault_classes import FAULTS
+import experiments.fault_classes  # noqa: F401 (which registers them)
+from experiments.fault import FAULTS
 from experiments.fault_starts import STARTS
 from experiments.robot import LostError, Robot, robot
 from vss_ros.command_line import add, new_parser

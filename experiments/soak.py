@@ -23,7 +23,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.fault_classes import FAULTS, harmless
+import experiments.fault_classes  # noqa: F401 (which registers them)
+from experiments.fault import FAULTS, harmless
 from experiments.robot import robot
 from vss_ros.command_line import add, new_parser
 

@@ -21,8 +21,6 @@ from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
 from vss_ros.node.intake import TRANSPORTS
 from vss_ros.node.segmentation_node import SegmentationNode
-from vss_ros.recordings.open import open_source
-from vss_ros.resources import resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,17 +29,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds a test waits before it fails; a busy machine is no failure."""
-
-
-def clip_images(count: int) -> list[NDArray[np.uint8]]:
-    """Return the first images of the embedded clip, RGB ``(360, 480, 3)``."""
-    images: list[NDArray[np.uint8]] = []
-    with open_source(resource('test', 'data', 'street')) as source:
-        for frame, _ in source:
-            images.append(frame.image.copy())
-            if len(images) == count:
-                break
-    return images
 
 
 def image_message(image: NDArray[np.uint8], stamp_ns: int, encoding: str = 'rgb8', padding: int = 0) -> Image:

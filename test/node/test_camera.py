@@ -11,9 +11,11 @@ import pytest
 pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
-from node_graph import Graph, clip_images, image_message
+from node_graph import Graph, image_message
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+
+from experiments.robot import clip as clip_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable

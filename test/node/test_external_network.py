@@ -14,8 +14,9 @@ pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make bu
 
 import torch
 from network_files import CLASSES, add, export, plain
-from node_graph import Graph, clip_images, image_message
+from node_graph import Graph, image_message
 
+from experiments.robot import clip as clip_images
 from vss_ros.engine.build import build_module
 from vss_ros.engine.model_card import ModelCard, read_card, save_card
 from vss_ros.engine.propagation import PROPAGATIONS

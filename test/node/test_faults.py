@@ -13,9 +13,10 @@ pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 d
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
 import torch
-from node_graph import Graph, clip_images, image_message
+from node_graph import Graph, image_message
 from safetensors.torch import load_file, save_file
 
+from experiments.robot import clip as clip_images
 from vss_ros.engine import tracks
 from vss_ros.engine.tracks import FastSlow
 from vss_ros.node import segmentation_node

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def test_a_runtime_that_fails_is_in_the_diagnostics_and_masks_come_all_the_same(
     start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from node_graph import clip_images, image_message
+    from node_graph import image_message
+
+    from experiments.robot import clip as clip_images
 
     def refuse(*_: object, **__: object) -> Any:
         raise RuntimeError('no such operation')

@@ -16,10 +16,11 @@ pytest.importorskip(
 )
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
-from node_graph import Graph, clip_images, image_message
+from node_graph import Graph, image_message
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
+from experiments.robot import clip as clip_images
 from vss_ros.node.conversions import ImageMessage, ns_to_stamp, stamp_to_ns
 
 if TYPE_CHECKING:

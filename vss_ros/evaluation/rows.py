@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from vss_ros.engine.frames import FrameResult
 
 STREAM_STARTS = frozenset({'first', 'size_change', 'time_jump', 'gap', 'reset'})
-"""Reasons of key frames at which a stream begins, so that no track could have answered faster."""
+"""Reasons of key frames at which a stream begins, with nothing that could be propagated."""
 DIGITS = 6
 """Decimals of rounded ratios."""
 

@@ -73,9 +73,7 @@ class VideoFile(Source):
         self._masks = mask_files(masks) if masks else []
         self.has_masks = bool(self._masks)
         if not path.is_file():
-            raise VssError(
-                f'expected a video file, got {path}, a folder, pipe or device; record it into a file'
-            )
+            raise VssError(f'expected a video file, got {path}, a folder or device; record it into a file')
         try:
             self._container = av.open(str(path), metadata_errors='replace')
         except (av.error.FFmpegError, OSError) as error:

@@ -141,11 +141,8 @@ def run_epochs(
     Raises:
         VssError: The folder holds another run's checkpoint, or the training diverged.
     """
-    if not resume and (folder / NAME).exists():
-        raise VssError(
-            f'{folder / NAME} is that of an earlier run; add --resume to go on with it, remove {folder} to '
-            'begin anew, or name another folder by --runs'
-        )
+    if not resume:
+        _refuse_earlier(folder)
     average = MovingAverage(model, recipe.ema_decay)
     optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
     peaks = [group['lr'] for group in optimiser.param_groups]
@@ -167,6 +164,14 @@ def run_epochs(
         append_point(folder, point, started)
         _save(folder / NAME, parts, {'epoch': epoch + 1, 'updates': average.updates})
     return average.model
+
+
+def _refuse_earlier(folder: Path) -> None:
+    if (folder / NAME).exists():
+        raise VssError(
+            f'{folder / NAME} is that of an earlier run; add --resume to go on with it, remove {folder} to '
+            'begin anew, or name another folder by --runs'
+        )
 
 
 def _train_epoch(
