@@ -232,6 +232,18 @@ class NodeConfig:
         bounds=(0.0, 1e6),
     )
     mask_encoding: str = option('mono8', 'encoding of ~/mask', choices=('mono8', '16UC1'))
+    profile: str = option(
+        'plain',
+        "whose rules the outputs follow: nav2 (what kiwicampus' semantic_segmentation_layer reads), autoware "
+        "(a run-length mask of Autoware's labels), isaac (the topics of isaac_ros_unet)",
+        choices=('plain', 'nav2', 'autoware', 'isaac'),
+    )
+    class_map: str = option(
+        '',
+        'merges and renumbers the classes of what is published: a .yaml file, autoware, or as text such as '
+        '{drivable: [road, pavement]}; the position is the id, what is not named becomes "other"; empty: '
+        'as the model has them',
+    )
     diagnostics_period: float = option(
         1.0, 'seconds between two messages on /diagnostics', bounds=(0.05, 3600.0)
     )
@@ -311,7 +323,7 @@ def parameter_file() -> str:
             text += f' {entry.bounds[0]:.9g} to {entry.bounds[1]:.9g}.'
         if entry.live:
             text += ' Can be changed while running.'
-        value = DEFAULTS[name]
+        value = DEFAULTS[name] if DEFAULTS[name] != '' else "''"
         comment = wrap(text, LINE_LENGTH - 2, initial_indent='    # ', subsequent_indent='    # ')
         lines += [*comment, f'    {name}: {str(value).lower() if isinstance(value, bool) else value}']
     return '\n'.join(lines) + '\n'

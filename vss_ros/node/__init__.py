@@ -2,7 +2,8 @@
 
 Read ``segmentation_node`` first: what an image goes through, and the lifecycle. ``camera`` is the
 subscription and all that may be wrong with it, ``intake`` turns messages of each transport into frames,
-``conversions`` results into messages, ``parameters`` the engine's options into ROS parameters
-(``parameter_files``: those not taken), ``diagnostics`` counts for /diagnostics. ``main`` is the
-executable; ``process`` has what all executables of the package share, ``shared_memory`` tidies up at start.
+``conversions`` results into messages, ``outputs`` publishes them, ``parameters`` makes the engine's options
+ROS parameters (``parameter_files``: those not taken), ``diagnostics`` counts for /diagnostics. ``main`` is
+the executable; ``process`` has what all executables of the package share, ``shared_memory`` tidies up at
+start.
 """

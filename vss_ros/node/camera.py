@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from vss_ros.node.conversions import header_of, stamp_to_ns
 from vss_ros.node.intake import TRANSPORTS, reliability
-from vss_ros.node.outputs import overridable
+from vss_ros.node.outputs.topics import overridable
 from vss_ros.node.reader import LeftAlone, Reader
 from vss_ros.node.serialised_image import image_of
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -16,14 +15,12 @@ from vss_ros.engine.frames import Frame
 from vss_ros.engine.labels import resize_labels
 from vss_ros.images.image_decoding import decode_image_message
 from vss_ros.images.image_error import ImageError
+from vss_ros.images.run_length import run_lengths
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.bridge import bridged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
-    from rclpy.node import Node
 
     from vss_ros.engine.frames import FrameResult
 
@@ -111,6 +108,16 @@ class ImageMessage:
         self._pixels = np.frombuffer(message.data, kind).reshape(shape)
 
 
+class RunLengthMessage:
+    """A mask in the form that Autoware sends: height, width and step of a mono8 image, runs as its data."""
+
+    def fill(self, labels: NDArray[np.uint8], size: tuple[int, int], header: Header) -> Image:
+        """Return a message of labels ``(h, w)``, brought to ``size`` (height, width) by nearest neighbour."""
+        message = Image(header=header, height=size[0], width=size[1], encoding='mono8', step=size[1])
+        message.data = array('B', run_lengths(resize_labels(labels, size)).tobytes())
+        return message
+
+
 def to_decision(result: FrameResult, header: Header, latency: float) -> KeyFrameDecision:
     """Return the decision message of one answered image; ``latency`` in seconds."""
     decision = result.decision
@@ -128,22 +135,3 @@ def to_decision(result: FrameResult, header: Header, latency: float) -> KeyFrame
         features_accurate=result.features_accurate,
         latency=latency,
     )
-
-
-LATCHED = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
-
-
-def create_label_info(node: Node, names: Sequence[str]) -> Any | None:
-    """Publish the classes' names on ``~/label_info`` once, latched; return the publisher, if any."""
-    try:
-        from vision_msgs.msg import LabelInfo, VisionClass
-    except ImportError:
-        node.get_logger().info('no ~/label_info: the package vision_msgs is not installed')
-        return None
-    publisher = node.create_publisher(LabelInfo, '~/label_info', LATCHED)
-    message = LabelInfo(class_map=[VisionClass(class_id=i, class_name=name) for i, name in enumerate(names)])
-    message.header.stamp = node.get_clock().now().to_msg()
-    publisher.publish(message)
-    return publisher

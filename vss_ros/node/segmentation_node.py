@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from vss_ros.engine.build import Built, build_segmenter
@@ -25,13 +24,12 @@ from vss_ros.engine.worker import Worker
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.images.image_error import ImageError
-from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.bond import form_bond
 from vss_ros.node.camera import STEADY, Camera
-from vss_ros.node.conversions import ImageMessage, create_label_info, header_of, stamp_to_ns, to_decision
+from vss_ros.node.conversions import header_of, stamp_to_ns
 from vss_ros.node.diagnostics import Statistics
 from vss_ros.node.intake import ImageIntake, Received, VideoIntake, camera_transport, merge
-from vss_ros.node.outputs import create_output
+from vss_ros.node.outputs.outputs import Outputs
 from vss_ros.node.parameter_files import undeclared
 from vss_ros.node.parameters import declare_parameters, read_parameters
 from vss_ros.node.process import give_memory_back
@@ -39,9 +37,6 @@ from vss_ros.node.process import give_memory_back
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from std_msgs.msg import Header
-
-    from vss_ros.engine.frames import Frame, FrameResult
     from vss_ros.node.intake import Intake
 
 FIXED = frozenset(name for name, option in PARAMETERS.items() if not option.live)
@@ -120,7 +115,6 @@ class SegmentationNode(LifecycleNode):
         wanted = self._config.segmenter
         self.get_logger().info(f'configuring: reads model {wanted.model}, finds the fastest runtime')
         self._built = build_segmenter(wanted, on_slow_track_error=self._on_slow_track_error)
-        self._table = load_classes(self._built.card.classes)
         self.get_logger().info('configuring: compiles the network, segments first images of its own')
         self._built.segmenter.warm_up(self._built.card.input_size)
         self._create_topics(self._built)
@@ -176,23 +170,12 @@ class SegmentationNode(LifecycleNode):
         if header.frame_id != self._frame_id and self._frame_id is not None:
             built.segmenter.request_reset()  # another camera's image continues no stream
         self._frame_id = header.frame_id
-        confident = self._confidence.get_subscription_count() > 0
-        result = built.segmenter.step(frame, confidence=confident)
+        result = built.segmenter.step(frame, confidence=self._outputs.confident)
         self._frames += 1
-        self._publish(frame, header, result, received.at)
-
-    def _publish(self, frame: Frame, header: Header, result: FrameResult, received_at: float) -> None:
-        if self._mask.get_subscription_count():
-            self._mask.publish(self._mask_message.fill(result.labels, result.size, header))
-        latency = time.perf_counter() - received_at
-        self._key_frame.publish(to_decision(result, header, latency))
+        latency = self._outputs.answer(result, header, received.at)
         age = (self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e9
         self._statistics.answered(result, latency, age)
-        if result.confidence is not None:
-            self._confidence.publish(self._confidence_message.fill(result.confidence, result.size, header))
-        if self._overlay.get_subscription_count():
-            blended = self._table.blend(frame.image, result.labels)
-            self._overlay.publish(self._overlay_message.fill(blended, result.size, header))
+        self._outputs.follow_up(frame, result, header)
 
     def _watch(self) -> None:
         """Leave a decoder that hangs to itself; where the computation hangs, let the process end."""
@@ -299,15 +282,8 @@ class SegmentationNode(LifecycleNode):
     # What the transitions make and undo.
 
     def _create_topics(self, built: Built) -> None:
-        self._mask = create_output(self, Image, '~/mask', self._note)
-        self._confidence = create_output(self, Image, '~/confidence', self._note)
-        self._overlay = create_output(self, Image, '~/overlay', self._note)
-        self._mask_message = ImageMessage(self._config.mask_encoding)
-        self._confidence_message, self._overlay_message = ImageMessage('mono8'), ImageMessage('rgb8')
-        self._key_frame = create_output(self, KeyFrameDecision, '~/key_frame', self._note)
+        self._outputs = Outputs(self, self._config, load_classes(built.card.classes), self._note)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        outputs = (self._mask, self._confidence, self._overlay, self._key_frame)
-        label_info = create_label_info(self, built.card.class_names)
         services = (
             self.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
             self.create_service(Trigger, '~/reset', self._on_reset),
@@ -317,8 +293,8 @@ class SegmentationNode(LifecycleNode):
             self.create_timer(WATCH_S, self._watch, clock=STEADY),
         )
         self._owned = [
-            *((self.destroy_lifecycle_publisher, publisher) for publisher in outputs),
-            *((self.destroy_publisher, p) for p in (self._diagnostics, label_info) if p is not None),
+            (Outputs.close, self._outputs),
+            (self.destroy_publisher, self._diagnostics),
             *((self.destroy_service, service) for service in services),
             *((self.destroy_timer, timer) for timer in timers),
         ]
