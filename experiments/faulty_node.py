@@ -18,10 +18,14 @@ from rcl_interfaces.msg import SetParametersResult
 from vss_ros.engine import tracks
 from vss_ros.node.main import main as run_node
 from vss_ros.node.segmentation_node import SegmentationNode
+from vss_ros.node.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vss_ros.engine.options import NodeConfig
+    from vss_ros.engine.pipeline import StreamSegmenter
+    from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 
 HANG_S = 2.0
@@ -30,41 +34,32 @@ LEAK = os.environ.get('LEAK', '')
 IMAGES_A_LEAK = {'memory': 1, 'descriptors': 200, 'threads': 200, 'shared': 50}
 
 
-class FaultyNode(SegmentationNode):
+class FaultyStream(Stream):
     """Fails once, where the parameter ``fault`` says so; leaks, as the environment says."""
 
-    def __init__(self, **options: Any) -> None:
-        tracks.HANG_S = HANG_S
-        super().__init__(**options)
-        self._armed = ''
+    def __init__(self, node: SegmentationNode) -> None:
+        super().__init__(node)
+        self.armed = ''
         self._leaked: list[Any] = []
-        self.declare_parameter('fault', '')
-        self.add_on_set_parameters_callback(self._arm)
 
-    def _arm(self, parameters: list[Any]) -> SetParametersResult:
-        for parameter in parameters:
-            if parameter.name == 'fault':
-                self._armed = parameter.value
-        return SetParametersResult(successful=True)
-
-    def _configure(self) -> None:
-        super()._configure()
-        assert self._built is not None
-        segmenter = self._built.segmenter
+    def configure(self, config: NodeConfig, segmenter: StreamSegmenter, table: ClassTable) -> None:
+        """Wrap what computes."""
+        super().configure(config, segmenter, table)
         self._wrap(segmenter, 'step', 'step')
         if isinstance(segmenter.parts.track, tracks.FastSlow):
-            self._wrap(segmenter.parts.track, '_compute', 'slow')
+            self._wrap(segmenter.parts.track.thread, 'compute', 'slow')
 
-    def _activate(self) -> None:
-        super()._activate()
+    def activate(self) -> None:
+        """Wrap what decodes."""
+        super().activate()
         self._wrap(self._intake, 'frame', 'decoder')
 
     def _wrap(self, owner: Any, method: str, part: str) -> None:
         inner: Callable[..., Any] = getattr(owner, method)
 
         def faulty(*given: Any, **named: Any) -> Any:
-            if self._armed.partition(':')[0] == part:
-                kind, self._armed = self._armed.partition(':')[2], ''
+            if self.armed.partition(':')[0] == part:
+                kind, self.armed = self.armed.partition(':')[2], ''
                 fail(kind)
             return inner(*given, **named)
 
@@ -74,6 +69,25 @@ class FaultyNode(SegmentationNode):
         super()._segment(received)
         if LEAK in IMAGES_A_LEAK and self._frames % IMAGES_A_LEAK[LEAK] == 0:
             self._leaked.append(leak(LEAK))
+
+
+class FaultyNode(SegmentationNode):
+    """Arms its stream with what the parameter ``fault`` says."""
+
+    stream_type = FaultyStream
+
+    def __init__(self, **options: Any) -> None:
+        tracks.HANG_S = HANG_S
+        super().__init__(**options)
+        self.declare_parameter('fault', '')
+        self.add_on_set_parameters_callback(self._arm)
+
+    def _arm(self, parameters: list[Any]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == 'fault':
+                for stream in self._streams:
+                    vars(stream)['armed'] = parameter.value
+        return SetParametersResult(successful=True)
 
 
 def fail(kind: str) -> None:

@@ -54,6 +54,7 @@ class Graph:
         plain = {'diagnostics_period': 0.05, 'runtime': 'torch', 'precision': 'f32'}
         overrides = [Parameter(name, value=value) for name, value in (plain | parameters).items()]
         self.node = SegmentationNode(parameter_overrides=overrides)
+        self.stream = self.node._streams[0]
         self.client = Node('client')
         self.received: dict[str, list[Any]] = defaultdict(list)
         kinds = {'mask': Image, 'confidence': Image, 'overlay': Image, 'key_frame': KeyFrameDecision}
@@ -99,7 +100,7 @@ class Graph:
 
     def wait_for_rejections(self, number: int) -> None:
         """Wait until exactly that many images were refused."""
-        self.wait(lambda: self.node._statistics._rejected.total() == number, f'rejection {number}')
+        self.wait(lambda: self.stream.statistics._rejected.total() == number, f'rejection {number}')
 
     @property
     def diagnostics(self) -> dict[str, str]:

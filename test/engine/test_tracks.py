@@ -92,7 +92,7 @@ def test_a_computation_that_hangs_is_given_up_and_another_thread_goes_on(
     assert result.high is not None
     assert (result.number, result.high.item()) == (3, 10)
     go.set()  # what hung ends at last, and changes nothing
-    track._hung[0]._thread.join(10)
+    track.thread.hung[0]._thread.join(10)
     assert track.collect() is None
     track.close()
 
@@ -132,3 +132,56 @@ def test_it_rests_for_its_share_of_the_time() -> None:
         time.sleep(0.001)
     assert time.monotonic() - start >= 0.2
     track.close()
+
+
+def test_several_tracks_are_served_in_turn_and_what_waits_can_be_replaced() -> None:
+    go, served = threading.Semaphore(0), []
+
+    def compute(entry: torch.Tensor) -> torch.Tensor:
+        served.append(entry.item())
+        assert go.acquire(timeout=20)
+        return entry
+
+    first = FastSlow(compute)
+    second, third = first.another(1.0), first.another(1.0)
+    first.submit(1, torch.tensor(1.0))
+    while not first.thread.serves(first):
+        time.sleep(0.001)
+    second.submit(2, torch.tensor(2.0))
+    third.submit(3, torch.tensor(3.0))
+    assert second.busy
+    assert second.withdraw()  # it waits, so that a newer one may take its place, and its turn
+    second.submit(4, torch.tensor(4.0))
+    assert not first.withdraw()  # it is being computed
+    go.release()
+    assert collected(first).number == 1
+    first.submit(5, torch.tensor(5.0))  # was served last
+    for _ in range(3):
+        go.release()
+    assert {collected(track).number for track in (second, third)} == {3, 4}
+    assert collected(first).number == 5
+    assert served in ([1, 4, 3, 5], [1, 3, 4, 5])
+    for track in (first, second, third):
+        track.close()
+    assert not first.thread._worker.alive
+
+
+def test_a_computation_that_hangs_holds_no_other_track_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, 'HANG_S', 0.1)
+    go = threading.Event()
+
+    def compute(entry: torch.Tensor) -> torch.Tensor:
+        if not entry.item():
+            assert go.wait(20)
+        return entry
+
+    hung = FastSlow(compute)
+    hung.thread.longest = 0.001
+    other = hung.another(1.0)
+    hung.submit(1, torch.zeros(1))  # its stream ends, and nobody collects
+    other.submit(2, torch.ones(1))
+    assert collected(other).error is None
+    assert isinstance(collected(hung).error, TimeoutError)
+    go.set()
+    for track in (hung, other):
+        track.close()

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from experiments.robot import clip as clip_images
 from vss_ros.engine import tracks
 from vss_ros.engine.tracks import FastSlow
-from vss_ros.node import segmentation_node
+from vss_ros.node import segmentation_node, stream
 from vss_ros.resources import resource
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_slow_track_that_hangs_is_said_and_replaced(
     assert graph.node._built is not None
     track = graph.node._built.segmenter.parts.track
     assert isinstance(track, FastSlow)
-    compute, hanging, go = track._compute, threading.Event(), threading.Event()
+    compute, hanging, go = track.thread.compute, threading.Event(), threading.Event()
 
     def hang_once(entry: torch.Tensor) -> torch.Tensor:
         if not hanging.is_set():
@@ -60,7 +60,7 @@ def test_a_slow_track_that_hangs_is_said_and_replaced(
             assert go.wait(120)
         return compute(entry)
 
-    track._compute, track._longest = hang_once, 0.01
+    track.thread.compute, track.thread.longest = hang_once, 0.01
     (image,) = clip_images(1)
 
     def answered(condition: Callable[[], bool]) -> Callable[[], bool]:
@@ -76,7 +76,7 @@ def test_a_slow_track_that_hangs_is_said_and_replaced(
     status = graph.received['diagnostics'][-1].status[0]
     assert status.level == b'\x01'
     graph.received['key_frame'].clear()
-    track._longest = 1.0  # of the new thread, which has a busy machine
+    track.thread.longest = 1.0  # of the new thread, which has a busy machine
     accurate = lambda: any(d.features_accurate for d in graph.received['key_frame'])  # noqa: E731
     graph.wait(answered(accurate), 'features of the new slow track')
     assert graph.count('errors') == 0
@@ -86,7 +86,7 @@ def test_a_slow_track_that_hangs_is_said_and_replaced(
 def test_a_decoder_that_hangs_is_said_and_replaced(
     start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segmentation_node, 'DECODING_S', 0.5)
+    monkeypatch.setattr(stream, 'DECODING_S', 0.5)
     monkeypatch.setattr(segmentation_node, 'WATCH_S', 0.1)
     graph = start()
     (image,) = clip_images(1)
@@ -97,7 +97,7 @@ def test_a_decoder_that_hangs_is_said_and_replaced(
         hung.set()
         assert go.wait(120)
 
-    graph.node._intake.frame = hang  # type: ignore[method-assign, assignment]
+    graph.stream._intake.frame = hang  # type: ignore[method-assign, assignment]
     graph.camera.publish(image_message(image, graph.next_stamp()))
     graph.wait(hung.is_set, 'a decoder that hangs')
     graph.wait(lambda: graph.count('hangs') == 1, 'the watchdog')
@@ -112,7 +112,7 @@ def test_a_decoder_that_hangs_is_said_and_replaced(
 def test_a_computation_that_hangs_ends_the_node(
     start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segmentation_node, 'COMPUTING_S', 0.5)
+    monkeypatch.setattr(stream, 'COMPUTING_S', 0.5)
     monkeypatch.setattr(segmentation_node, 'WATCH_S', 0.1)
     graph = start()
     assert graph.node._built is not None
@@ -173,6 +173,6 @@ def test_a_subscription_that_cannot_be_made_leaves_neither_model_nor_thread(
     for _ in range(2):
         assert graph.node.trigger_activate().name == 'FAILURE'
         assert graph.node._built is None
-        assert graph.node._worker is None
+        assert graph.stream._worker is None
         assert {*threading.enumerate()} <= before  # one of another test may end meanwhile
     assert capfd.readouterr().err.count('cannot activate: ') == 2

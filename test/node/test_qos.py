@@ -56,7 +56,7 @@ def test_another_camera_that_publishes_otherwise_is_followed(start: Callable[...
 
         def followed(kind: ReliabilityPolicy = kind) -> bool:
             graph.camera.publish(image_message(image, graph.next_stamp()))
-            return graph.node._camera.subscription.qos_profile.reliability is kind
+            return graph.stream.camera.subscription.qos_profile.reliability is kind
 
         graph.wait(followed, f'a {kind.name} subscription')
         graph.wait(lambda: graph.camera.get_subscription_count() == 1, 'the node to subscribe')
@@ -118,5 +118,5 @@ def test_quality_of_service_can_be_overridden_by_parameter(start: Callable[..., 
     late = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     graph.client.create_subscription(Image, '/segmentation/mask', graph.received['late'].append, late)
     graph.wait(lambda: bool(graph.received['late']), 'the latched mask')
-    assert graph.node._camera.subscription.qos_profile.depth == 3
-    assert graph.node._camera.subscription.qos_profile.reliability is BEST_EFFORT
+    assert graph.stream.camera.subscription.qos_profile.depth == 3
+    assert graph.stream.camera.subscription.qos_profile.reliability is BEST_EFFORT

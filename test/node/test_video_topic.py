@@ -138,7 +138,7 @@ def test_a_lost_packet_leaves_nothing_that_rests_on_it(start: Callable[[], Graph
     stream = messages(15)
     for message in stream[:4]:
         graph.send(message)
-    graph.node._camera._on_lost(type('Event', (), {'total_count_change': 1})())  # as the middleware tells it
+    graph.stream.camera._on_lost(type('Event', (), {'total_count_change': 1})())  # as the middleware tells it
     for message in stream[5:]:
         graph.send(message)
     graph.wait(lambda: len(graph.received['mask']) == 7, '7 masks')

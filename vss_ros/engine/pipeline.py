@@ -178,7 +178,7 @@ class StreamSegmenter:
             )
         result = self._answer(frame, verdict, answered_by, logits, key, confidence)
         self._computed = (compared, result)
-        if answered_by is AnsweredBy.FAST and key is not None and not track.busy:
+        if answered_by is AnsweredBy.FAST and key is not None and track.withdraw():
             # Only now: while both tracks compute, each takes nearly twice as long where two cores share one
             # core's units, and this frame is waited for.
             self._submitted = key.number
@@ -283,7 +283,9 @@ class StreamSegmenter:
         track = self.parts.track
         if key.number > self._submitted and not (key.accurate or track.busy or verdict.is_key_frame):
             verdict = Verdict(True, Reason.INACCURATE, verdict.score, verdict.threshold)
-        if verdict.is_key_frame and track.busy:
+        # What still waits for its turn is replaced by what is newer, unless that would correct corrections.
+        frame_by_frame = self.parts.propagation is not None and self.parts.propagation.frame_by_frame
+        if verdict.is_key_frame and not (track.withdraw() if frame_by_frame else not track.busy):
             # One slow computation at a time: a newer one in its place would keep the features from ever
             # becoming accurate while the scene changes fast.
             if verdict.reason is Reason.REQUESTED:

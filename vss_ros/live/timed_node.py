@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 from vss_ros.live.ticker import Ticker
 from vss_ros.node.main import main as run_node
 from vss_ros.node.segmentation_node import SegmentationNode
+from vss_ros.node.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vss_ros.engine.options import NodeConfig
+    from vss_ros.engine.pipeline import StreamSegmenter
+    from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 
 PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 1e6
@@ -29,26 +33,24 @@ def resident_mb() -> float:
     return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE_MB
 
 
-class TimedNode(SegmentationNode):
+class TimedStream(Stream):
     """Notes for each image when it came, and what each stage took."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._timings = Path(self.declare_parameter('timings', '').value)
-        self._ticks = Path(self.declare_parameter('ticks', '').value)
-        self._ticker = Ticker() if self._ticks.name else None
-        self._rows: list[dict[str, Any]] = []
+    def __init__(self, node: SegmentationNode) -> None:
+        super().__init__(node)
+        self.rows: list[dict[str, Any]] = []
         self._row: dict[str, Any] = {}
         self._came: dict[int, tuple[float, float]] = {}
 
-    def _configure(self) -> None:
-        super()._configure()
-        if self._built is not None:
-            self._time(self._built.segmenter, 'step', 'compute')
-        self._time(self._mask, 'publish', 'publish')
+    def configure(self, config: NodeConfig, segmenter: StreamSegmenter, table: ClassTable) -> None:
+        """Wrap what computes and publishes."""
+        super().configure(config, segmenter, table)
+        self._time(segmenter, 'step', 'compute')
+        self._time(self.outputs._mask, 'publish', 'publish')
 
-    def _activate(self) -> None:
-        super()._activate()
+    def activate(self) -> None:
+        """Wrap what decodes."""
+        super().activate()
         self._time(self._intake, 'frame', 'decode')
 
     def _time(self, owner: Any, method: str, stage: str) -> None:
@@ -79,13 +81,26 @@ class TimedNode(SegmentationNode):
         row = self._row
         row |= {'phase': message.header.frame_id, 'came': came, 'taken': taken, 'end': time.perf_counter()}
         row |= {'cpu': time.process_time(), 'resident_mb': resident_mb()}
-        self._rows.append(row)
+        self.rows.append(row)
+
+
+class TimedNode(SegmentationNode):
+    """Writes down what its streams have noted."""
+
+    stream_type = TimedStream
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._timings = Path(self.declare_parameter('timings', '').value)
+        self._ticks = Path(self.declare_parameter('ticks', '').value)
+        self._ticker = Ticker() if self._ticks.name else None
 
     def destroy_node(self) -> None:
         """Write the rows and end."""
         if self._ticker is not None:
             self._ticker.stop(self._ticks)
-        self._timings.write_text(json.dumps(self._rows))
+        rows = [row for stream in self._streams if isinstance(stream, TimedStream) for row in stream.rows]
+        self._timings.write_text(json.dumps(rows))
         super().destroy_node()
 
 

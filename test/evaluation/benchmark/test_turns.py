@@ -79,13 +79,13 @@ def test_a_slow_track_gets_its_frames_at_the_rate_and_ends_with_the_turn() -> No
     assert entry.built is not None
     track = entry.built.segmenter.parts.track
     assert isinstance(track, FastSlow)
-    compute = track._compute
+    compute = track.thread.compute
 
     def slow(given: torch.Tensor) -> torch.Tensor:
         time.sleep(0.05)  # so that the last frame, a key frame, is answered long before
         return compute(given)
 
-    track._compute = slow
+    track.thread.compute = slow
     start = time.perf_counter()
     entry.take_turn(images(), 4, RATE)
     assert time.perf_counter() - start >= 4 / RATE
