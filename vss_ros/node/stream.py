@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from diagnostic_msgs.msg import DiagnosticStatus
+
     from vss_ros.engine.options import NodeConfig
     from vss_ros.engine.pipeline import StreamSegmenter
     from vss_ros.images.classes import ClassTable
