@@ -26,6 +26,7 @@ from vss_ros.live.run import EXECUTABLES, START_SECONDS, Child, stay_apart
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
 from vss_ros.node.intake import TRANSPORTS
+from vss_ros.node.shared_memory import Ports
 from vss_ros.recordings.open import open_source
 from vss_ros.resources import resource
 
@@ -90,6 +91,8 @@ class Robot(Node):
         self.create_subscription(Image, '/segmentation/mask', self._on_mask, 50)
         self.create_subscription(KeyFrameDecision, '/segmentation/key_frame', self._on_decision, 50)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self._ports = Ports()  # the robot, too, may be taken for dead
+        self.create_timer(1.0, lambda: self._ports.look(lambda *_: None))
         self.camera: Any = None
         self.plug_in()
 

@@ -20,6 +20,7 @@ from vss_ros.node.camera import STEADY
 from vss_ros.node.parameter_files import undeclared
 from vss_ros.node.parameters import declare_parameters, read_parameters
 from vss_ros.node.process import give_memory_back
+from vss_ros.node.shared_memory import Ports
 from vss_ros.node.stream import Stream
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(fault)
         self._built: Built | None = None
         self._streams = [self.stream_type(self)]
+        self._ports = Ports()
         self._owned: list[Any] = []
         self._bond: Any = None
         self.exit_status: int | None = None  # with which the process is to end
+        self.create_timer(WATCH_S, self._watch, clock=STEADY)
         self.add_on_set_parameters_callback(self._on_parameters)
 
     # Lifecycle. rclpy swallows what these callbacks raise, so each reports its own failure.
@@ -157,6 +160,9 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics.publish(array)
 
     def _watch(self) -> None:
+        if deaf := self._ports.look(self._streams[0].note):
+            self.get_logger().fatal(f'{deaf}; the node ends, to be started anew')
+            self.exit_status = 1
         for stream in self._streams:
             stream.watch()
 
@@ -164,14 +170,8 @@ class SegmentationNode(LifecycleNode):
 
     def _create_topics(self) -> None:
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        timers = (
-            self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=STEADY),
-            self.create_timer(WATCH_S, self._watch, clock=STEADY),
-        )
-        self._owned = [
-            (self.destroy_publisher, self._diagnostics),
-            *((self.destroy_timer, timer) for timer in timers),
-        ]
+        timer = self.create_timer(self._config.diagnostics_period, self._publish_diagnostics, clock=STEADY)
+        self._owned = [(self.destroy_publisher, self._diagnostics), (self.destroy_timer, timer)]
 
     def _stop_streams(self, wait_s: float | None = None) -> None:
         if self._bond is not None:

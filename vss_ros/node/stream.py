@@ -60,7 +60,7 @@ class Stream:
     def configure(self, config: NodeConfig, segmenter: StreamSegmenter, table: ClassTable) -> None:
         """Create the topics and services."""
         self._config = config
-        self.outputs = Outputs(self._node, config, table, self._note)
+        self.outputs = Outputs(self._node, config, table, self.note)
         self._services = [
             self._node.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
             self._node.create_service(Trigger, '~/reset', self._on_reset),
@@ -76,7 +76,7 @@ class Stream:
         self._frame_id: str | None = None
         self.statistics.activated(self._config)
         self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
-        self.camera = Camera(self._node, transport, self._config.qos, self._on_message, self._note)
+        self.camera = Camera(self._node, transport, self._config.qos, self._on_message, self.note)
 
     def stop(self, wait_s: float | None = None) -> None:
         """Unsubscribe, finish the image in hand, forget the stream; wait for it, at most ``wait_s``."""
@@ -141,7 +141,7 @@ class Stream:
         said = f'{"decoding" if self._decoding else "computing"} takes {worker.busy_s:.0f} s and hangs'
         self._hangs += 1
         if self._decoding and self._hangs <= MOST_HANGS:
-            self._note('hangs', 1, f'{said}; another decoder takes over')
+            self.note('hangs', 1, f'{said}; another decoder takes over')
             self.stop(wait_s=0)
             self.activate()
         else:
@@ -176,7 +176,7 @@ class Stream:
         if first:
             self._node.get_logger().info("waiting for the video's next I-frame")
 
-    def _note(self, counter: str, number: int, said: str) -> None:
+    def note(self, counter: str, number: int, said: str) -> None:
         """Count what is wrong with what comes in or goes out, and say it, each kind once in a while."""
         if self.statistics.noted(counter, number, said):
             self._node.get_logger().warning(said)
