@@ -50,7 +50,7 @@ def test_autowares_labels_have_their_numbers_for_every_shipped_table(table: str)
     assert len(found.table) == 16
     for name, label in (('building', 1), ('road', 9), ('sky', 15), ('tree', 14), ('car', 7), ('person', 6)):
         if name in known.names:
-            assert found.labels(np.uint8([[known.names.index(name)]]))[0, 0] == label
+            assert found.labels(np.array([[known.names.index(name)]], np.uint8))[0, 0] == label
     unknown = {name for name in known.names if known.names.index(name) in found.parts('UNKNOWN')}
     assert unknown == ({'clutter'} if table == 'uavid8' else set())
 

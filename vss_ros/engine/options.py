@@ -15,51 +15,17 @@ from math import isnan, nan
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from vss_ros.engine.option import Option, option
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 TRACKS = ('blocking', 'fast_slow')
 PRECISIONS = ('auto', 'f32', 'bf16', 'f16', 'int8')
 LOWEST_THRESHOLD = 1e-9
 """Stands for a threshold of 0, which as a node parameter is the model's own."""
 LINE_LENGTH = 110
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """What is said of an option wherever it is offered."""
-
-    text: str
-    """What it is for, without the full stop at its end."""
-    unset: str = ''
-    """What is taken where the value is left at 0 (the threshold: at NaN); empty: 0 is an ordinary value."""
-    bounds: tuple[float, float] | None = None
-    """Lowest and highest value of the node parameter."""
-    choices: tuple[str, ...] = ()
-    live: bool = False
-    """Whether the node parameter can be changed while the node is active."""
-    node: bool = True
-    """Whether the node has it as a parameter."""
-    offline: bool = True
-    """Whether the command line has it as an argument."""
-    placeholder: str = ''
-    """Stands for the value in the command line's help."""
-    parse: Callable[[str], Any] | None = None
-    """From the command line's text to the value; None: the type of the default."""
-
-    @property
-    def description(self) -> str:
-        """The text for a node parameter, as sentences."""
-        text = self.text[0].upper() + self.text[1:]
-        text += f'; 0 takes {self.unset}.' if self.unset else '.'
-        return text + (f' One of: {", ".join(self.choices)}.' if self.choices else '')
-
-
-def option(default: Any, text: str, **more: Any) -> Any:
-    """Return a dataclass field with its ``Option``; ``more`` are further fields of that class."""
-    return field(default=default, metadata={'option': Option(text, **more)})
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
@@ -244,6 +210,34 @@ class NodeConfig:
         '{drivable: [road, pavement]}; the position is the id, what is not named becomes "other"; empty: '
         'as the model has them',
     )
+    camera_info_topic: str = option('', 'topic of the CameraInfo; empty: camera_info beside the images')
+    depth_topic: str = option(
+        '',
+        'for ~/points: depth images (16UC1 in mm, 32FC1 in m) aligned with the images, or organised clouds; '
+        'empty: there is no ~/points',
+    )
+    depth_slack: float = option(
+        0.01, 'most seconds between the stamps of an image and its depth', bounds=(0.0, 1.0)
+    )
+    drivable: str = option(
+        '',
+        'classes that ~/ground and ~/scene take to be drivable, such as: road, pavement; empty: road, floor '
+        'and drivable, where there are any',
+    )
+    ground_frame: str = option(
+        'base_footprint', 'frame of ~/ground, x ahead, y left, whose z = 0 is the ground (REP-103)'
+    )
+    camera_height: float = option(
+        0.0,
+        'metres of the camera above the origin of ground_frame, where it looks ahead',
+        unset='what tf2 says of its frame',
+        bounds=(0.0, 1000.0),
+    )
+    camera_pitch: float = option(
+        0.0, 'radians by which the camera looks down, beside camera_height', bounds=(-1.57, 1.57)
+    )
+    ground_reach: float = option(15.0, 'side of the square of ~/ground, metres', bounds=(0.1, 1000.0))
+    ground_cell: float = option(0.1, 'side of a cell of ~/ground, metres', bounds=(0.01, 100.0))
     diagnostics_period: float = option(
         1.0, 'seconds between two messages on /diagnostics', bounds=(0.05, 3600.0)
     )

@@ -135,6 +135,8 @@ class Stream:
 
     def watch(self) -> None:
         """Leave a decoder that hangs to itself; where the computation hangs, let the process end."""
+        if self.segmenter is not None:
+            self.outputs.follow()
         worker = self._worker
         if worker is None or worker.busy_s < (DECODING_S if self._decoding else COMPUTING_S):
             return

@@ -12,6 +12,7 @@ from vss_ros.images.class_map import load_class_map
 from vss_ros.msg import KeyFrameDecision
 from vss_ros.node.conversions import ImageMessage, RunLengthMessage, to_decision
 from vss_ros.node.outputs.class_topics import describe_classes
+from vss_ros.node.outputs.derived import Answer, Derived
 from vss_ros.node.outputs.profiles import profile_of, topic
 from vss_ros.node.outputs.topics import create_output
 
@@ -35,6 +36,7 @@ class Outputs:
         table: The classes that the network knows.
         note: Called with a counter's name, what to add, and a sentence that says it.
         base: Of the topics' names: ``~``, or ``~/front`` for one camera of several.
+        image_topic: Where the images come from.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Outputs:
         table: ClassTable,
         note: Callable[[str, int, str], None],
         base: str = '~',
+        image_topic: str = 'image_raw',
     ) -> None:
         self._node = node
         profile = profile_of(config)
@@ -54,6 +57,9 @@ class Outputs:
         self._confidence = create_output(node, Image, f'{base}/confidence', note)
         self._overlay = create_output(node, Image, f'{base}/overlay', note)
         self._key_frame = create_output(node, KeyFrameDecision, f'{base}/key_frame', note)
+        self._derived = Derived(
+            node, config, table.names, self._classes, note, base, node.resolve_topic_name(image_topic)
+        )
         self._latched = describe_classes(node, self._classes.table, base)
         self._mask_message = RunLengthMessage() if profile.run_length else ImageMessage(config.mask_encoding)
         self._confidence_message = ImageMessage('mono8')
@@ -62,7 +68,7 @@ class Outputs:
     @property
     def confident(self) -> bool:
         """Whether somebody wants to know how sure the answers are."""
-        return bool(self._confidence.get_subscription_count())
+        return bool(self._confidence.get_subscription_count()) or self._derived.confident
 
     def answer(self, result: FrameResult, header: Header, received_at: float) -> float:
         """Publish mask and decision; return the latency in seconds since ``received_at`` (perf_counter)."""
@@ -75,7 +81,7 @@ class Outputs:
 
     def follow_up(self, frame: Frame, result: FrameResult, header: Header) -> None:
         """Publish what comes after the mask."""
-        if result.confidence is not None:
+        if result.confidence is not None and self._confidence.get_subscription_count():
             self._confidence.publish(self._confidence_message.fill(result.confidence, result.size, header))
         if self._overlay.get_subscription_count():
             blended = self._classes.table.blend(frame.image, self._classes.labels(result.labels))
@@ -84,9 +90,15 @@ class Outputs:
             labels = resize_labels(self._classes.labels(result.labels), result.size)
             colours = self._classes.table.colourise(labels)
             self._coloured.publish(self._coloured_message.fill(colours, result.size, header))
+        self._derived.offer(Answer(frame, result, header))
+
+    def follow(self) -> None:
+        """Subscribe to what subscribed topics need; called about once a second by the executor's thread."""
+        self._derived.follow()
 
     def close(self) -> None:
         """Give the topics back."""
+        self._derived.close()
         for publisher in (self._mask, self._coloured, self._confidence, self._overlay, self._key_frame):
             if publisher is not None:
                 self._node.destroy_lifecycle_publisher(publisher)
