@@ -10,7 +10,7 @@ from engine_parts import frame
 from torch.nn.functional import interpolate
 
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size, resize_labels
+from vss_ros.engine.labels import argmax_upsampled, label_size, resize_labels
 from vss_ros.engine.options import SegmenterConfig
 
 
@@ -27,13 +27,6 @@ def test_of_equally_likely_classes_the_first_wins_as_with_argmax() -> None:
     labels = argmax_upsampled(logits, (6, 8))
     assert np.array_equal(labels, logits.argmax(1)[0].numpy())
     assert np.unique(labels).tolist() == [0, 1]
-
-
-def test_confidence_is_the_winners_probability() -> None:
-    logits = torch.zeros(1, 4, 6, 8)
-    logits[:, 2] = 30.0
-    assert confidence_upsampled(logits, (12, 16), 1.0).min() == 255
-    assert abs(int(confidence_upsampled(torch.zeros(1, 4, 6, 8), (12, 16), 0.5).max()) - 255 // 8) <= 1
 
 
 def test_labels_that_have_the_size_are_copied() -> None:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from engine_parts import SIZE, backbone, frame, identity_propagation, propagation, segmenter
 
+from vss_ros.engine.confidence import DECAY, UNKNOWN, Confidence
 from vss_ros.engine.frames import AnsweredBy, Reason
-from vss_ros.engine.pipeline import CONFIDENCE_DECAY
 from vss_ros.engine.propagation.base import Propagation, Shapes, Space
 from vss_ros.engine.schedulers.fixed_interval import FixedInterval
 from vss_ros.engine.schedulers.predicted_deviation import PredictedDeviation
@@ -19,6 +19,8 @@ from vss_ros.engine.tracks import SimulatedFastSlow
 from vss_ros.engine.whole_network import WholeNetwork
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.frames import Frame, FrameResult
     from vss_ros.engine.view import View
@@ -104,10 +106,35 @@ def confidences(track: SimulatedFastSlow | None) -> list[float]:
 
 def test_confidence_counts_frames_since_the_whole_network_over_fast_key_frames() -> None:
     blocking, fast = confidences(None), confidences(SimulatedFastSlow(backbone().high, 5))
-    expected = [CONFIDENCE_DECAY**i for i in range(8)]
+    expected = [DECAY**i for i in range(8)]
     # Half a level of rounding each.
     assert fast == pytest.approx([fast[0] * share for share in expected], abs=1.0)
     assert blocking == pytest.approx([fast[0] * share for share in expected[:4] * 2], abs=1.0)
+
+
+class Ramp(Confidence):
+    """Surest on the right."""
+
+    def of(self, _: torch.Tensor, size: tuple[int, int], age: int) -> NDArray[np.uint8]:
+        assert age == 0
+        return np.tile(np.linspace(0, 255, size[1]).astype(np.uint8), (size[0], 1))
+
+
+def test_what_is_not_sure_enough_is_answered_as_unknown() -> None:
+    stream = segmenter(backbone())
+    plain = stream.step(frame(0)).labels
+    stream.confidence = Ramp(least=0.5)
+    hidden = stream.step(frame(0)).labels  # though nobody asks for confidence
+    half = plain.shape[1] // 2
+    assert (hidden[:, :half] == UNKNOWN).all()
+    assert np.array_equal(hidden[:, half:], plain[:, half:])
+
+
+def test_the_answers_age_counts_from_what_the_whole_network_saw() -> None:
+    net = backbone()
+    stream = segmenter(net, moved=identity_propagation(net), track=SimulatedFastSlow(net.high, 3))
+    ages = [stream.step(frame(i, seed=3)).age for i in range(8)]
+    assert ages == [0, 1, 2, 3, 4, 5, 6, 3]  # the slow track answers before the last
 
 
 def test_every_decision_carries_score_and_threshold() -> None:

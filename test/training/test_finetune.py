@@ -65,7 +65,10 @@ def test_other_classes_are_learned_anew_and_scored_on_a_test(tmp_path: Path) -> 
     assert teach(tmp_path, '--data', str(folder), '--test', str(test)) == 0
     card = read_card(tmp_path / 'out/efficientnet_lite0_fpn_mine.yaml')
     assert card.class_names == ('floor', 'wall', 'door')
-    assert 'before' not in card.scores
+    before = card.scores['before']  # of its own classes, each read as one of the new
+    assert before['read_as'].keys() == {*load_classes('camvid11').names}
+    assert {*before['read_as'].values()} <= {'floor', 'wall', 'door'}
+    assert 0 <= before['mine_val_miou'] <= 1
     data = tmp_path / 'runs/efficientnet_lite0_fpn_mine/data'
     assert [len(list((data / name).iterdir())) for name in ('train', 'val', 'valannot')] == [11, 2, 2]
 

@@ -146,7 +146,8 @@ def _faults(card: ModelCard, folders: dict[str, Path], scores: dict[str, object]
     from vss_ros.engine.build import build_module
     from vss_ros.engine.model_card import read_weights
     from vss_ros.engine.runtimes.openvino import read_quantised
-    from vss_ros.evaluation.card_scores import differences, measure, measure_int8, prefix_of, scored_on
+    from vss_ros.evaluation import card_scores as own
+    from vss_ros.evaluation.card_scores import differences
 
     if card.file.endswith('.pt2'):
         read_weights(card)  # a program is never run to look at it
@@ -155,14 +156,18 @@ def _faults(card: ModelCard, folders: dict[str, Path], scores: dict[str, object]
     if card.int8:
         read_quantised(card)
     int8: dict[str, object] = {}
+    sure: dict[str, object] = {}
     for name, folder in folders.items():
-        prefix = prefix_of(card, name)
+        prefix = own.prefix_of(card, name)
         if prefix is not None:
-            video = scored_on(card, folder, prefix.removeprefix(name).removeprefix('_'))
-            scores.update(measure(card, video, prefix))
-            int8.update(measure_int8(card, video, prefix))
+            split = prefix.removeprefix(name).removeprefix('_')
+            video = own.scored_on(card, folder, split)
+            scores.update(own.measure(card, video, prefix))
+            int8.update(own.measure_int8(card, video, prefix))
+            sure.update(own.measure_calibration(card, folder, split, prefix))
     faults = [*differences(card.scores, scores), *differences(card.int8.get('scores', {}), int8)]
-    scores.update({'int8': int8} if int8 else {})
+    faults += differences({name: one.scores for name, one in card.calibration.items()}, sure)
+    scores.update({name: found for name, found in (('int8', int8), ('calibration', sure)) if found})
     return faults
 
 

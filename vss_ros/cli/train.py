@@ -9,6 +9,7 @@ Examples:
   vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
   vss train --finetune efficientnet_lite0_fpn --data labelled/ -o mine      what a labelling tool has exported
   vss train --fast-track-for my_network --data drive.mcap -o mine           a fast track; no labels needed
+  vss train --calibrate my_network --data mine=DIR      makes ~/confidence true, and says so in the card
 """
 
 from __future__ import annotations
@@ -39,7 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(parser, '--classes TABLE', 'of --finetune: what labels mean, where nothing in the folder says it', '')
     text = 'in place of recipes: fit warp_and_repair to this network on recordings without labels'
     add(parser, '--fast-track-for CARD', text)
-    add(parser, '--steps N', 'of these two: batches to learn from (default: 600, 800)', 0)
+    text = 'in place of recipes: learn how sure this network may be, on a data set that it was trained on'
+    add(parser, '--calibrate CARD', text)
+    add(
+        parser,
+        '--steps N',
+        'of --finetune and --fast-track-for: batches to learn from (default: 600, 800)',
+        0,
+    )
     add(parser, '--runs', 'checkpoints and curves go to RUNS/<recipe>', Path('runs'))
     add(parser, '-o --output', 'cards and weights', Path('models'))
     add_option(parser, 'device')
@@ -64,12 +72,15 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     keep_freed_memory()
-    ways = [bool(way) for way in (args.recipes, args.finetune, args.fast_track_for)]
-    if sum(ways) != 1 or (not args.recipes and not args.data) or (args.finetune and len(args.data) != 1):
+    ways = [bool(way) for way in (args.recipes, args.finetune, args.fast_track_for, args.calibrate)]
+    alone = (args.finetune or args.calibrate) and len(args.data) != 1
+    if sum(ways) != 1 or (not args.recipes and not args.data) or alone:
         raise VssError(
             'expected recipes, or --finetune CARD with one --data FOLDER, or --fast-track-for CARD with '
-            '--data RECORDING'
+            '--data RECORDING, or --calibrate CARD with one --data NAME=DIR'
         )
+    if args.calibrate:
+        return _calibrate(args)
     options: dict[str, Any] = {'resume': args.resume, 'compiled': args.compile, 'device': args.device}
     if not args.recipes:
         options |= {'steps': args.steps} if args.steps else {}
@@ -88,6 +99,18 @@ def run(args: argparse.Namespace) -> int:
     runs = (run_recipe(path, folders, args.runs, args.output, **options) for path in args.recipes)
     cards = chain.from_iterable(runs)
     write_json(args.json, {card.name: card.scores for card in cards})
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from vss_ros.training.calibrate import calibrate_card
+
+    card = calibrate_card(args.calibrate, *named_data(args.data[0]))
+    for propagation, learned in card.calibration.items():
+        for name, errors in learned.scores.items():
+            shares = ', '.join(f'{kind} {100 * error:.1f} %' for kind, error in errors.items())
+            print(f'{card.path}, {propagation}: {name} {shares}')
+    write_json(args.json, {name: learned.model_dump() for name, learned in card.calibration.items()})
     return 0
 
 

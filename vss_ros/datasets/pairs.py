@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vss_ros.datasets.ego_motion import FRAME_SECONDS
-from vss_ros.datasets.labelled import read_together
+from vss_ros.datasets.labelled import Clip, read_together
 from vss_ros.datasets.synthetic_motion import Cutout, Variety, cut_objects, photographed, random_motion
 from vss_ros.errors import VssError
 
@@ -85,6 +85,14 @@ class StillPairs:
         views = photographed(scene, [key, middle, current], self._variety, rng)
         flows = (scene.flow(key), scene.flow(middle)) if self._with_flow else (None, None)
         return cropped(Triple(views[0], views[1], views[2], scene.labels(current), *flows), crop, rng)
+
+    def roll_out(self, index: int, frames: int, rng: np.random.Generator) -> Clip:
+        """Return so many frames that end in still ``index``, whole; only the last is labelled."""
+        image, labels = self._stills.images[index], self._stills.labels[index]
+        scene = random_motion(image, labels, self._cutouts, self._variety, rng, self._sky)
+        moments = [scene.at(before * FRAME_SECONDS) for before in range(frames - 1, -1, -1)]
+        views = photographed(scene, moments, self._variety, rng)
+        return Clip(views, [frames - 1], [scene.labels(moments[-1])])
 
 
 def draw_between(distance: int, rng: np.random.Generator) -> int:

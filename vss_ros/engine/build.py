@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from vss_ros.engine.backbones import BACKBONES, Backbone
+from vss_ros.engine.confidence import Confidence
 from vss_ros.engine.device import CPU, META, choose_device, use_threads
 from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card, read_weights
@@ -103,8 +104,10 @@ def build_segmenter(
     if runtime in measured:
         work.take_over(measured[runtime])
     parts = Parts(backbone, propagation, scheduler, _track(config, work), motion)
+    calibration = card.calibration.get(config.propagation) or next(iter(card.calibration.values()), None)
     segmenter = StreamSegmenter(
         parts, preprocess, network=work, max_gap_ns=round(config.max_gap * 1e9),
+        confidence=Confidence(calibration, card.class_names, config.min_confidence),
         on_slow_track_error=on_slow_track_error,
     )  # fmt: skip
     return Built(segmenter, card, device, runtime)
@@ -153,6 +156,8 @@ def _parts(
 def _check(config: SegmenterConfig, card: ModelCard) -> None:
     if not 0 < config.slow_duty <= 1:
         raise VssError(f'slow_duty {config.slow_duty}: expected a share over 0 and at most 1')
+    if not 0 <= config.min_confidence <= 1:
+        raise VssError(f'min_confidence {config.min_confidence}: expected a share of one')
     if config.threads < 0 or config.slow_delay < 0 or not config.max_gap > 0:
         raise VssError(
             'expected threads and slow_delay of 0 or more and a positive max_gap, '

@@ -122,6 +122,8 @@ class FrameResult:
     track: AnsweredBy
     features_accurate: bool
     """True once the cached key-frame features come from the whole network, not from the fast track."""
+    age: int = 0
+    """Frames since the one that the whole network saw; 0 where it saw this one."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall time of ``preprocess``, ``low``, ``motion``, ``scheduler``, ``high``, ``propagation``, ``head``
-    and ``labels``, those that ran."""
+    """Wall time of ``preprocess``, ``low``, ``motion``, ``scheduler``, ``high``, ``propagation``, ``head``,
+    ``labels`` and ``confidence``, those that ran."""

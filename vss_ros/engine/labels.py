@@ -1,4 +1,4 @@
-"""From logits to class ids and confidence."""
+"""From logits to class ids."""
 
 from __future__ import annotations
 
@@ -51,12 +51,6 @@ def argmax_upsampled(logits: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]
         labels = np.asarray(cv2.copyTo(np.full(size, label, np.uint8), better, labels))
         cv2.max(plane, best, dst=best)
     return labels
-
-
-def confidence_upsampled(logits: Tensor, size: tuple[int, int], factor: float) -> NDArray[np.uint8]:
-    """Return the winner's softmax probability times ``factor`` as 0..255, shape ``size``."""
-    probability = logits[0].float().softmax(0).amax(0).mul(255.0 * factor).to(torch.uint8).cpu().numpy()
-    return np.asarray(cv2.resize(probability, size[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def resize_labels(

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from vss_ros.engine.confidence import Calibration
 from vss_ros.engine.device import CPU
 from vss_ros.errors import VssError
 from vss_ros.files import read_regular, write_text, write_whole
@@ -64,6 +65,8 @@ class ModelCard(Schema):
     """How it was trained: command, data, seed, epochs, hardware, wall time, versions."""
     scores: dict[str, Any] = Field(default_factory=dict)
     """What was measured, by which command."""
+    calibration: dict[str, Calibration] = Field(default_factory=dict)
+    """Of a backbone: what makes its confidence true, by the propagation that carries its answers along."""
     int8: dict[str, Any] = Field(default_factory=dict)
     """Of the int8 weights beside these, where there are any: ``sha256`` of both files in one, how they were
     made and what they score. What scores and hash above say is of the ordinary weights."""

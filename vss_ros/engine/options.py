@@ -135,6 +135,13 @@ class SegmenterConfig:
         'dis, light_flow, flow_net_s or codec',
         placeholder='M',
     )
+    min_confidence: float = option(
+        0.0,
+        'confidence below which a pixel is published as 255, unknown; 0.5 hides about half of the errors',
+        unset='every answer as it is',
+        bounds=(0.0, 1.0),
+        placeholder='P',
+    )
     max_gap: float = option(
         1.0,
         'seconds of silence after which the next image is a key frame',

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from vss_ros.engine.confidence import Confidence
 from vss_ros.engine.continuity import Continuity
 from vss_ros.engine.frames import AnsweredBy, Decision, Frame, FrameResult, Reason
 from vss_ros.engine.key_frame_cache import KeyFrameCache, Source
-from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled, label_size
+from vss_ros.engine.labels import argmax_upsampled, label_size
 from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.schedulers.base import Verdict
 from vss_ros.engine.view import View
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from vss_ros.engine.tracks import Track
 
 WARM_UP_STEPS = 3
-CONFIDENCE_DECAY = 0.98
-"""Factor on the confidence per frame since the features came from the whole network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,7 @@ class StreamSegmenter:
 
     Args:
         network: The parts' work as a runtime computes it; None: in PyTorch.
+        confidence: Says how sure answers are, and how sure they have to be.
         max_gap_ns: A longer silence between two frames makes the second a key frame; nanoseconds.
         on_slow_track_error: Called with what went wrong in the slow track; the fast track goes on.
     """
@@ -68,6 +68,7 @@ class StreamSegmenter:
         preprocess: Preprocessor,
         *,
         network: WholeNetwork | None = None,
+        confidence: Confidence | None = None,
         max_gap_ns: int = 1_000_000_000,
         on_slow_track_error: Callable[[BaseException], None] | None = None,
     ) -> None:
@@ -75,6 +76,7 @@ class StreamSegmenter:
         self.late_results_dropped = 0
         self.slow_track_errors = 0
         self._preprocess = preprocess
+        self.confidence = confidence or Confidence()
         self._on_slow_track_error = on_slow_track_error
         self._network = network = network or WholeNetwork(
             parts.backbone, parts.propagation, parts.scheduler, parts.motion, statistics=preprocess.statistics
@@ -308,8 +310,12 @@ class StreamSegmenter:
             raise _not_finite()
         with self._timed('labels'):
             labels = argmax_upsampled(logits, size)
-            decay = CONFIDENCE_DECAY ** (self._distance + (0 if key is None else key.propagated))
-            sure = confidence_upsampled(logits, size, decay) if confidence else None
+        age = self._distance + (0 if key is None else key.propagated)
+        sure = None
+        if confidence or self.confidence.least:
+            with self._timed('confidence'):
+                sure = self.confidence.of(logits, size, age)
+                self.confidence.hide(labels, sure)
         decision = Decision(
             frame_index=frame.index,
             is_key_frame=verdict.is_key_frame,
@@ -321,8 +327,9 @@ class StreamSegmenter:
         )
         accurate = key is None or key.accurate
         return FrameResult(
-            frame.index, frame.stamp_ns, camera, labels, sure, decision, answered_by, accurate, self._seconds
-        )
+            frame.index, frame.stamp_ns, camera, labels, sure, decision, answered_by, accurate, age,
+            self._seconds,
+        )  # fmt: skip
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

@@ -7,42 +7,58 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.nn.functional import interpolate
+from tqdm import tqdm
 
 from vss_ros.datasets.folders import has_folders
+from vss_ros.datasets.labelled import LabelledVideo
 from vss_ros.datasets.layouts import load_data
 from vss_ros.datasets.listing import DataOptions
-from vss_ros.engine.build import build_module, build_motion, new_backbone
+from vss_ros.datasets.pairs import StillPairs
+from vss_ros.engine.build import build_module, build_motion, build_segmenter, new_backbone, part_card_name
+from vss_ros.engine.confidence import Confidence
 from vss_ros.engine.device import CPU, device_of
-from vss_ros.engine.model_card import load_weights, read_card
+from vss_ros.engine.labels import argmax_upsampled
+from vss_ros.engine.model_card import has_card, load_weights, read_card
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET, fitted, normalise
 from vss_ros.engine.propagation.base import Shapes
 from vss_ros.engine.propagation.flow_warp import FlowWarp
 from vss_ros.engine.runtimes.openvino import OpenVinoRuntime, read_quantised
 from vss_ros.errors import VssError
+from vss_ros.evaluation.metrics.calibration import KINDS, LATE, CalibrationError
 from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
-from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.evaluation.replay.propagation import (
+    deviation_rank_correlation,
+    each_distance,
+    propagation_distance_accuracy,
+)
 from vss_ros.images.classes import load_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vss_ros.datasets.labelled import LabelledImages
+    from vss_ros.datasets.labelled import Clip, LabelledImages
     from vss_ros.engine.backbones import Backbone
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.motion import MotionEstimator
+    from vss_ros.engine.pipeline import Parts
     from vss_ros.engine.propagation import Propagation
     from vss_ros.engine.runtimes.base import Graph
     from vss_ros.engine.runtimes.openvino import QuantisedBackbone
     from vss_ros.engine.schedulers import Scheduler
+    from vss_ros.evaluation.replay.propagation import Count
+    from vss_ros.images.classes import ClassTable
 
 DISTANCES = (0, 1, 2, 3, 5, 7, 9)
 """Frames, of the PDA curves on cards."""
+MEASURED = (0, 1, 2, 3, LATE, 6, 9, 12)
+"""Frames, of the calibration errors on cards."""
 TOLERANCE = 0.001
 """How far a score measured again may be off: another machine's rounding, in shares of one."""
 DEFAULT_BACKBONE = 'efficientnet_lite0_fpn'
@@ -51,7 +67,6 @@ DEFAULT_BACKBONE = 'efficientnet_lite0_fpn'
 Scores = dict[str, Any]
 
 
-@torch.inference_mode()
 def per_frame_confusion(
     model: Backbone, images: LabelledImages, size: tuple[int, int] | None = None
 ) -> ConfusionMatrix:
@@ -62,14 +77,22 @@ def per_frame_confusion(
         images: With labels.
         size: Height and width at which the network sees them; None for their own, as near as it takes them.
     """
-    model.eval()
-    device = device_of(model)
     matrix = ConfusionMatrix(model.classes, model.classes)
+    for labels, answer in answers(model, images, size):
+        matrix.add(labels, answer)
+    return matrix
+
+
+@torch.inference_mode()
+def answers(
+    model: Backbone, images: LabelledImages, size: tuple[int, int] | None = None
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Yield the true ids of every image, and the whole network's; arguments as ``per_frame_confusion``."""
+    model.eval()
     for image, labels in zip(images.images, images.labels, strict=True):
         pixels = torch.from_numpy(fitted(image, model.size_step, size or model.fixed_size))
-        logits = model(normalise(pixels.unsqueeze(0).to(device), IMAGENET))
-        matrix.add(labels, _full_size(logits, labels))
-    return matrix
+        logits = model(normalise(pixels.unsqueeze(0).to(device_of(model)), IMAGENET))
+        yield labels, _full_size(logits, labels)
 
 
 def _full_size(logits: Tensor, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -167,6 +190,51 @@ def measure_int8(card: ModelCard, video: LabelledImages, prefix: str) -> Scores:
     return int8_scores(model, read_quantised(card), video, prefix) if card.int8 else {}
 
 
+def parts_of(card: ModelCard, propagations: Iterable[str]) -> Iterator[tuple[str, Parts]]:
+    """Yield the parts of a backbone card with each of these propagations that it has weights for."""
+    for name in propagations:
+        if name == 'flow_warp' or has_card(part_card_name(card, name)):
+            config = SegmenterConfig(model=card.path, propagation=name, slow_delay=1, runtime='torch')
+            yield name, build_segmenter(config).segmenter.parts
+
+
+def clips_of(images: LabelledImages, table: ClassTable, frames: int, count: int) -> Iterator[Clip]:
+    """Yield clips with so many frames up to a labelled one: real ones, or else ``count`` stills in motion."""
+    if isinstance(images, LabelledVideo) and max(images.earlier) >= frames - 1:
+        yield from images.clips()
+        return
+    rng, pairs = np.random.default_rng(0), StillPairs(images, table)
+    places = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
+    for place in tqdm(places.tolist(), 'stills set in motion', mininterval=5):
+        yield pairs.roll_out(place, frames, rng)
+
+
+def measure_calibration(card: ModelCard, folder: Path, split: str, prefix: str) -> dict[str, Scores]:
+    """Return the expected calibration errors of a card's answers, of each propagation it is calibrated for.
+
+    Counted is each labelled frame with enough frames before it, at ``MEASURED`` frames from its key frame.
+    """
+    names, found = card.class_names, {}
+    video = scored_on(card, folder, split, moving=True) if card.calibration else None
+    for propagation, parts in parts_of(card, card.calibration):
+        metric = CalibrationError(len(names), len(names))
+        count = _sure(metric, Confidence(card.calibration[propagation], names))
+        assert video is not None
+        assert parts.propagation is not None
+        clips = clips_of(video, load_classes(card.classes), max(MEASURED) + 1, len(video))
+        each_distance(parts.backbone, parts.propagation, clips, MEASURED, count, motion=parts.motion)
+        errors = {name: round(metric.error((kind,)), 4) for kind, name in enumerate(KINDS)}
+        found[propagation] = {f'{prefix}_ece': errors}
+    return found
+
+
+def _sure(metric: CalibrationError, confidence: Confidence) -> Count:
+    def count(age: int, truth: NDArray[np.uint8], logits: Tensor, size: tuple[int, int]) -> None:
+        metric.add(age, truth, argmax_upsampled(logits, size), confidence.of(logits, size, age))
+
+    return count
+
+
 def prefix_of(card: ModelCard, data_set: str) -> str | None:
     """Return the data set and split that a card states scores on, None where it states none on this set."""
     pattern = rf'({re.escape(data_set)}(?:_.*)?)_(miou|pda|pda_flow_warp|rank_correlation)'
@@ -174,16 +242,20 @@ def prefix_of(card: ModelCard, data_set: str) -> str | None:
     return next((match[1] for match in found if match), None)
 
 
-def scored_on(card: ModelCard, folder: Path, split: str) -> LabelledImages:
-    """Open the data set that a card states its scores on, the frames before labelled ones with it.
+def scored_on(card: ModelCard, folder: Path, split: str, *, moving: bool | None = None) -> LabelledImages:
+    """Open the data set that a card states its scores on, with the frames before labelled ones if ``moving``.
+
+    By default these come for every card but a backbone's.
 
     Raises:
         VssError: It is not laid out in a known way.
     """
     of_classes = card if card.classes else base_of(card)
-    moving = card.kind != 'backbone'
+    moving = card.kind != 'backbone' if moving is None else moving
     layout = 'drives' if moving and has_folders(folder, split) else ''
-    options = DataOptions(layout=layout, split=split)
+    # At the size that it was trained for, as the recipe's own score is taken.
+    trained: dict[str, Any] = next(iter(card.recipe.get('data', {}).values()), {})
+    options = DataOptions(layout=layout, split=split, size=trained.get('size'))
     return load_data(folder, options, load_classes(of_classes.classes), moving=moving, scale_labels=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 from vss_ros.datasets.exported import find_exported, write_plain, write_table
@@ -13,10 +14,11 @@ from vss_ros.engine.build import build_module
 from vss_ros.engine.model_card import read_card, write_card
 from vss_ros.engine.preprocess import network_size
 from vss_ros.errors import VssError
-from vss_ros.evaluation.card_scores import backbone_scores
+from vss_ros.evaluation.card_scores import answers
+from vss_ros.evaluation.metrics.confusion import ConfusionMatrix
 from vss_ros.files import whole_folder, write_text
 from vss_ros.images.classes import load_classes
-from vss_ros.training.recipe import STRIDE
+from vss_ros.training.recipe import STRIDE, read_recipe
 from vss_ros.training.run import run_recipe
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def finetune(
     test: Path | None = None,
     classes: str = '',
     steps: int = STEPS,
+    changes: dict[str, Any] | None = None,
     **options: Any,
 ) -> ModelCard:
     """Write a recipe and its data to ``runs/NAME`` and train by it; returns the card.
@@ -54,6 +57,7 @@ def finetune(
         test: Labelled images to score on; None for every tenth of ``folder``.
         classes: Table of the labels, where nothing in the folder says what they mean.
         steps: Batches to learn from, however many images there are.
+        changes: Keys of the recipe that shall be others.
         options: Of ``run_recipe``.
 
     Raises:
@@ -66,7 +70,7 @@ def finetune(
     recipe = place / f'{model}.yaml'
     if not (options.get('resume') and recipe.is_file()):
         _write_data(start, folder, test, classes, place)
-        write_text(recipe, _recipe(start, name, place, steps))
+        write_text(recipe, _recipe(start, name, place, steps, changes or {}))
     (card,) = run_recipe(recipe, {DATA: place / 'data'}, runs, output, **options)
     return _beside_before(card, start, place, output)
 
@@ -90,7 +94,7 @@ def _write_data(start: ModelCard, folder: Path, test: Path | None, classes: str,
     write_table(usual if found.table.names == usual.names else found.table, place / 'classes.yaml')
 
 
-def _recipe(start: ModelCard, name: str, place: Path, steps: int) -> str:
+def _recipe(start: ModelCard, name: str, place: Path, steps: int, changes: dict[str, Any]) -> str:
     """Return the text of a recipe, with images scaled to the area that the network is used to."""
     images = sorted((place / 'data' / 'train').iterdir())
     size = network_size(image_size(images[0]), start.input_size, STRIDE)
@@ -104,17 +108,32 @@ def _recipe(start: ModelCard, name: str, place: Path, steps: int) -> str:
         'evaluate_every': EPOCHS // 2,
         'data': {DATA: {'split': 'train', 'size': list(size)}}, 'evaluate': {DATA: {'split': 'val'}},
     }  # fmt: skip
-    return str(yaml.safe_dump(values, sort_keys=False, default_flow_style=None))
+    return str(yaml.safe_dump(values | changes, sort_keys=False, default_flow_style=None))
 
 
 def _beside_before(card: ModelCard, start: ModelCard, place: Path, output: Path) -> ModelCard:
-    """Return the card with what the network scored before, where it answered the same classes."""
-    if card.class_names != start.class_names:
-        return card
-    options, table = DataOptions(split='val'), load_classes(place / 'classes.yaml')
-    video = load_data(place / 'data', options, table, scale_labels=False)
+    """Return the card with what the network scored before.
+
+    Where it answered other classes, each is read as that of the new ones which it meets most in training.
+    """
+    recipe, table = read_recipe(place / f'{place.name}.yaml'), load_classes(place / 'classes.yaml')
+    options = recipe.data[DATA].model_dump(include={*DataOptions.model_fields}, exclude_unset=True)
     network: Any = build_module(start).eval()
-    before = backbone_scores(network, video, f'{DATA}_val', table.names)[f'{DATA}_val_miou']
-    card = card.model_copy(update={'scores': card.scores | {'before': {f'{DATA}_val_miou': before}}})
+    read_as = np.arange(len(table), dtype=np.uint8)
+    if card.class_names != start.class_names:
+        learned = load_data(place / 'data', DataOptions(**options), table)
+        met = np.zeros((network.classes, len(table) + 1), np.int64)
+        for labels, answer in answers(network, learned):
+            np.add.at(met, (answer, labels), 1)
+        read_as = met[:, :-1].argmax(1).astype(np.uint8)
+    matrix = ConfusionMatrix(len(table), len(table))
+    held = load_data(place / 'data', DataOptions(**options | {'split': 'val'}), table, scale_labels=False)
+    for labels, answer in answers(network, held):
+        matrix.add(labels, read_as[answer])
+    before: dict[str, Any] = {f'{DATA}_val_miou': round(matrix.miou, 4)}
+    if card.class_names != start.class_names:
+        names = zip(start.class_names, read_as.tolist(), strict=True)
+        before['read_as'] = {name: table.names[new] for name, new in names}
+    card = card.model_copy(update={'scores': card.scores | {'before': before}})
     write_card(card, output)
     return card

@@ -11,7 +11,8 @@ import torch
 from tqdm import tqdm
 
 from vss_ros.datasets.labelled import LabelledVideo
-from vss_ros.engine.labels import argmax_upsampled, confidence_upsampled
+from vss_ros.engine.confidence import confidence_upsampled
+from vss_ros.engine.labels import argmax_upsampled
 from vss_ros.engine.preprocess import network_size, scaled
 from vss_ros.engine.view import look
 from vss_ros.errors import VssError
@@ -102,5 +103,5 @@ def _labels(backbone: Backbone, image: NDArray[np.uint8], confidence: float) -> 
     logits = backbone.head(backbone.high(look(backbone, image[None]).low))
     size = (image.shape[0], image.shape[1])
     labels = argmax_upsampled(logits, size)
-    labels[confidence_upsampled(logits, size, 1.0) < 255 * confidence] = backbone.classes
+    labels[confidence_upsampled(logits, size) < 255 * confidence] = backbone.classes
     return labels

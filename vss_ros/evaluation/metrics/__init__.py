@@ -2,7 +2,8 @@
 
 Read ``confusion`` first, the counts that most figures are read from, then ``base``, what every metric is,
 and ``accuracy``, the shortest one. The others: ``distance`` (accuracy by frames since the key frame),
-``boundary`` (class boundaries), ``temporal`` (steadiness), ``streaming`` (the newest mask at each instant).
+``boundary`` (class boundaries), ``temporal`` (steadiness), ``streaming`` (the newest mask at each instant),
+``calibration`` (whether confidence tells true).
 """
 
 from vss_ros.engine.registry import import_members

@@ -37,6 +37,10 @@ class ScoredFrame:
     """``mask`` against ``truth``, this frame alone; None without truth."""
     row: FrameRow
     """What was decided."""
+    confidence: NDArray[np.uint8] | None = None
+    """How sure each pixel of ``mask`` is, 0..255; None where nobody asked."""
+    age: int = 0
+    """Frames since the one that the whole network saw."""
 
 
 SCORES = ('miou', 'agreement')

@@ -18,7 +18,7 @@ from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.distance import DistanceAccuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from vss_ros.engine.propagation import Propagation
     from vss_ros.engine.schedulers import Scheduler
 
+    Count = Callable[[int, NDArray[np.uint8], Tensor, tuple[int, int]], None]
+    """Gets distance, truth, logits, and the height and width at which these become labels."""
 
-@torch.inference_mode()
+
 def propagation_distance_accuracy(
     backbone: Backbone,
     propagation: Propagation,
@@ -45,13 +47,35 @@ def propagation_distance_accuracy(
 ) -> dict[int, float]:
     """Return the PDA curve: mIoU of frames propagated from the key frame ``distance`` frames before.
 
+    Arguments and errors are those of ``each_distance``.
+    """
+    wanted = tuple(distances)
+    accuracy = DistanceAccuracy(backbone.classes, backbone.classes)
+    each_distance(backbone, propagation, video.clips(), wanted, _into(accuracy), stride=stride, motion=motion)
+    return {distance: accuracy.matrix(distance).miou for distance in wanted}
+
+
+@torch.inference_mode()
+def each_distance(
+    backbone: Backbone,
+    propagation: Propagation,
+    clips: Iterable[Clip],
+    distances: Sequence[int],
+    count: Count,
+    *,
+    stride: int = 1,
+    motion: MotionEstimator | None = None,
+) -> None:
+    """Hand the logits of labelled frames to ``count``, of each frame at all distances.
+
     As on the robot: in one hop from the key frame, or frame by frame where the propagation goes so.
 
     Args:
         backbone: Trained backbone.
         propagation: Trained propagation.
-        video: Labelled frames, consecutive or with those before them; no hop leads from clip to clip.
+        clips: Labelled frames with those before them; no hop leads from clip to clip.
         distances: Propagation distances in frames; 0 stands for the whole network.
+        count: Called with distance, truth, logits, and the height and width at which these become labels.
         stride: Take every ``stride``-th current frame.
         motion: Where the propagation looks at motion: the estimator.
 
@@ -59,14 +83,12 @@ def propagation_distance_accuracy(
         VssError: No labelled frame has as many before it as the largest distance, or 10.
     """
     propagation.eval()
-    wanted = tuple(distances)
-    accuracy = DistanceAccuracy(backbone.classes, backbone.classes)
-    counter = _DistanceCounter(backbone, propagation, FixedInterval(backbone.low_channels), wanted, accuracy)
-    earliest, seen = max(10, *wanted), 0
-    for clip in video.clips():
+    counter = _DistanceCounter(backbone, propagation, FixedInterval(backbone.low_channels), distances, count)
+    earliest, seen = max(10, *distances), 0
+    for clip in clips:
         labelled = [(place, number) for number, place in enumerate(clip.labelled) if place >= earliest]
         # The same frames at each distance.
-        counted = dict(pair for count, pair in enumerate(labelled, seen) if count % stride == 0)
+        counted = dict(pair for number, pair in enumerate(labelled, seen) if number % stride == 0)
         seen += len(labelled)
         for place, view in enumerate(views_of(backbone, clip, motion) if counted else ()):
             counter.add(view, clip.labels[counted[place]] if place in counted else None)
@@ -75,7 +97,16 @@ def propagation_distance_accuracy(
         raise VssError(
             f'expected labelled frames with {earliest} before them, got none; choose another video'
         )
-    return {distance: accuracy.matrix(distance).miou for distance in wanted}
+
+
+def _into(accuracy: DistanceAccuracy) -> Count:
+    """Return what turns logits into labels, as the engine does, and counts them."""
+
+    def count(distance: int, truth: NDArray[np.uint8], logits: Tensor, size: tuple[int, int]) -> None:
+        labels = argmax_upsampled(logits, size)
+        accuracy.add(distance, truth, resize_labels(labels, (truth.shape[0], truth.shape[1])))
+
+    return count
 
 
 @torch.inference_mode()
@@ -100,7 +131,7 @@ def count_distances(
     """
     parts, card = built.segmenter.parts, built.card
     backbone = parts.backbone
-    counter = _DistanceCounter(backbone, parts.propagation, parts.scheduler, distances, accuracy)
+    counter = _DistanceCounter(backbone, parts.propagation, parts.scheduler, distances, _into(accuracy))
     statistics = Normalisation(card.mean, card.std)  # type: ignore[arg-type]
     size = checked_size(size, backbone.size_multiple, backbone.fixed_size)
     preprocess = Preprocessor(statistics, card.input_size, backbone.size_step, built.device, size)
@@ -140,10 +171,10 @@ class _DistanceCounter:
         propagation: Propagation | None,
         scheduler: Scheduler,
         distances: Sequence[int],
-        accuracy: DistanceAccuracy,
+        count: Count,
     ) -> None:
         self._network = WholeNetwork(backbone, propagation, scheduler)
-        self._propagation, self._accuracy = propagation, accuracy
+        self._propagation, self._count = propagation, count
         self._distances = distances if propagation is not None else (0,)
         self._window: deque[_Seen] = deque()
 
@@ -172,9 +203,8 @@ class _DistanceCounter:
         # Features or logits are scored as the engine's own answers are.
         for distance, answer in answers:
             truth = reached[distance]
-            size = (truth.shape[0], truth.shape[1])
-            labels = argmax_upsampled(self._network.logits(answer), seen[distance].size or size)
-            self._accuracy.add(distance, truth, resize_labels(labels, size))
+            size = seen[distance].size or (truth.shape[0], truth.shape[1])
+            self._count(distance, truth, self._network.logits(answer), size)
 
 
 def propagated(

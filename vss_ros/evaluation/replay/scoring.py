@@ -77,7 +77,10 @@ class Scorer:
         if row.is_key_frame:
             self._key_labels = labels
         small = labels if self._labels_at is None else resize_labels(labels, self._labels_at)
-        scored = ScoredFrame(frame.image, small, mask, truth, alone, row)
+        sure = result.confidence
+        if sure is not None and sure.shape != mask.shape:
+            sure = resize_labels(sure, result.size)
+        scored = ScoredFrame(frame.image, small, mask, truth, alone, row, sure, result.age)
         for metric in self._metrics.values():
             metric.update(scored)
         self.rows.append(row)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.evaluation.replay.frame_pictures import KINDS, picture_file
 from vss_ros.evaluation.report.figures import NONE, is_behind, number, slowest_rate
+from vss_ros.evaluation.report.reliability import hiding
 from vss_ros.evaluation.sweep.summary import replays_note
 from vss_ros.evaluation.sweep.verdict import sentences, slow_track_note
 
@@ -25,6 +26,7 @@ ALWAYS = ('model', 'propagation', 'scheduler', 'track')
 """Settings to name even where they are the default."""
 DEFAULTS: dict[str, Any] = {
     'threshold': None, 'min_interval': 1, 'interval': 0, 'size': None, 'motion': 'auto', 'interior': 0,
+    'min_confidence': 0.0,
 }  # fmt: skip
 """Settings to name where they are another, with the default."""
 TITLES = {'image': 'camera image', 'truth': 'truth', 'mask': 'mask'}
@@ -169,6 +171,7 @@ def closeup(entry: Configuration, findings: Findings, plots: Mapping[str, Drawin
         'counts': _counts(entry),
         'plots': plots,
         'latencies': _latencies(entry),
+        'hiding': hiding(entry),
         'worst': _worst(entry, findings),
         # Void is black in truth.
         'legend': {'void': '#000000'} | dict(colours) if colours else {},

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from vss_ros.evaluation.report import plots
 from vss_ros.evaluation.report.figures import number
 from vss_ros.evaluation.report.findings import read_findings
+from vss_ros.evaluation.report.reliability import reliability
 from vss_ros.evaluation.report.sections import closeup, machine_note, options, overview
 from vss_ros.evaluation.sweep.verdict import ACCURACY_LOSS, LATENCY_SHARE, sentences
 from vss_ros.files import write_json, write_text, write_whole
@@ -59,6 +60,7 @@ def write_report(folder: Path, look_at: Sequence[str] = ()) -> Path:
             'timeline': plots.timeline(entry, findings.score_name),
             'latencies': plots.latencies(entry),
             'distances': plots.distances(entry),
+            'reliability': reliability(entry),
         }
         for entry in findings.shown
     ]

@@ -84,7 +84,7 @@ class EvaluationConfig:
 
     def per_frame(self) -> EvaluationConfig:
         """Return the configuration whose network runs whole on every frame, all else but ``pda`` alike."""
-        segmenter = replace(self.segmenter, propagation=NO_PROPAGATION)
+        segmenter = replace(self.segmenter, propagation=NO_PROPAGATION, min_confidence=0.0)
         return replace(self, segmenter=segmenter, pda=False).canonical()
 
     def as_live(self, rate: float) -> EvaluationConfig:
