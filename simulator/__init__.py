@@ -4,11 +4,11 @@
 labels to train on, ``tools/run python -m simulator --bag clip`` the embedded clip. The renderer is pybullet
 (``tools/run pip install pybullet``).
 
-To read: ``labels`` (what a frame is), ``export`` (folders and bags), ``drive`` (one drive, frame by frame);
-then what a drive is made of: ``layout`` and ``conditions`` (the plan of a quarter, and how drives differ),
-``scene`` (all that stands still: ``houses``, ``trees``, ``stock``), ``actors`` (all that moves: ``vehicles``,
-``people``) and ``ground``; and how it is drawn: ``mesh``, ``textures``, ``decals``, ``light``, ``shade``,
-``camera``.
+To read: ``labels`` (what a frame is; ``truth``: where everything in it is), ``export`` (folders and bags),
+``drive`` (one drive, frame by frame); then what a drive is made of: ``layout`` and ``conditions`` (the plan
+of a quarter, and how drives differ), ``scene`` (all that stands still: ``houses``, ``trees``, ``stock``),
+``actors`` (all that moves: ``vehicles``, ``people``) and ``ground``; and how it is drawn: ``mesh``,
+``textures``, ``decals``, ``light``, ``shade``, ``camera``.
 """
 
 from simulator.drive import render_drive

@@ -17,6 +17,7 @@ from simulator.labels import Label, StreetFrame
 from simulator.layout import KERB, REACH, Route, plan
 from simulator.mesh import quad
 from simulator.shade import Shader
+from simulator.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,10 +171,12 @@ class _Quarter:
         self._ways = self._route.ways(frames + 2, fps, met.speed if met else speed)
         density = met.density if met else 1.0
         self._cast = Cast(rngs[3], layout, self._route, self._ways, fps, density).everyone()
-        self._lens = Intrinsics.with_field((size[0] * _SCALE, size[1] * _SCALE), field_of_view(seed))
+        self._field = field_of_view(seed)
+        self._lens = Intrinsics.with_field((size[0] * _SCALE, size[1] * _SCALE), self._field)
         self._mount = Mount(np.random.default_rng([seed, 3]), fps)
         field = light.shadow_field(stock.blockers, self._light)
-        self._shader = Shader(ground.lay(rngs[2], layout), self._light, field, self._lens)
+        laid = ground.lay(rngs[2], layout)
+        self._shader, self._laid = Shader(laid, self._light, field, self._lens), laid.labels
         self.world = _World()
         far = 2 * REACH
         grey = np.full((8, 8, 3), 140, np.uint8)
@@ -185,8 +188,8 @@ class _Quarter:
             self.world.add(mesh, stock.textures[texture], int(label))
         self.world.enter(self._cast)
 
-    def frame(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Image and classes of one frame."""
+    def frame(self, index: int, *, truth: bool) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Truth | None]:
+        """Image and classes of one frame, and where everything is if wanted."""
         seconds = index / self._fps
         pose = self._route.at(self._ways[index])
         bend = (self._route.at(self._ways[index + 1])[2] - pose[2]) * self._fps
@@ -197,7 +200,12 @@ class _Quarter:
         spots = self._shader.moving_shadows(pose, things)
         linear, labels = self._shader.shade(rgb, depth, kinds, view, spots)
         small = cv2.resize(linear, self._size[::-1], interpolation=cv2.INTER_AREA)
-        return develop(self._light, np.asarray(small, np.float32), self._noise), majority(labels)
+        image = develop(self._light, np.asarray(small, np.float32), self._noise)
+        if not truth:
+            return image, majority(labels), None
+        lens = Intrinsics.with_field(self._size, self._field)
+        # The renderer samples at the upper right corner of its pixels: these are the middles of ours.
+        return image, majority(labels), Truth(depth[::_SCALE, 1::_SCALE], lens, view, self._laid, things)
 
 
 def render_drive(
@@ -209,6 +217,7 @@ def render_drive(
     scene_change_at: int | None = None,
     every: int = 1,
     varied: bool = False,
+    truth: bool = False,
 ) -> Iterator[StreetFrame]:
     """Renders a drive through a simulated street.
 
@@ -222,6 +231,7 @@ def render_drive(
         scene_change_at: Number of the frame from which on the drive goes on somewhere else.
         every: Renders only every so many frames.
         varied: Draws haze, speed, traffic and turns more widely (`conditions`).
+        truth: Adds exact depth and where everything is.
 
     Yields:
         The frames in order of time.
@@ -240,8 +250,8 @@ def render_drive(
                 quarter = _Quarter(
                     seed, part=int(jump), frames=frames - start, size=size, fps=fps, varied=varied
                 )
-            image, labels = quarter.frame(index - start)
-            yield StreetFrame(image, labels, round(index * 1e9 / fps))
+            image, labels, exact = quarter.frame(index - start, truth=truth)
+            yield StreetFrame(image, labels, round(index * 1e9 / fps), exact)
     finally:
         if quarter is not None:
             quarter.world.close()

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from simulator.truth import Truth
+
 
 class Label(IntEnum):
     """The eleven classes of CamVid and void."""
@@ -38,3 +40,5 @@ class StreetFrame:
     """Class numbers (see `Label`), shape ``(H, W)``."""
     stamp_ns: int
     """Time since the start of the drive in nanoseconds."""
+    truth: Truth | None = None
+    """Where everything is, if that was asked for."""

@@ -29,6 +29,8 @@ from simulator.layout import Route, plan
 from simulator.light import hazed, weather
 from simulator.mesh import ball, box, tube
 from vss_ros.errors import VssError
+from vss_ros.images.cloud import POINT, fill_cloud, points_from_depth
+from vss_ros.images.ground import FREE, OCCUPIED, GroundView, kinds_of
 from vss_ros.recordings.bags import message_types, open_bag
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def drive(seed: int, frames: int = 2, **options: Any) -> list[StreetFrame]:
 
 @cache
 def drive_one() -> tuple[StreetFrame, ...]:
-    return tuple(drive(1))
+    return tuple(drive(1, truth=True))
 
 
 def test_frames_have_the_classes_of_a_street() -> None:
@@ -55,6 +57,38 @@ def test_frames_have_the_classes_of_a_street() -> None:
         assert frame.labels.shape == SMALL
         assert {Label.SKY, Label.ROAD, Label.BUILDING} <= set(frame.labels.ravel().tolist()) <= set(range(12))
     assert [frame.stamp_ns for frame in frames] == [0, 66_666_667]
+
+
+def test_points_from_its_exact_depth_are_where_they_are() -> None:
+    frame = drive_one()[0]
+    truth = frame.truth
+    assert truth is not None
+    points = points_from_depth(truth.depth, truth.camera, truth.camera.rays())
+    right, up, ahead = truth.view.axes
+    places = points.astype(float) @ np.stack([right, -up, ahead]) + truth.view.eye
+    shown = np.isfinite(truth.depth)
+    assert (~shown != (frame.labels == Label.SKY)).mean() < 0.02
+    near = shown & (truth.depth < 40)
+    assert near.mean() > 0.5
+    assert np.linalg.norm(places - truth.places(), axis=-1)[near].max() < 0.02
+    road = near & (cv2.erode((frame.labels == Label.ROAD).astype(np.uint8), np.ones((5, 5))) > 0)
+    assert road.mean() > 0.1
+    assert np.percentile(np.abs(places[road, 2]), 99) < 0.02  # the road is where z = 0
+    cloud = np.empty(SMALL, POINT)
+    fill_cloud(cloud, points, frame.image, frame.labels, None)
+    assert np.array_equal(cloud['label'], frame.labels)
+
+
+def test_the_ground_of_a_true_mask_agrees_with_the_map() -> None:
+    kinds = kinds_of([label.name.lower() for label in Label], [Label.ROAD])
+    for frame in drive_one():
+        assert frame.truth is not None
+        view = GroundView(frame.truth.camera, frame.truth.pose, 15.0, 0.1)
+        cells = view.cells(frame.labels, kinds)
+        assert (cells == FREE).mean() > 0.15
+        assert frame.truth.agreement(view, cells) >= 0.9
+        flipped = np.where(cells == FREE, OCCUPIED, FREE).astype(np.int8)
+        assert frame.truth.agreement(view, flipped) < 0.5
 
 
 def test_the_seed_decides() -> None:
