@@ -8,7 +8,7 @@ export DISTRO
 PYTEST := pytest -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test quick-tests test-slow lint demo clean
+.PHONY: help setup build test quick-tests test-slow lint demo demo-3d clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,5 +35,8 @@ test-slow:  ## all tests
 demo:  ## segment the embedded clip live over DDS into demo-output/; SOURCE=bag, video or folder
 	@$(RUN) python -m vss_ros.live.demo $(if $(SOURCE),"$(SOURCE)") $(ARGS)
 
+demo-3d:  ## a simulated drive as labelled clouds and ground maps, beside the truth, into demo-3d-output/
+	@$(RUN) python -m experiments.demo_3d $(ARGS)
+
 clean:  ## remove everything that was made here, .venv too
-	rm -rf .venv .venv-* build build-* install install-* log log-* demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* build build-* install install-* log log-* demo-output demo-3d-output .mypy_cache .ruff_cache .pytest_cache

@@ -32,7 +32,7 @@ class ClassMap:
     table: ClassTable
     """Names and colours of what is published; the position is the id."""
     ids: NDArray[np.uint8]
-    """Shape ``(256,)``: the published id of each of the network's; void and what it never says stay as is."""
+    """Shape ``(256,)``: the published id of each of the network's; others, such as 255 for unknown, stay as is."""
     changes: bool = True
 
     def labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -77,10 +77,9 @@ def load_class_map(text: str, table: ClassTable) -> ClassMap:
         ids[members] = number
         if colour is not None or members:
             colours[number] = table.colours[members[0]] if colour is None else colour
-    ids[len(table) :] = table.void_id if len(entries) <= table.void_id else 255
     colours.flags.writeable = False
     published = replace(
-        table, name=f'{table.name} mapped', names=tuple(entries), colours=colours, void_id=int(ids[-1]),
+        table, name=f'{table.name} mapped', names=tuple(entries), colours=colours, void_id=255,
         merged_from='', parts=(),
     )  # fmt: skip
     return ClassMap(published, ids)
