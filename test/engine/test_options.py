@@ -60,7 +60,8 @@ def test_every_option_reaches_the_engine_from_command_line_and_node() -> None:
         'model': 'm.yaml', 'propagation': 'none', 'scheduler': 'fixed_interval', 'threshold': 0.25,
         'min_interval': 2, 'interval': 7, 'track': 'blocking', 'slow_delay': 3, 'device': 'cuda:1',
         'size': '72x96', 'threads': 3, 'motion': 'light_flow', 'max_gap': 0.5, 'interior': 2,
-        'runtime': 'onnxruntime', 'precision': 'bf16', 'slow_duty': 0.5, 'trust': True, 'min_confidence': 0.25,
+        'runtime': 'onnxruntime', 'precision': 'bf16', 'slow_duty': 0.5, 'trust': True,
+        'min_confidence': 0.25,
     }  # fmt: skip
     wanted = SegmenterConfig(**(values | {'size': (72, 96)}))
     parser = argparse.ArgumentParser()

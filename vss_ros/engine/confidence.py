@@ -108,9 +108,10 @@ def confidence_upsampled(
         factor: On the result.
     """
     values = logits[0].float()
-    best, winner = values.max(0)
-    values = values - best
     if temperatures is not None:
-        values /= temperatures[winner]
-    sure = values.exp_().sum(0).reciprocal_().mul_(255.0 * factor).to(torch.uint8).cpu().numpy()
+        best, scale = values.amax(0), temperatures[0]
+        for one in temperatures.unique():  # few: looking up each pixel's takes three times as long
+            scale = torch.where(values[temperatures == one].amax(0) >= best, one, scale)
+        values = values / scale
+    sure = values.softmax(0).amax(0).mul(255.0 * factor).to(torch.uint8).cpu().numpy()
     return np.asarray(cv2.resize(sure, size[::-1], interpolation=cv2.INTER_LINEAR))

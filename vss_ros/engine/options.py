@@ -137,8 +137,8 @@ class SegmenterConfig:
     )
     min_confidence: float = option(
         0.0,
-        'confidence below which a pixel is answered as 255, unknown; on CamVid 0.75 hides 8 % of the pixels and '
-        '57 % of the errors',
+        'confidence below which a pixel is answered as 255, unknown; on CamVid 0.75 hides 8 % of the pixels '
+        'and 57 % of the errors',
         unset='every answer as it is',
         bounds=(0.0, 1.0),
         placeholder='P',
