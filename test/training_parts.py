@@ -1,7 +1,11 @@
-"""A tiny drive and recipe that tests of training learn from."""
+"""A tiny drive and recipe that tests of training learn from, and processes that train together."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,3 +43,13 @@ def changed(before: dict[str, torch.Tensor], module: nn.Module) -> set[str]:
     parameters = dict(module.named_parameters())
     assert all(bool(torch.isfinite(value).all()) for value in parameters.values())
     return {name for name, value in parameters.items() if not torch.equal(value, before[name])}
+
+
+def run_twice(*words: str) -> str:
+    """Run Python in two processes as torchrun does; returns what they said."""
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', *words]
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get('PYTHONPATH', '')])
+    environment = os.environ | {'PYTHONPATH': paths}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return ended.stdout

@@ -161,7 +161,7 @@ def test_a_stopped_run_goes_on_where_it_was(stop: signal.Signals, tmp_path: Path
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--propagation', 'magic'], 'expected one of: none, '),
+        (['--propagation', 'magic'], 'expected one of: auto, none, '),
         (['--sweep', 'nowhere.yaml'], 'nowhere.yaml'),
         (['--workers', '0'], '--workers'),
         (['--repeats', '0'], '--repeats of 1 or more, got 0'),

@@ -103,7 +103,7 @@ def test_an_existing_folder_is_kept(folder: Path, tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--propagation', 'magic'], 'expected one of: none, '),
+        (['--propagation', 'magic'], 'expected one of: auto, none, '),
         (['--scheduler', 'magic'], 'expected one of: accumulated_deviation, codec_keyframe'),
         (['--model', 'magic'], 'no model card'),
         (['--device', 'cuda:99'], 'device'),

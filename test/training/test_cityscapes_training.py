@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from data_trees import cityscapes_tree
+from training_parts import run_twice
 
 from vss_ros.cli.main import main
 from vss_ros.engine.model_card import read_card
@@ -78,6 +79,27 @@ def test_the_shipped_recipes_train(cityscapes: Path, tmp_path: Path) -> None:
     assert list(curve) == ['0', '1', '2', '3', '5', '7', '9']
     assert all(0 <= value <= 1 for value in curve.values())
     assert 'cityscapes_val_rank_correlation' in scores['tiny.predicted_deviation']
+
+    scores = train(
+        shortened('efficientnet_lite0_fpn_cityscapes.warp_and_repair', tmp_path), cityscapes, tmp_path
+    )
+    assert list(scores['tiny.warp_and_repair']['cityscapes_val_pda']) == ['0', '1', '2', '3', '5', '7', '9']
+
+
+@pytest.mark.slow
+def test_torchrun_trains_in_two_processes(cityscapes: Path, tmp_path: Path) -> None:
+    recipe = shortened('efficientnet_lite0_fpn_cityscapes', tmp_path)
+    words = ['train', str(recipe), '--data', f'cityscapes={cityscapes}', '--threads', '1', '--json', '-']
+    words += ['--runs', str(tmp_path / 'runs'), '-o', str(tmp_path / 'models')]
+
+    said = run_twice('-m', 'vss_ros.cli.main', *words)
+
+    assert list(json.loads(said)) == ['tiny']  # by one of them
+    assert read_card(tmp_path / 'models' / 'tiny.yaml').recipe['processes'] == 2
+    path = yaml.safe_load(recipe.read_text())
+    recipe.write_text(yaml.safe_dump(path | {'batch': 3}))
+    with pytest.raises(AssertionError, match='expected a batch that 2 processes share evenly, got 3'):
+        run_twice('-m', 'vss_ros.cli.main', *words)
 
 
 @pytest.mark.parametrize(

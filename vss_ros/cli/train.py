@@ -7,6 +7,7 @@ Examples:
   vss train config/experiments/efficientnet_lite0_fpn.{first.yaml,yaml} --data camvid=DIR --data street=DIR
   vss train config/experiments/efficientnet_lite0_fpn.pairs.yaml --data camvid=DIR --data drives=DIR --resume
   vss train config/experiments/efficientnet_lite0_fpn_cityscapes.yaml --data cityscapes=DIR
+  torchrun --nproc-per-node 4 -m vss_ros.cli.main train config/experiments/lernet.yaml --data ...   four GPUs
   vss train --finetune efficientnet_lite0_fpn --data labelled/ -o mine      what a labelling tool has exported
   vss train --fast-track-for my_network --data drive.mcap -o mine           a fast track; no labels needed
   vss train --calibrate my_network --data mine=DIR      makes ~/confidence true, and says so in the card
@@ -62,12 +63,8 @@ def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     import torch
 
+    from vss_ros.training import processes
     from vss_ros.training.computing import keep_freed_memory
-    from vss_ros.training.data_sets import check_named
-    from vss_ros.training.fast_track import fit_fast_track
-    from vss_ros.training.finetune import finetune
-    from vss_ros.training.recipe import read_recipe
-    from vss_ros.training.run import run_recipe
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -81,25 +78,38 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.calibrate:
         return _calibrate(args)
-    options: dict[str, Any] = {'resume': args.resume, 'compiled': args.compile, 'device': args.device}
-    if not args.recipes:
-        options |= {'steps': args.steps} if args.steps else {}
-        given = [Path(text) for text in args.data]
-        if args.finetune:
-            more = {'test': args.test, 'classes': args.classes}
-            card = finetune(args.finetune, given[0], args.runs, args.output, **more, **options)
-        else:
-            card = fit_fast_track(args.fast_track_for, given, args.runs, args.output, **options)
-        print(f'{args.output / card.name}.yaml{_said(card.scores)}')
-        write_json(args.json, {card.name: card.scores})
-        return 0
-    folders = dict(named_data(text) for text in args.data)
-    for path in args.recipes:  # an hour before the last one's turn
-        check_named(read_recipe(path), folders)
-    runs = (run_recipe(path, folders, args.runs, args.output, **options) for path in args.recipes)
-    cards = chain.from_iterable(runs)
-    write_json(args.json, {card.name: card.scores for card in cards})
+    with processes.joined(args.device) as device:
+        scores = _train(args, {'resume': args.resume, 'compiled': args.compile, 'device': device})
+        if processes.number() == 0:
+            write_json(args.json, scores)
     return 0
+
+
+def _train(args: argparse.Namespace, options: dict[str, Any]) -> dict[str, Any]:
+    """Train what the arguments say; returns the scores of the cards that were written, by name."""
+    from vss_ros.training import processes
+    from vss_ros.training.data_sets import check_named
+    from vss_ros.training.fast_track import fit_fast_track
+    from vss_ros.training.finetune import finetune
+    from vss_ros.training.recipe import read_recipe
+    from vss_ros.training.run import run_recipe
+
+    if args.recipes:
+        folders = dict(named_data(text) for text in args.data)
+        for path in args.recipes:  # an hour before the last one's turn
+            check_named(read_recipe(path), folders)
+        runs = (run_recipe(path, folders, args.runs, args.output, **options) for path in args.recipes)
+        return {card.name: card.scores for card in chain.from_iterable(runs)}
+    options |= {'steps': args.steps} if args.steps else {}
+    given = [Path(text) for text in args.data]
+    if args.finetune:
+        more = {'test': args.test, 'classes': args.classes}
+        card = finetune(args.finetune, given[0], args.runs, args.output, **more, **options)
+    else:
+        card = fit_fast_track(args.fast_track_for, given, args.runs, args.output, **options)
+    if processes.number() == 0:
+        print(f'{args.output / card.name}.yaml{_said(card.scores)}')
+    return {card.name: card.scores}
 
 
 def _calibrate(args: argparse.Namespace) -> int:

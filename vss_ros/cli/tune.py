@@ -132,14 +132,14 @@ def _systems(args: argparse.Namespace) -> tuple[dict[str, Any], ...]:
     """Return what to set around a network: the usual scheduler of each propagation, and a few intervals."""
     from vss_ros.evaluation.benchmark.contenders import KEPT_BUSY, SCHEDULES, all_propagations
 
-    default = SegmenterConfig().propagation
-    names = args.propagation or [default, *KEPT_BUSY, 'refined_warping', NONE]
+    names = args.propagation or [*KEPT_BUSY, 'refined_warping', NONE]
     if unknown := set(names) - {*all_propagations(), NONE}:
         raise VssError(f'no propagation is called {unknown.pop()!r}; `vss models` lists them')
-    busy = (default, *KEPT_BUSY)
-    systems = [{'propagation': name} | ({} if name in busy else SCHEDULES.get(name, {})) for name in names]
+    systems = [
+        {'propagation': name} | ({} if name in KEPT_BUSY else SCHEDULES.get(name, {})) for name in names
+    ]
     if not args.propagation:
-        systems.append({'motion': 'dis_half'})
+        systems += [{'motion': 'dis'}, {'propagation': 'flow_warp', 'motion': 'dis_half'}]
         systems += [{'scheduler': 'fixed_interval', 'interval': n} for n in INTERVALS if not args.quick]
     return tuple(systems)
 

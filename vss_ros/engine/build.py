@@ -7,7 +7,7 @@ Example:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from vss_ros.engine.options import TRACKS, written_size
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
-from vss_ros.engine.propagation.base import NO_PROPAGATION, Shapes, Space
+from vss_ros.engine.propagation.base import AUTO, NO_PROPAGATION, REPAIRS, Shapes, Space
 from vss_ros.engine.runtimes.choose import fastest, make_runtimes, runtime_class
 from vss_ros.engine.schedulers import SCHEDULERS, Scheduler
 from vss_ros.engine.tracks import Blocking, FastSlow, SimulatedFastSlow, Track
@@ -72,6 +72,7 @@ def build_segmenter(
     """
     device = choose_device(config.device)
     card = read_card(config.model)
+    config = replace(config, propagation=propagation_name(config, card))
     if config.trust:
         trust(card.sha256)
     _check(config, card)
@@ -121,6 +122,7 @@ def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
     """
     device = choose_device(config.device)
     card = read_card(config.model)
+    config = replace(config, propagation=propagation_name(config, card))
     if config.trust:
         trust(card.sha256)
     _check(config, card)
@@ -153,6 +155,12 @@ def _parts(
     return backbone, propagation, scheduler, motion, size
 
 
+def propagation_name(config: SegmenterConfig, card: ModelCard) -> str:
+    """Return the propagation that is meant: for ``auto`` the one that repairs, where the network has it."""
+    chosen = REPAIRS if has_card(part_card_name(card, REPAIRS)) else 'flow_warp'
+    return chosen if config.propagation == AUTO else config.propagation
+
+
 def _check(config: SegmenterConfig, card: ModelCard) -> None:
     if not 0 < config.slow_duty <= 1:
         raise VssError(f'slow_duty {config.slow_duty}: expected a share over 0 and at most 1')
@@ -165,7 +173,7 @@ def _check(config: SegmenterConfig, card: ModelCard) -> None:
         )
     card.expect('backbone')
     card.expect_images()
-    propagations = [NO_PROPAGATION, *(member.name for member in PROPAGATIONS)]
+    propagations = [AUTO, NO_PROPAGATION, *(member.name for member in PROPAGATIONS)]
     if config.propagation not in propagations:
         raise VssError(
             f'no propagation is called {config.propagation!r}; expected one of: {", ".join(propagations)}'

@@ -53,6 +53,21 @@ def network_size(camera: tuple[int, int], card: tuple[int, int], multiple: int) 
     return height, width
 
 
+def averaged(images: NDArray[np.uint8], stride: int) -> NDArray[np.uint8]:
+    """Return RGB images ``(N, H, W, 3)`` averaged over square cells to whole grey levels.
+
+    The answer is ``(N, H/stride, W/stride, 3)``. By halves where that can be: it takes a third of the time.
+    """
+    while stride > 1:
+        step = stride if stride % 2 else 2
+        height, width = (side // step for side in images.shape[1:3])
+        whole = images[:, : height * step, : width * step]
+        cells = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in whole]
+        images = np.stack(cells) if len(cells) > 1 else np.asarray(cells[0])[None]
+        stride //= step
+    return images
+
+
 def fitted(image: NDArray[np.uint8], multiple: int, only: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return an RGB image ``(H, W, 3)`` at the nearest size that a network takes, itself where it is that.
 
@@ -123,6 +138,7 @@ class Preprocessor:
         """RGB ``(h, w, 3)`` of the last call before normalisation; valid until the next."""
         self._input = torch.empty((0, 0, 3), device=device)
         self._normalised = False
+        self._cells: dict[int, NDArray[np.uint8]] = {}
         self.device = device
 
     def size(self, camera: tuple[int, int]) -> tuple[int, int]:
@@ -142,14 +158,21 @@ class Preprocessor:
             np.copyto(self._resized, image)
             image = self._resized
         self.pixels, self._normalised = image, False
+        self._cells.clear()
         return image
+
+    def cells(self, stride: int) -> NDArray[np.uint8]:
+        """Return the last pixels averaged over cells, ``(1, h/stride, w/stride, 3)``; see ``averaged``."""
+        if stride not in self._cells:
+            finer = stride % 2 == 0
+            known = self.cells(stride // 2) if finer and stride > 2 else self.pixels[None]
+            self._cells[stride] = averaged(known, 2 if finer else stride)
+        return self._cells[stride]
 
     def small(self, stride: int) -> Tensor:
         """Return the last pixels averaged over cells and normalised, ``(1, 3, h/stride, w/stride)``."""
-        height, width = (side // stride for side in self.pixels.shape[:2])
-        whole = self.pixels[: height * stride, : width * stride]
-        cells = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-        return normalise(torch.from_numpy(cells[None]).to(self.device), self.statistics)
+        cells = torch.from_numpy(self.cells(stride)).to(self.device)
+        return ((cells.to(torch.float32) - self._mean) * self._scale).movedim(-1, 1)
 
     def image(self) -> Tensor:
         """Return the last call's pixels normalised, ``(1, 3, h, w)``; valid until the next call."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from vss_ros.engine.device import device_of
-from vss_ros.engine.preprocess import IMAGENET, Normalisation, normalise
+from vss_ros.engine.preprocess import IMAGENET, Normalisation, averaged, normalise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,9 @@ class Image(Protocol):
 
     def small(self, stride: int) -> Tensor:
         """Return it averaged over cells, ``(N, 3, H/stride, W/stride)``, in memory of its own."""
+
+    def cells(self, stride: int) -> NDArray[np.uint8]:
+        """Return the pixels averaged over cells, ``(N, H/stride, W/stride, 3)``."""
 
 
 class View:
@@ -75,6 +78,11 @@ class View:
         """
         image = self._image
         return avg_pool2d(image, stride) if isinstance(image, Tensor) else image.small(stride)
+
+    def cells(self, stride: int) -> NDArray[np.uint8]:
+        """Return the pixels averaged over cells, ``(N, H/stride, W/stride, 3)`` uint8."""
+        image = self._image
+        return averaged(self.pixels, stride) if isinstance(image, Tensor) else image.cells(stride)
 
     @property
     def device(self) -> torch.device:

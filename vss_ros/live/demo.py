@@ -56,7 +56,7 @@ PICTURES = 3
 """Most frames shown in picture.png."""
 OVERWRITTEN = 0.1
 """Share of overwritten images above which the machine counts as too slow."""
-FASTER = '--param motion:=dis_half'
+FASTER = '--param propagation:=flow_warp --param motion:=dis_half'
 """Parameters of the fastest answers."""
 
 

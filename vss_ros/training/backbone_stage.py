@@ -15,13 +15,14 @@ from vss_ros.engine.backbones import BACKBONES, Backbone
 from vss_ros.engine.preprocess import IMAGENET, normalise
 from vss_ros.errors import VssError
 from vss_ros.evaluation.card_scores import per_frame_confusion
+from vss_ros.training import processes
 from vss_ros.training.computing import ON_CPU, Computing
 from vss_ros.training.loop import CLIP, run_epochs
 from vss_ros.training.losses import class_weights, distillation, every_second, segmentation_loss
 from vss_ros.training.teacher import Hints, start_with, take_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -72,8 +73,10 @@ def train_backbone(
     losses = partial(_losses, network, teacher, hints, recipe.hints, weights, computing)
 
     def step(chosen: list[Choice], rng: np.random.Generator) -> dict[str, float]:
-        found = losses(*still_batch(recipe, data, chosen, len(table), device, rng))
+        part = processes.part_of(chosen)
+        found = losses(*still_batch(recipe, data, part, len(table), device, rng))
         found['loss'].backward()
+        processes.average_gradients(pupil)
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), CLIP)
         return {name: loss.item() for name, loss in found.items()}
 
@@ -177,7 +180,7 @@ def choices(
 def still_batch(
     recipe: Recipe,
     data: Mapping[str, LabelledImages],
-    chosen: list[Choice],
+    chosen: Sequence[Choice],
     void: int,
     device: torch.device,
     rng: np.random.Generator,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vss_ros.evaluation.card_scores import differences
+from vss_ros.training import processes
 from vss_ros.training.computing import has_bfloat16
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def provenance(recipe: Recipe, sets: DataSets, device: torch.device, command: st
         'images': {name: len(images) for name, images in sets.trained.items()},
         'commit': _commit(),
         'hardware': _hardware(device),
+        **({'processes': processes.count()} if processes.count() > 1 else {}),
         'versions': {name: version(name) for name in ('torch', 'numpy')},
     }
 

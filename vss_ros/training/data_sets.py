@@ -11,6 +11,7 @@ from vss_ros.datasets.layouts import load_data
 from vss_ros.datasets.pairs import StillPairs, VideoPairs
 from vss_ros.errors import VssError
 from vss_ros.images.classes import ClassTable, load_classes
+from vss_ros.training import processes
 from vss_ros.training.pseudo_labels import pseudo_labelled
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def draw_triples(recipe: Recipe, data: Mapping[str, Drawable], rng: np.random.Ge
     others = [recipe.data[name].share for name in list(data)[1:]]
     shares = [1 - sum(others), *others]
     triples = []
-    for _ in range(recipe.batch):
+    for _ in processes.part_of(range(recipe.batch)):
         source = sources[rng.choice(len(sources), p=shares)]
         index = int(rng.integers(len(source)))
         triples.append(source.draw(index, recipe.distances, recipe.crop, rng))

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vss_ros.errors import VssError
 from vss_ros.files import write_text, write_whole
+from vss_ros.training import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -156,13 +157,17 @@ def run_epochs(
         rng = np.random.default_rng((recipe.seed, epoch))
         torch.manual_seed(recipe.seed + (epoch << 32))  # what dropout draws
         model.train()
-        losses = _train_epoch(recipe, model, optimiser, peaks, average, epoch, batches(epoch, rng), step, rng)
+        chosen = batches(epoch, rng)
+        rng = processes.own_generator(rng)
+        losses = _train_epoch(recipe, model, optimiser, peaks, average, epoch, chosen, step, rng)
         point: dict[str, Any] = {'epoch': epoch + 1}
         point |= {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
-        if (epoch + 1) % recipe.evaluate_every == 0:
-            point |= watch(average.model)
-        append_point(folder, point, started)
-        _save(folder / NAME, parts, {'epoch': epoch + 1, 'updates': average.updates})
+        if processes.number() == 0:
+            if (epoch + 1) % recipe.evaluate_every == 0:
+                point |= watch(average.model)
+            append_point(folder, point, started)
+            _save(folder / NAME, parts, {'epoch': epoch + 1, 'updates': average.updates})
+        processes.wait_for_all()
     return average.model
 
 
@@ -187,7 +192,8 @@ def _train_epoch(
 ) -> list[dict[str, float]]:
     """Go through an epoch's batches; return the losses of each."""
     losses = []
-    shown = tqdm(chosen, desc=f'epoch {epoch + 1}/{recipe.epochs}', mininterval=5)
+    title = f'epoch {epoch + 1}/{recipe.epochs}'
+    shown = tqdm(chosen, title, mininterval=5, disable=processes.number() > 0)
     for number, batch in enumerate(shown):
         _set_rates(optimiser, peaks, (epoch + number / len(chosen)) / recipe.epochs)
         optimiser.zero_grad(set_to_none=True)

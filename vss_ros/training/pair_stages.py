@@ -25,6 +25,7 @@ from vss_ros.engine.propagation import Propagation
 from vss_ros.engine.propagation.base import Space
 from vss_ros.engine.view import View, look
 from vss_ros.evaluation.replay.propagation import deviation_rank_correlation, propagation_distance_accuracy
+from vss_ros.training import processes
 from vss_ros.training.computing import answering
 from vss_ros.training.data_sets import draw_triples
 from vss_ros.training.loop import CLIP, run_epochs
@@ -97,6 +98,7 @@ def train_side_by_side(
         found = {}
         for loss in losses(lambda: draw_triples(recipe, data, rng), rng):
             (loss.weight * loss.value).backward()
+            processes.average_gradients(loss.module)
             nn.utils.clip_grad_norm_(loss.module.parameters(), CLIP)
             found[loss.name] = loss.value.item()
         return found
@@ -149,15 +151,18 @@ def train_pairs(
         backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     remembered = None
     if recipe.remembered and motion is not None:
-        rng = np.random.default_rng(recipe.seed)
-        drawn = partial(draw_triples, recipe, data, rng)
-        remembered = Remembered(lambda: pair_batch(backbone, drawn(), motion), recipe.remembered, motion)
+        drawn = partial(
+            draw_triples, recipe, data, processes.own_generator(np.random.default_rng(recipe.seed))
+        )
+        count = len(processes.part_of(range(recipe.remembered)))
+        remembered = Remembered(lambda: pair_batch(backbone, drawn(), motion), count, motion)
 
     def losses(draw: Callable[[], list[Triple]], rng: np.random.Generator) -> Iterator[Loss]:
         if remembered is None:
             batch = pair_batch(backbone, draw(), motion)
         else:
-            batch = remembered.draw(recipe.batch, rng, device_of(backbone))
+            size = len(processes.part_of(range(recipe.batch)))
+            batch = remembered.draw(size, rng, device_of(backbone))
         for name, moves in parts.named_propagations():
             yield Loss(name, moves, propagation_loss(moves, backbone, batch, rng))
         if parts.scheduler is not None:

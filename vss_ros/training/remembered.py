@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
 
 from vss_ros.engine.motion import MotionField
 from vss_ros.engine.pair_batch import PairBatch
-from vss_ros.engine.preprocess import IMAGENET, normalise
+from vss_ros.engine.preprocess import IMAGENET, averaged, normalise
 from vss_ros.engine.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from vss_ros.engine.motion.base import MotionEstimator
@@ -46,7 +46,7 @@ class Remembered:
             while bar.n < count:
                 batch = batches()
                 views = (batch.key, batch.between, batch.current)
-                images = torch.stack([_halved(view.pixels) for view in views], 1)
+                images = torch.stack([torch.from_numpy(averaged(view.pixels, STRIDE)) for view in views], 1)
                 logits = torch.stack((batch.key_logits, batch.between_logits, batch.teacher), 1)
                 flows = torch.stack([view.motion.flow for view in views[1:]], 1)
                 kept.append((images, logits.half(), flows.half(), batch.labels.byte()))
@@ -66,7 +66,7 @@ class Remembered:
         if mirrored:
             flows = flows * flows.new_tensor((-1, 1)).view(2, 1, 1)
         key, between, current = (
-            View(images[:, i].numpy(), _Halved(images[:, i].to(device))) for i in range(3)
+            View(pixels, _Halved(pixels, device)) for pixels in images.numpy().swapaxes(0, 1)
         )
         between = between.replace(motion=MotionField(flows[:, 0], self._stride))
         current = current.replace(motion=MotionField(flows[:, 1], self._stride))
@@ -77,18 +77,14 @@ class Remembered:
 class _Halved:
     """The normalised image of a frame of which half the sides are kept; see ``engine.view.Image``."""
 
-    def __init__(self, pixels: Tensor) -> None:
-        self._half = normalise(pixels, IMAGENET)
-        self.device = pixels.device
+    def __init__(self, pixels: NDArray[np.uint8], device: torch.device) -> None:
+        self._pixels, self.device = pixels, device
 
     def image(self) -> Tensor:
         raise RuntimeError('only small images are remembered; expected a propagation that asks for no other')
 
+    def cells(self, stride: int) -> NDArray[np.uint8]:
+        return averaged(self._pixels, stride // STRIDE)
+
     def small(self, stride: int) -> Tensor:
-        return avg_pool2d(self._half, stride // STRIDE) if stride > STRIDE else self._half
-
-
-def _halved(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
-    """Return images ``(N, H, W, 3)`` uint8 averaged over cells of two by two pixels."""
-    whole = torch.from_numpy(pixels).movedim(-1, 1).float()
-    return avg_pool2d(whole, STRIDE).round().byte().movedim(1, -1).contiguous()
+        return normalise(torch.from_numpy(self.cells(stride)).to(self.device), IMAGENET)

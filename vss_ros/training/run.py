@@ -28,6 +28,7 @@ from vss_ros.evaluation.card_scores import (
 )
 from vss_ros.files import write_whole
 from vss_ros.images.classes import load_classes
+from vss_ros.training import processes
 from vss_ros.training.backbone_stage import train_backbone
 from vss_ros.training.cards import origins, provenance, rounded_scores, score_command
 from vss_ros.training.computing import Computing
@@ -97,6 +98,11 @@ def run_recipe(
     """
     where = choose_device(device)
     recipe = read_recipe(path)
+    if recipe.batch % processes.count():
+        raise VssError(
+            f'{path}: expected a batch that {processes.count()} processes share evenly, got {recipe.batch}; '
+            'start another number of processes, or change the recipe'
+        )
     if recipe.int8:
         load_nncf()  # before hours of training
     # Before data that may take minutes to open.
@@ -113,13 +119,18 @@ def run_recipe(
     said = provenance(recipe, sets, where, command) | origins(teacher, start)
     job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, said)
     cards = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}[recipe.stage](job)
+    if processes.number() > 0:
+        processes.wait_for_all()
+        return [read_card(output / f'{card.name}.yaml') for card, _ in cards]
     said['wall_minutes'] = trained_minutes(folder)
     scored = next(iter(recipe.evaluate), '')
     saved = [
         save_card(card.model_copy(update={'recipe': said | score_command(card, scored)}), module, output)
         for card, module in cards
     ]
-    return [_with_int8(job, card, module) for card, (_, module) in zip(saved, cards, strict=True)]
+    done = [_with_int8(job, card, module) for card, (_, module) in zip(saved, cards, strict=True)]
+    processes.wait_for_all()  # a later recipe may build on these cards
+    return done
 
 
 def _with_int8(job: Job, card: ModelCard, module: Any) -> ModelCard:
@@ -248,7 +259,7 @@ def _card(kind: Kind, builder: str, name: str, **more: Any) -> ModelCard:
 def _scored(job: Job, module: nn.Module, score: Callable[[LabelledImages, str], Scores]) -> Scores:
     """Round a module's weights where that costs nothing; returns its scores on what the recipe watches."""
     watched = job.sets.watched
-    if watched is None:
+    if watched is None or processes.number() > 0:
         return rounded_scores(module, None)
     return rounded_scores(module, lambda: score(watched, job.sets.watched_name))
 

@@ -44,13 +44,9 @@ class DenseInverseSearch(MotionEstimator):
 
     def prepare(self, view: View) -> Tensor:
         """Return grey images ``(N, H, W)`` uint8 on the CPU."""
-        greys = [cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in view.pixels]
-        height, width = view.pixels.shape[1:3]
-        shrink = self._shrink(height, width)
-        if shrink > 1:
-            size = (width // shrink, height // shrink)
-            greys = [cv2.resize(grey, size, interpolation=cv2.INTER_AREA) for grey in greys]
-        return torch.from_numpy(np.stack(greys))
+        shrink = self._shrink(*view.pixels.shape[1:3])
+        images = view.cells(shrink) if shrink > 1 else view.pixels
+        return torch.from_numpy(np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]))
 
     def _shrink(self, height: int, width: int) -> int:
         return max(self.shrink, 2) if height * width > AMPLE else self.shrink

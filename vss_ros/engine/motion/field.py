@@ -65,9 +65,8 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
     """
     height, width = features.shape[-2:]
     # float32 for features of every dtype: a half-precision grid is coarser than a cell of a large image.
-    columns = torch.arange(width, device=flow.device, dtype=torch.float32)
-    rows = torch.arange(height, device=flow.device, dtype=torch.float32)
-    x = (flow[:, 0].float() + columns) * (2 / max(width - 1, 1)) - 1
-    y = (flow[:, 1].float() + rows[:, None]) * (2 / max(height - 1, 1)) - 1
-    grid = torch.stack((x, y), -1)
+    columns = torch.arange(width, device=flow.device, dtype=torch.float32).expand(height, width)
+    rows = torch.arange(height, device=flow.device, dtype=torch.float32)[:, None].expand(height, width)
+    scale = flow.new_tensor((2 / max(width - 1, 1), 2 / max(height - 1, 1)), dtype=torch.float32)
+    grid = (flow.float().permute(0, 2, 3, 1) + torch.stack((columns, rows), -1)) * scale - 1
     return grid_sample(features.float(), grid, padding_mode='border', align_corners=True).to(features.dtype)

@@ -120,3 +120,5 @@ class Propagation(nn.Module, ABC):
 PROPAGATIONS: Registry[Propagation] = Registry('propagation')
 NO_PROPAGATION = 'none'
 """The name under which the whole network runs on every frame."""
+AUTO, REPAIRS = 'auto', 'warp_and_repair'
+"""The propagation that is chosen by what the model has, and the best that it may have."""

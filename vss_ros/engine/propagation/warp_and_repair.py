@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLD = 2
 """Logits cells per cell of the network, along a side: it works at stride 8 and answers at stride 4."""
-WIDTH, DEEP, DEEPEST = 48, 96, 128
+WIDTH, DEEP, DEEPEST = 32, 64, 128
 """Channels at the network's stride, twice and four times it."""
 EXPANSION = 2
 TRUST = 3.0
@@ -48,6 +48,7 @@ class WarpAndRepair(FlowWarp):
     """
 
     frame_by_frame = False
+    motion = 'dis_half'  # half a millisecond in place of two; what it misses is repaired
     prepares_pixels = True
     switches: ClassVar = {'repair = 0': Switch('repair', (0.0,))}
 

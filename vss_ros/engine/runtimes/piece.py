@@ -101,7 +101,7 @@ class Piece:
         tensors = [torch.from_numpy(argument.pixels).to(argument.device, non_blocking=True)]
         if argument.has_low:
             tensors.append(argument.low)
-        tensors += [argument.small(stride) for stride in self._image_strides]
+        tensors += [torch.from_numpy(argument.cells(s)).to(argument.device) for s in self._image_strides]
         for field in (argument.motion if argument.has_motion else None, argument.since_key):
             if field is not None:
                 tensors += [field.flow] if field.holes is None else [field.flow, field.holes.to(torch.uint8)]
@@ -192,8 +192,8 @@ class _Work(nn.Module):
         if isinstance(outline, str):
             return next(given) if outline == 'tensor' else None
         pixels, low = next(given), next(given) if outline.low else None
-        small = {stride: next(given) for stride in self._image_strides}
-        image = _TracedImage(pixels, small, self._statistics)
+        cells = {stride: next(given) for stride in self._image_strides}
+        image = _TracedImage(pixels, cells, self._statistics)
         fields = [_field(form, given) for form in (outline.motion, outline.since_key)]
         return View(None, image, low, fields[0], since_key=fields[1])  # type: ignore[arg-type]
 
@@ -201,15 +201,15 @@ class _Work(nn.Module):
 class _TracedImage:
     """Normalised image of pixels, as part of the graph."""
 
-    def __init__(self, pixels: Tensor, small: dict[int, Tensor], statistics: Normalisation) -> None:
-        self._pixels, self._small, self._statistics = pixels, small, statistics
+    def __init__(self, pixels: Tensor, cells: dict[int, Tensor], statistics: Normalisation) -> None:
+        self._pixels, self._cells, self._statistics = pixels, cells, statistics
         self.device = pixels.device
 
     def image(self) -> Tensor:
         return normalise(self._pixels, self._statistics)
 
     def small(self, stride: int) -> Tensor:
-        return self._small[stride]
+        return normalise(self._cells[stride], self._statistics)
 
 
 def _field(form: _Field | None, given: Iterator[Tensor]) -> MotionField | None:

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.build import outline_segmenter, part_card_name
+from vss_ros.engine.build import outline_segmenter, part_card_name, propagation_name
 from vss_ros.engine.model_card import has_card, read_card
 from vss_ros.engine.motion import MOTIONS
 from vss_ros.images.classes import load_classes
@@ -66,7 +66,7 @@ def weights_digest(config: SegmenterConfig) -> str:
         VssError: It cannot be built.
     """
     card, parts = outline_segmenter(config)
-    members = (config.propagation, config.scheduler)
+    members = (propagation_name(config, card), config.scheduler)
     names = [part_card_name(card, member, parts.backbone) for member in members]
     names += [member.name for member in MOTIONS if type(parts.motion) is member.cls]
     cards = [card, *(read_card(name) for name in names if has_card(name))]
