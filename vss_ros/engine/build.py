@@ -271,11 +271,8 @@ def build_motion(name: str, device: torch.device | None = None) -> MotionEstimat
 def part_card_name(card: ModelCard, member: str, backbone: Backbone | None = None) -> str:
     """Return the name or path of the card of a propagation or scheduler trained on a backbone card.
 
-    Args:
-        card: The backbone's.
-        member: Registered name of the part.
-        backbone: What the part was trained on, where it may be cut at another than its own interior layer:
-            the name is then ``MODEL.MEMBER@LAYER``.
+    ``member`` is the part's registered name. A ``backbone`` it was trained on may be cut at another than its
+    own interior layer: the name is then ``MODEL.MEMBER@LAYER``.
     """
     trained = (member in SCHEDULERS and SCHEDULERS.get(member).weights_of) or member
     name = f'{card.path.removesuffix(".yaml") if card.path else card.name}.{trained}'
