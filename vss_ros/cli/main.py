@@ -28,6 +28,7 @@ VERBS: Final = {
     'report': ('vss_ros.cli.report', 'show an evaluation as a page, compare two'),
     'models': ('vss_ros.cli.models', 'list, show and verify models and their parts'),
     'bag': ('vss_ros.cli.bag', 'make bags and look into them'),
+    'monitor': ('vss_ros.cli.monitor', 'show rate, latency and drops of running nodes'),
 }
 """Verb → module and one line of help.
 

@@ -48,10 +48,9 @@ class SegmenterConfig:
         placeholder='CARD',
     )
     propagation: str = option(
-        'auto',
-        'how a frame gets its result from the last key frame: auto (warp_and_repair where the model has '
-        'its weights, else flow_warp), flow_warp (runs no network and fits any), warp_and_repair (the '
-        'same, repaired by a tiny network of its own), refined_warping '
+        'flow_warp',
+        'how a frame gets its result from the last key frame: flow_warp (runs no network and fits '
+        'any), warp_and_repair (the same, repaired by a tiny network of its own), refined_warping '
         '(reaches furthest where key frames are rare), spatially_variant_conv (looks at no motion) or '
         'another that `vss models` lists; none: the whole network on every frame',
         placeholder='P',
@@ -138,8 +137,8 @@ class SegmenterConfig:
     )
     min_confidence: float = option(
         0.0,
-        'confidence below which a pixel is answered as 255, unknown; on CamVid 0.75 hides 8 % of the pixels '
-        'and 57 % of the errors',
+        'confidence below which a pixel is answered as 255, unknown; on CamVid 0.75 hides 8 in 100 pixels '
+        'and 57 in 100 errors',
         unset='every answer as it is',
         bounds=(0.0, 1.0),
         placeholder='P',
