@@ -12,24 +12,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def bridged(message: Any, refusal: ImageError) -> NDArray[np.uint8]:
-    """Return the RGB pixels of a raw image in an encoding that ``decode_raw`` refused.
+def bridged(message: Any) -> NDArray[np.uint8] | None:
+    """Return the RGB pixels of a raw image in an encoding that ``decode_raw`` refuses.
+
+    Returns:
+        None where cv_bridge is not installed or makes no image of it.
 
     Raises:
-        ImageError: The refusal, where cv_bridge is not installed or cannot convert it either.
+        ImageError: The image's size cannot be, or cv_bridge cannot convert it either.
     """
     try:
         from cv_bridge import CvBridge, CvBridgeError
     except ImportError:
-        raise refusal from None
+        return None
     check_size(message.height, message.width)
     if len(message.data) != message.step * message.height:
-        raise refusal
+        return None
     try:
         image = np.asarray(CvBridge().imgmsg_to_cv2(message, 'rgb8'), np.uint8)
     except (CvBridgeError, ValueError, TypeError) as error:
-        raise ImageError('encoding', f'{refusal}; cv_bridge: {error}') from error
+        raise ImageError('encoding', f'cv_bridge cannot convert {message.encoding!r}: {error}') from error
     # Where rows are padded by what is no whole pixel, it shears the image.
-    if image.shape != (message.height, message.width, 3):
-        raise refusal
-    return np.ascontiguousarray(image)
+    return np.ascontiguousarray(image) if image.shape == (message.height, message.width, 3) else None

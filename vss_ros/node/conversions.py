@@ -66,7 +66,10 @@ def to_frame(message: Image | CompressedImage, index: int, follows_ns: int | Non
     except ImageError as error:
         if error.reason != 'encoding' or hasattr(message, 'format'):
             raise
-        image = bridged(message, error)
+        converted = bridged(message)
+        if converted is None:
+            raise  # as it was raised: kept in a variable, it would hold the image until garbage is collected
+        image = converted
     return Frame(image, stamp_ns, index, follows_ns)
 
 
