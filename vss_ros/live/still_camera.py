@@ -70,9 +70,12 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
     while not publisher.get_subscription_count() and stop.sleep_until(time.monotonic_ns() + 10_000_000):
         pass
     due_ns = time.monotonic_ns() + _MATCHED_NS
-    for _ in range(options.frames):
+    for index in range(options.frames):
         if not stop.sleep_until(due_ns):
             break
+        if not index:
+            sys.stdout.write('sends\n')
+            sys.stdout.flush()
         struct.pack_into('<iI', data, _STAMP, *divmod(time.time_ns(), 10**9))
         publisher.publish(bytes(data))
         due_ns += round(1e9 / options.rate)
