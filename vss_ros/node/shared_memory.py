@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FOLDER = Path('/dev/shm')
 SETTLED_S = 10.0
 """A younger file's process may be about to lock it."""
+MOST_LOOKS = 15
 _SEGMENT = re.compile('fast(dds|rtps)_[0-9a-f]{16}')
 _PORT = re.compile(r'fast(?:dds|rtps)_port(\d+)')
 _MAPPED = re.compile(r'([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ (\d+) +(\S*/)(\S+)(?: \(deleted\))?')
@@ -124,7 +125,7 @@ class Ports:
 
     def __init__(self) -> None:
         self._inodes: dict[str, int] = {}
-        self._suspects: set[str] = set()
+        self._lost: dict[str, int] = {}  # and in how many looks one after the other
 
     def look(self, note: Callable[[str, int, str], None]) -> str:
         """Mend each port found removed, in this look and the one before; tell ``note``, as ``Camera`` does.
@@ -132,7 +133,7 @@ class Ports:
         To be called every second or so: a port that is being made anew is not there for a moment.
 
         Returns:
-            A sentence on what could not be mended; empty: nothing.
+            A sentence on a port that is still gone after ``MOST_LOOKS``; else empty.
         """
         if self._inodes and all(_inode(name) == inode for name, inode in self._inodes.items()):
             return ''
@@ -140,14 +141,15 @@ class Ports:
         mapped = list(_mappings('self')) if self._inodes else []
         held = {(name, inode) for *_, inode, name in mapped}
         lost = {name for name, inode in self._inodes.items() if (name, inode) not in held}
-        found, self._suspects = lost & self._suspects, lost - self._suspects
+        self._lost = {name: self._lost.get(name, 0) + 1 for name in lost}
         if lost:
             self._inodes = {}  # look again
-        for port in found:
+        for port, looks in self._lost.items():
             said = f'deaf to this machine: {port} in /dev/shm was removed, as of a process that stands still'
-            if not any(_mark(begin, end, port) for begin, end, _, name in mapped if name == port):
+            if looks >= MOST_LOOKS:
                 return said
-            note('cut_off', 1, f'{said}; listens anew')
+            if looks > 1 and any(_mark(begin, end, port) for begin, end, _, name in mapped if name == port):
+                note('cut_off', 1, f'{said}; listens anew')
         return ''
 
 
