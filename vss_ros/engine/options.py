@@ -48,9 +48,10 @@ class SegmenterConfig:
         placeholder='CARD',
     )
     propagation: str = option(
-        'flow_warp',
-        'how a frame gets its result from the last key frame: flow_warp (runs no network and fits '
-        'any), warp_and_repair (the same, repaired by a tiny network of its own), refined_warping '
+        'auto',
+        'how a frame gets its result from the last key frame: auto (warp_and_repair where the model has '
+        'its weights, else flow_warp), flow_warp (runs no network and fits any), warp_and_repair (the '
+        'same, repaired by a tiny network of its own), refined_warping '
         '(reaches furthest where key frames are rare), spatially_variant_conv (looks at no motion) or '
         'another that `vss models` lists; none: the whole network on every frame',
         placeholder='P',

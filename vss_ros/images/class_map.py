@@ -32,7 +32,7 @@ class ClassMap:
     table: ClassTable
     """Names and colours of what is published; the position is the id."""
     ids: NDArray[np.uint8]
-    """Shape ``(256,)``: the published id of each of the network's; others, as 255 for unknown, stay as they are."""
+    """Shape ``(256,)``: what is published for each of the network's ids; others, such as 255, stay as is."""
     changes: bool = True
 
     def labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
