@@ -11,6 +11,7 @@ import numpy as np
 from vss_ros.datasets.ego_motion import FRAME_SECONDS
 from vss_ros.datasets.labelled import Clip, read_together
 from vss_ros.datasets.synthetic_motion import Cutout, Variety, cut_objects, photographed, random_motion
+from vss_ros.engine.labels import resize_labels
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class StillPairs:
     def roll_out(self, index: int, frames: int, rng: np.random.Generator) -> Clip:
         """Return so many frames that end in still ``index``, whole; only the last is labelled."""
         image, labels = self._stills.images[index], self._stills.labels[index]
+        if labels.shape != image.shape[:2]:  # as they are to be scored
+            labels = resize_labels(labels, (image.shape[0], image.shape[1]))
         scene = random_motion(image, labels, self._cutouts, self._variety, rng, self._sky)
         moments = [scene.at(before * FRAME_SECONDS) for before in range(frames - 1, -1, -1)]
         views = photographed(scene, moments, self._variety, rng)

@@ -200,13 +200,20 @@ def parts_of(card: ModelCard, propagations: Iterable[str]) -> Iterator[tuple[str
 
 def clips_of(images: LabelledImages, table: ClassTable, frames: int, count: int) -> Iterator[Clip]:
     """Yield clips with so many frames up to a labelled one: real ones, or else ``count`` stills in motion."""
-    if isinstance(images, LabelledVideo) and max(images.earlier) >= frames - 1:
+    if isinstance(images, LabelledVideo) and max(images.earlier) >= frames - 1 and _is_film(images):
         yield from images.clips()
         return
     rng, pairs = np.random.default_rng(0), StillPairs(images, table)
     places = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
     for place in tqdm(places.tolist(), 'stills set in motion', mininterval=5):
         yield pairs.roll_out(place, frames, rng)
+
+
+def _is_film(video: LabelledVideo) -> bool:
+    """Tell frames of a camera from stills that are numbered: where all are labelled, by even numbers."""
+    numbers = [int(''.join(filter(str.isdigit, name.rpartition('_')[2])) or 0) for name in video.names]
+    steps = np.diff(numbers)
+    return len(video.frames) > len(video) or len({*steps[steps > 0].tolist()}) == 1
 
 
 def measure_calibration(card: ModelCard, folder: Path, split: str, prefix: str) -> dict[str, Scores]:
