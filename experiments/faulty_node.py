@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.options import NodeConfig
     from vss_ros.engine.pipeline import StreamSegmenter
+    from vss_ros.engine.sharing import SharedNetwork
     from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 
@@ -37,14 +38,20 @@ IMAGES_A_LEAK = {'memory': 1, 'descriptors': 200, 'threads': 200, 'shared': 50}
 class FaultyStream(Stream):
     """Fails once, where the parameter ``fault`` says so; leaks, as the environment says."""
 
-    def __init__(self, node: SegmentationNode) -> None:
-        super().__init__(node)
+    def __init__(self, node: SegmentationNode, name: str = '') -> None:
+        super().__init__(node, name)
         self.armed = ''
         self._leaked: list[Any] = []
 
-    def configure(self, config: NodeConfig, segmenter: StreamSegmenter, table: ClassTable) -> None:
+    def configure(
+        self,
+        config: NodeConfig,
+        segmenter: StreamSegmenter,
+        table: ClassTable,
+        shared: SharedNetwork | None = None,
+    ) -> None:
         """Wrap what computes."""
-        super().configure(config, segmenter, table)
+        super().configure(config, segmenter, table, shared)
         self._wrap(segmenter, 'step', 'step')
         if isinstance(segmenter.parts.track, tracks.FastSlow):
             self._wrap(segmenter.parts.track.thread, 'compute', 'slow')

@@ -26,7 +26,8 @@ from tqdm import tqdm
 from experiments.accuracy_page import markdown
 from vss_ros.command_line import add, new_parser
 from vss_ros.engine.build import build_segmenter
-from vss_ros.engine.options import SegmenterConfig, parse_size
+from vss_ros.engine.option import parse_size
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.evaluation.metrics.temporal import TemporalConsistency
 from vss_ros.evaluation.replay.clock import describe_machine

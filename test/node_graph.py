@@ -48,26 +48,32 @@ class Graph:
     def __init__(
         self, *, outputs: tuple[str, ...] = ('mask', 'key_frame'), start: bool = True, **parameters: Any
     ) -> None:
-        """Start both; ``outputs`` are subscribed to."""
+        """Start both; ``outputs`` are subscribed to, of several cameras each as ``front/mask``."""
         rclpy.init()
         # PyTorch needs no compiling, which would take most of a test's time.
         plain = {'diagnostics_period': 0.05, 'runtime': 'torch', 'precision': 'f32'}
         overrides = [Parameter(name, value=value) for name, value in (plain | parameters).items()]
         self.node = SegmentationNode(parameter_overrides=overrides)
         self.stream = self.node._streams[0]
+        names = [stream.name for stream in self.node._streams]
         self.client = Node('client')
         self.received: dict[str, list[Any]] = defaultdict(list)
         kinds = {'mask': Image, 'confidence': Image, 'overlay': Image, 'key_frame': KeyFrameDecision}
-        for name in outputs:
-            self.client.create_subscription(
-                kinds[name], f'/segmentation/{name}', self.received[name].append, 50
-            )
+        for name in (f'{camera}/{output}'.lstrip('/') for camera in names for output in outputs):
+            kind, heard = kinds[name.rpartition('/')[2]], self.received[name].append
+            self.client.create_subscription(kind, f'/segmentation/{name}', heard, 50)
         self.client.create_subscription(
             DiagnosticArray, '/diagnostics', self.received['diagnostics'].append, 10
         )
         reliable = QoSProfile(depth=30, reliability=ReliabilityPolicy.RELIABLE)
         transport = TRANSPORTS[parameters.get('image_transport', 'raw')]
-        self.camera = self.client.create_publisher(transport.load(), f'/{transport.topic}', reliable)
+        self.cameras = {
+            name: self.client.create_publisher(
+                transport.load(), f'/{name}/{transport.topic}'.replace('//', '/'), reliable
+            )
+            for name in names
+        }
+        self.camera = self.cameras[names[0]]
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._executor.add_node(self.client)
@@ -79,7 +85,8 @@ class Graph:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
         if start:
-            self.wait(lambda: self.camera.get_subscription_count() == 1, 'the node to subscribe')
+            counts = [camera.get_subscription_count for camera in self.cameras.values()]
+            self.wait(lambda: all(count() == 1 for count in counts), 'the node to subscribe')
             time.sleep(0.3)  # the other direction of discovery has no counter
 
     def _spin(self) -> None:
@@ -107,7 +114,12 @@ class Graph:
         """The node's last status."""
         if not self.received['diagnostics']:
             return {}
-        return {pair.key: pair.value for pair in self.received['diagnostics'][-1].status[0].values}
+        return self.diagnostics_of(0)
+
+    def diagnostics_of(self, number: int) -> dict[str, str]:
+        """The last status of one of several cameras."""
+        status = self.received['diagnostics'][-1].status[number]
+        return {pair.key: pair.value for pair in status.values}
 
     def count(self, key: str) -> int:
         """Return a counter of the last status, 0 before the first."""

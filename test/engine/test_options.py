@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -105,3 +106,19 @@ def test_whole_numbers_do_for_floats_and_other_names_are_not_judged() -> None:
     assert parameter_fault('max_gap', 2) == ''
     assert isinstance(node_config({'max_gap': 2}).segmenter.max_gap, float)
     assert parameter_fault('use_sim_time', 'anything') == ''
+
+
+@pytest.mark.parametrize(
+    'cameras', [['front', 'front'], 'a b', ['model'], ['x/y'], ['qos_overrides'], 7, ['_a']]
+)
+def test_cameras_that_cannot_be_called_so(cameras: Any) -> None:
+    assert re.search(r'^cameras is .*, expected names', parameter_fault('cameras', cameras))
+
+
+def test_cameras_come_as_a_list_or_a_text() -> None:
+    for given in (['front', 'rear'], 'front, rear', ['front', '', 'rear']):
+        assert parameter_fault('cameras', given) == ''
+        config = node_config({'cameras': given})
+        assert config.cameras == ('front', 'rear')
+        assert parameters(config)['cameras'] == ['front', 'rear']
+    assert node_config({'cameras': ''}).cameras == node_config({'cameras': []}).cameras == ()

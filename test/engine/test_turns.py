@@ -59,12 +59,12 @@ def test_who_floods_rests_and_who_comes_evenly_does_not(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(turns, 'monotonic', lambda: now[0])
     monkeypatch.setattr(turns, 'sleep', sleep)
-    even = Share(0.25)
+    even = Share(0.25, [])
     for _ in range(30):
         now[0] += 0.067  # a camera at 15 Hz whose images take 5 ms
         even.rest(0.005)
     assert slept[0] == 0
-    flooded, began, worked = Share(0.25), now[0], 0.0
+    flooded, began, worked = Share(0.25, []), now[0], 0.0
     for _ in range(200):
         now[0] += 0.005
         worked += 0.005

@@ -96,7 +96,7 @@ def _show(args: argparse.Namespace) -> int:
 
     from vss_ros.cli.models_show import CLASSES, cost_table, costs, describe, is_from_file
     from vss_ros.engine.device import choose_device
-    from vss_ros.engine.options import parse_size
+    from vss_ros.engine.option import parse_size
 
     if args.name is None:
         raise VssError('expected the name of a part or card, e.g.: vss models show efficientnet_lite0_fpn')
@@ -231,7 +231,7 @@ def _card(
 ) -> ModelCard:
     from vss_ros.engine.model_card import ModelCard
     from vss_ros.engine.network_files import sides
-    from vss_ros.engine.options import parse_size
+    from vss_ros.engine.option import parse_size
     from vss_ros.schema import Document
 
     name = args.card_name or source.stem

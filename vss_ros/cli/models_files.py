@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def export(args: argparse.Namespace) -> int:
     """Write a backbone as ONNX and as OpenVINO's IR; returns 0."""
     from vss_ros.engine.network_export import FORMATS, export_network
-    from vss_ros.engine.options import parse_size, written_size
+    from vss_ros.engine.option import parse_size, written_size
     from vss_ros.engine.preprocess import checked_size, network_size
 
     card, network = _backbone(args, 'vss models export lernet -o files')

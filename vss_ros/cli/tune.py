@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from vss_ros.cli.common import add_input_arguments, add_json_argument, add_option
 from vss_ros.command_line import add
-from vss_ros.engine.options import SegmenterConfig, parse_size
+from vss_ros.engine.option import parse_size
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.errors import VssError
 from vss_ros.files import keep_apart, write_json, write_text
 

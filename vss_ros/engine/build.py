@@ -22,7 +22,8 @@ from vss_ros.engine.layers.fuse import fuse_for_inference
 from vss_ros.engine.model_card import FromFile, ModelCard, has_card, load_weights, read_card, read_weights
 from vss_ros.engine.motion import MOTIONS, MotionEstimator
 from vss_ros.engine.network_files import trust
-from vss_ros.engine.options import TRACKS, written_size
+from vss_ros.engine.option import written_size
+from vss_ros.engine.options import TRACKS
 from vss_ros.engine.pipeline import Parts, StreamSegmenter
 from vss_ros.engine.preprocess import Normalisation, Preprocessor, checked_size
 from vss_ros.engine.propagation import PROPAGATIONS, Propagation
@@ -60,6 +61,8 @@ class Built:
     device: torch.device
     runtime: Runtime
     """What computes the networks, why that, and what it could not compile."""
+    network: WholeNetwork
+    preprocess: Preprocessor
 
 
 def build_segmenter(
@@ -111,7 +114,7 @@ def build_segmenter(
         confidence=Confidence(calibration, card.class_names, config.min_confidence),
         on_slow_track_error=on_slow_track_error,
     )  # fmt: skip
-    return Built(segmenter, card, device, runtime)
+    return Built(segmenter, card, device, runtime, work, preprocess)
 
 
 def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:

@@ -1,9 +1,12 @@
-"""What is said of one option, wherever it is offered."""
+"""What is said of one option, and options that are read from a text."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,3 +45,35 @@ class Option:
 def option(default: Any, text: str, **more: Any) -> Any:
     """Return a dataclass field with its ``Option``; ``more`` are further fields of that class."""
     return field(default=default, metadata={'option': Option(text, **more)})
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return (height, width) of ``HEIGHTxWIDTH``, None for ``auto``; raise a ``VssError`` for other texts."""
+    if text == 'auto':
+        return None
+    height, x, width = text.partition('x')
+    if not (x and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise VssError(f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480')
+    return int(height), int(width)
+
+
+def written_size(size: tuple[int, int] | None) -> str:
+    """Return what ``parse_size`` reads."""
+    return 'auto' if size is None else 'x'.join(map(str, size))
+
+
+def camera_names(value: Any) -> tuple[str, ...]:
+    """Return the names in a list, or in a text with commas; empty ones are left out.
+
+    Raises:
+        VssError: What topics and parameters cannot be called by.
+    """
+    parts = [*value] if isinstance(value, (list, tuple)) else str(value).split(',')
+    names = tuple(filter(None, (str(part).strip() for part in parts)))
+    wrong = [name for name in names if not re.fullmatch('[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*', name)]
+    if wrong or len(set(names)) < len(names):
+        raise VssError(
+            f'cameras is {value!r}, expected names of letters, digits and single underscores, each once, '
+            'such as [front, rear]'
+        )
+    return names

@@ -15,7 +15,7 @@ from math import isnan, nan
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.option import Option, option
+from vss_ros.engine.option import Option, camera_names, option, parse_size, written_size
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -26,16 +26,6 @@ PRECISIONS = ('auto', 'f32', 'bf16', 'f16', 'int8')
 LOWEST_THRESHOLD = 1e-9
 """Stands for a threshold of 0, which as a node parameter is the model's own."""
 LINE_LENGTH = 110
-
-
-def parse_size(text: str) -> tuple[int, int] | None:
-    """Return (height, width) of ``HEIGHTxWIDTH``, None for ``auto``; raise a ``VssError`` for other texts."""
-    if text == 'auto':
-        return None
-    height, x, width = text.partition('x')
-    if not (x and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise VssError(f'size is {text!r}, expected auto or HEIGHTxWIDTH such as 360x480')
-    return int(height), int(width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +159,19 @@ class NodeConfig:
     """What the ROS node is set to."""
 
     autostart: bool = option(True, 'configure and activate at start, without a lifecycle manager')
+    cameras: tuple[str, ...] = option(
+        (),
+        'cameras that this node segments by one network, such as [front, rear]: the topics of each are '
+        'below its name (front/image_raw, ~/front/mask), and what is marked "of each camera" it can have '
+        'for itself (front.qos: reliable); empty: one camera, without a name',
+    )
+    fast_duty: float = option(
+        0.0,
+        "of several cameras: largest share of the time that one's images may be computed on the fast track, "
+        'so that one that floods leaves the others theirs',
+        unset='an equal share of those that send',
+        bounds=(0.0, 1.0),
+    )
     bond: bool = option(False, "let Nav2's lifecycle manager notice when the node is gone; needs bondpy")
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     image_transport: str = option(
@@ -226,7 +229,9 @@ class NodeConfig:
         'empty: there is no ~/points',
     )
     depth_slack: float = option(
-        0.01, 'most seconds between the stamps of an image and its depth', bounds=(0.0, 1.0)
+        0.01,
+        'most seconds between the stamps of an image and its depth',
+        bounds=(0.0, 1.0),
     )
     drivable: str = option(
         '',
@@ -234,7 +239,8 @@ class NodeConfig:
         'and drivable, where there are any',
     )
     ground_frame: str = option(
-        'base_footprint', 'frame of ~/ground, x ahead, y left, whose z = 0 is the ground (REP-103)'
+        'base_footprint',
+        'frame of ~/ground, x ahead, y left, whose z = 0 is the ground (REP-103)',
     )
     camera_height: float = option(
         0.0,
@@ -243,7 +249,9 @@ class NodeConfig:
         bounds=(0.0, 1000.0),
     )
     camera_pitch: float = option(
-        0.0, 'radians by which the camera looks down, beside camera_height', bounds=(-1.57, 1.57)
+        0.0,
+        'radians by which the camera looks down, beside camera_height',
+        bounds=(-1.57, 1.57),
     )
     ground_reach: float = option(15.0, 'side of the square of ~/ground, metres', bounds=(0.1, 1000.0))
     ground_cell: float = option(0.1, 'side of a cell of ~/ground, metres', bounds=(0.01, 100.0))
@@ -258,17 +266,20 @@ PARAMETERS: dict[str, Option] = {
     **{f.name: f.metadata['option'] for f in fields(NodeConfig) if f.metadata},
 }
 """Of the segmenter, and of the node with its segmenter; by name."""
-
-
-def written_size(size: tuple[int, int] | None) -> str:
-    """Return what ``parse_size`` reads."""
-    return 'auto' if size is None else 'x'.join(map(str, size))
+PER_CAMERA = frozenset({
+    'threshold', 'min_interval', 'interval', 'slow_duty', 'max_gap', 'fast_duty', 'image_transport', 'qos',
+    'min_rate', 'max_latency', 'max_age', 'mask_encoding', 'profile', 'class_map', 'camera_info_topic',
+    'depth_topic', 'depth_slack', 'drivable', 'ground_frame', 'camera_height', 'camera_pitch', 'ground_reach',
+    'ground_cell',
+})  # fmt: skip
+"""Parameters that each of several cameras has for itself, as ``CAMERA.NAME``."""
 
 
 def parameters(config: SegmenterConfig | NodeConfig) -> dict[str, Any]:
     """Return the values of node parameters, by name, that stand for a configuration."""
     values = {f.name: getattr(config, f.name) for f in fields(config)}
     if isinstance(config, NodeConfig):
+        values['cameras'] = list(config.cameras or ('',))  # ROS knows no type of an empty list
         return parameters(values.pop('segmenter')) | values
     threshold = 0.0 if isnan(config.threshold) else max(config.threshold, LOWEST_THRESHOLD)
     values |= {'threshold': threshold, 'size': written_size(config.size)}
@@ -284,6 +295,8 @@ def parameter_fault(name: str, value: Any) -> str:
     declared = PARAMETERS.get(name)
     if declared is None:
         return ''
+    if name == 'cameras':
+        return _fault_of_cameras(value)
     kind = type(DEFAULTS[name])
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or isinstance(value, bool) is not (kind is bool):
@@ -294,6 +307,14 @@ def parameter_fault(name: str, value: Any) -> str:
     if bounds and not bounds[0] <= value <= bounds[1]:
         return f'{name} is {value!r}, out of its range {bounds[0]} to {bounds[1]}'
     return ''
+
+
+def _fault_of_cameras(value: Any) -> str:
+    try:
+        taken = sorted({*PARAMETERS, 'qos_overrides'} & {*camera_names(value)})
+    except VssError as error:
+        return str(error)
+    return f'cameras is {value!r}, expected names that no parameter has, got {taken[0]}' if taken else ''
 
 
 def node_config(values: Mapping[str, Any]) -> NodeConfig:
@@ -307,6 +328,7 @@ def node_config(values: Mapping[str, Any]) -> NodeConfig:
         raise VssError('; '.join(faults))
     # A whole number in a file is an integer to YAML, also where the parameter is a float.
     known = {name: type(DEFAULTS[name])(value) for name, value in {**DEFAULTS, **values}.items()}
+    known['cameras'] = camera_names(values.get('cameras', ()))
     known |= {'threshold': known['threshold'] or nan, 'size': parse_size(known['size'])}
     segmenter = {name: known.pop(name) for name in SETTINGS if name in known}
     return NodeConfig(segmenter=SegmenterConfig(**segmenter), **known)
@@ -324,8 +346,8 @@ def parameter_file() -> str:
         text = entry.description
         if entry.bounds:
             text += f' {entry.bounds[0]:.9g} to {entry.bounds[1]:.9g}.'
-        if entry.live:
-            text += ' Can be changed while running.'
+        text += ' Can be changed while running.' if entry.live else ''
+        text += ' Of each camera.' if name in PER_CAMERA else ''
         value = DEFAULTS[name] if DEFAULTS[name] != '' else "''"
         comment = wrap(text, LINE_LENGTH - 2, initial_indent='    # ', subsequent_indent='    # ')
         lines += [*comment, f'    {name}: {str(value).lower() if isinstance(value, bool) else value}']

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from vss_ros.engine.options import written_size
+from vss_ros.engine.option import written_size
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ class Preprocessor:
         fixed_size: tuple[int, int] | None = None,
     ) -> None:
         self._card_size, self._multiple, self._fixed_size = card_size, multiple, fixed_size
+        self._given = statistics, card_size, multiple, device, fixed_size
         self.statistics = statistics
         self._mean = torch.tensor(statistics.mean, device=device) * 255.0
         self._scale = 1.0 / (torch.tensor(statistics.std, device=device) * 255.0)
@@ -140,6 +141,10 @@ class Preprocessor:
         self._normalised = False
         self._cells: dict[int, NDArray[np.uint8]] = {}
         self.device = device
+
+    def another(self) -> Preprocessor:
+        """Return the same with buffers of its own."""
+        return Preprocessor(*self._given)
 
     def size(self, camera: tuple[int, int]) -> tuple[int, int]:
         """Return the network's input size for a camera's height and width."""

@@ -99,6 +99,10 @@ class SimulatedFastSlow(Track):
         self._pending: tuple[int, Tensor] | None = None
         self._left = 0
 
+    def another(self, duty: float) -> SimulatedFastSlow:  # noqa: ARG002 (the time is not the machine's)
+        """Return the track of another stream."""
+        return SimulatedFastSlow(self._compute, self._delay)
+
     @property
     def busy(self) -> bool:
         """A result is on its way."""
@@ -199,7 +203,7 @@ class SlowThread:
             self._worker.stop(wait_s)
 
     def _serve(self, worker: Worker[bool]) -> None:
-        _be_nice()
+        be_nice()
         while (taken := self._take(worker)) is not None:
             track, number, entry = taken
             try:
@@ -299,7 +303,7 @@ class FastSlow(Track):
         self.thread.close(self, HANG_S if wait_s is None else wait_s)
 
 
-def _be_nice() -> None:
+def be_nice() -> None:
     """Lower this thread's priority where the system gives threads their own (Linux)."""
     try:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), SLOW_TRACK_NICENESS)

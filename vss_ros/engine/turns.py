@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
+LATELY_S = 2.0
+"""Seconds after its last work for which a stream counts when shares are equal."""
 BURST_S = 0.1
 """Seconds by which a stream may be ahead of its share: images do not come evenly."""
 
@@ -47,16 +49,23 @@ class Turns:
 
 
 class Share:
-    """Keeps a stream's work to a share of the time, over 0 and at most 1."""
+    """Keeps a stream's work to a share of the time.
 
-    def __init__(self, share: float) -> None:
-        self._share = share
-        self._paid_until = 0.0
+    Args:
+        share: Over 0 and at most 1; 0: an equal one of all that have worked lately.
+        peers: The shares of all streams, to which this one is added.
+    """
+
+    def __init__(self, share: float, peers: list[Share]) -> None:
+        self._share, self._peers = share, peers
+        self._worked_at = self._paid_until = 0.0
+        peers.append(self)
 
     def rest(self, worked_s: float) -> None:
         """Sleep for as long as the work that has just ended, and that before, is ahead of the share."""
-        now = monotonic()
-        cost = min(worked_s, BURST_S) / self._share  # what happens once, such as compiling, is not paid for
+        now = self._worked_at = monotonic()
+        share = self._share or 1 / sum(now - peer._worked_at < LATELY_S for peer in self._peers)
+        cost = min(worked_s, BURST_S) / share  # what happens once, such as compiling, is not paid for
         self._paid_until = max(self._paid_until, now - worked_s) + cost
         ahead = self._paid_until - now - BURST_S
         if ahead > 0:

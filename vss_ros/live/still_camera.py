@@ -22,7 +22,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from vss_ros.command_line import add, new_parser
-from vss_ros.engine.options import parse_size
+from vss_ros.engine.option import parse_size
 from vss_ros.node.process import run_process
 
 if TYPE_CHECKING:

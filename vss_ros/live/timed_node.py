@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.options import NodeConfig
     from vss_ros.engine.pipeline import StreamSegmenter
+    from vss_ros.engine.sharing import SharedNetwork
     from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 
@@ -36,15 +37,21 @@ def resident_mb() -> float:
 class TimedStream(Stream):
     """Notes for each image when it came, and what each stage took."""
 
-    def __init__(self, node: SegmentationNode) -> None:
-        super().__init__(node)
+    def __init__(self, node: SegmentationNode, name: str = '') -> None:
+        super().__init__(node, name)
         self.rows: list[dict[str, Any]] = []
         self._row: dict[str, Any] = {}
         self._came: dict[int, tuple[float, float]] = {}
 
-    def configure(self, config: NodeConfig, segmenter: StreamSegmenter, table: ClassTable) -> None:
+    def configure(
+        self,
+        config: NodeConfig,
+        segmenter: StreamSegmenter,
+        table: ClassTable,
+        shared: SharedNetwork | None = None,
+    ) -> None:
         """Wrap what computes and publishes."""
-        super().configure(config, segmenter, table)
+        super().configure(config, segmenter, table, shared)
         self._time(segmenter, 'step', 'compute')
         self._time(self.outputs._mask, 'publish', 'publish')
 

@@ -67,7 +67,7 @@ SUFFIXES: Final = ('compressed', 'foxglove', 'ffmpeg')
 """Last names of topics that do not carry raw images; a camera may well call itself video."""
 
 
-def camera_transport(node: Node, wanted: str) -> Transport:
+def camera_transport(node: Node, wanted: str, camera: str = '') -> Transport:
     """Return the transport to subscribe to, with the topic as it is remapped.
 
     As image_transport does it: the base name is resolved first, so that remapping ``image_raw`` is enough. A
@@ -76,14 +76,16 @@ def camera_transport(node: Node, wanted: str) -> Transport:
     Args:
         node: The node whose names are remapped.
         wanted: The parameter ``image_transport``.
+        camera: Name of one of several, below which the topics are.
     """
-    base = node.resolve_topic_name('image_raw')
+    below = f'{camera}/' if camera else ''
+    base = node.resolve_topic_name(f'{below}image_raw')
     ending = base.rpartition('/')[2]
     if ending in SUFFIXES and wanted in {'raw', ending}:
         return TRANSPORTS[ending]._replace(topic=base)
     transport = TRANSPORTS[wanted]
-    whole = node.resolve_topic_name(transport.topic)
-    if whole == node.resolve_topic_name(transport.topic, only_expand=True):
+    whole = node.resolve_topic_name(below + transport.topic)
+    if whole == node.resolve_topic_name(below + transport.topic, only_expand=True):
         whole = base + transport.topic.removeprefix('image_raw')
     return transport._replace(topic=whole)
 

@@ -11,14 +11,15 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from vss_ros.engine.build import Built, build_segmenter
-from vss_ros.engine.options import PARAMETERS, parameter_fault
-from vss_ros.engine.options import parameters as parameters_of
+from vss_ros.engine.option import camera_names
+from vss_ros.engine.options import PARAMETERS, PER_CAMERA, parameter_fault
+from vss_ros.engine.sharing import SharedNetwork
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.node.bond import form_bond
 from vss_ros.node.camera import STEADY
 from vss_ros.node.parameter_files import undeclared
-from vss_ros.node.parameters import declare_parameters, read_parameters
+from vss_ros.node.parameters import declare_camera, declare_parameters, read_parameters
 from vss_ros.node.process import give_memory_back
 from vss_ros.node.shared_memory import Ports
 from vss_ros.node.stream import Stream
@@ -34,17 +35,18 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 
 
 class SegmentationNode(LifecycleNode):
-    """Segments one camera stream."""
+    """Segments the stream of one camera, or those of several by one network."""
 
     stream_type: ClassVar[type[Stream]] = Stream
 
     def __init__(self, **options: Any) -> None:
         super().__init__('segmentation', **options)
         declare_parameters(self)
+        self._streams: list[Stream] = []
+        self._follow_cameras()
         for fault in undeclared(self, other_than='qos_overrides.'):  # declared with their topics
             self.get_logger().warning(fault)
         self._built: Built | None = None
-        self._streams = [self.stream_type(self)]
         self._ports = Ports()
         self._owned: list[Any] = []
         self._bond: Any = None
@@ -96,27 +98,43 @@ class SegmentationNode(LifecycleNode):
         return True
 
     def _configure(self) -> None:
+        self._follow_cameras()
         self._config = read_parameters(self)
         wanted = self._config.segmenter
         self.get_logger().info(f'configuring: reads model {wanted.model}, finds the fastest runtime')
-        (stream,) = self._streams
-        self._built = build_segmenter(wanted, on_slow_track_error=stream.on_slow_track_error)
-        card = self._built.card
+        self._built = built = build_segmenter(
+            wanted, on_slow_track_error=self._streams[0].on_slow_track_error
+        )
+        card = built.card
+        table = load_classes(card.classes)
         self.get_logger().info('configuring: compiles the network, segments first images of its own')
-        self._built.segmenter.warm_up(card.input_size)
-        stream.configure(self._config, self._built.segmenter, load_classes(card.classes))
+        built.segmenter.warm_up(card.input_size)
+        shared = SharedNetwork(built, len(self._streams)) if self._config.cameras else None
+        for stream in self._streams:
+            config = read_parameters(self, stream.name)
+            segmenter = built.segmenter
+            if shared is not None:
+                segmenter = shared.segmenter(config.segmenter, stream.on_slow_track_error)
+            stream.configure(config, segmenter, table, shared)
         self._create_topics()
         # What is loaded by now stays: looking through it for garbage would stop both threads for 100 ms.
         gc.collect()
         gc.freeze()
         give_memory_back()
         self.get_logger().info(
-            f'model {card.name} on {self._built.device}: {wanted.propagation}, '
-            f'{wanted.scheduler}, {wanted.track}; {self._built.runtime.description} '
-            f'({self._built.runtime.reason})'
+            f'model {card.name} on {built.device}: {wanted.propagation}, '
+            f'{wanted.scheduler}, {wanted.track}; {built.runtime.description} ({built.runtime.reason})'
         )
-        for fault in self._built.runtime.faults:
+        for fault in built.runtime.faults:
             self.get_logger().warning(fault)
+
+    def _follow_cameras(self) -> None:
+        """Have a stream for each camera that the parameter names now."""
+        known = {stream.name: stream for stream in self._streams}
+        names = camera_names(self.get_parameter('cameras').value or ())
+        for name in names:
+            declare_camera(self, name)
+        self._streams = [known.get(name) or self.stream_type(self, name) for name in names or ('',)]
 
     def _activate(self) -> None:
         if self._built is None:
@@ -134,20 +152,36 @@ class SegmentationNode(LifecycleNode):
 
     def _on_parameters(self, parameters: list[Any]) -> SetParametersResult:
         """Accept live parameters at any time, the others before the node is configured."""
+        streams = {stream.name: stream for stream in self._streams}
+        values: dict[str, dict[str, Any]] = {name: {} for name in streams}
         for parameter in parameters:
-            fault = parameter_fault(parameter.name, parameter.value)
-            fixed = self._built is not None and parameter.name in FIXED
-            if not fault and fixed and parameter.value != parameters_of(self._config)[parameter.name]:
-                fault = f'{parameter.name} is fixed once the node is configured: cleanup, set, configure'
+            camera, _, name = parameter.name.rpartition('.')
+            if camera not in streams and not (camera == '' and name in PARAMETERS):
+                continue
+            fault = parameter_fault(name, parameter.value)
+            if not fault and parameter.value != self.get_parameter(parameter.name).value:
+                fault = self._fixed(parameter.name, camera)
             if fault:
                 return SetParametersResult(successful=False, reason=fault)
-        if self._built is not None:
-            values = {p.name: p.value for p in parameters if p.name in PARAMETERS.keys() - FIXED}
-            try:
-                self._built.segmenter.parts.scheduler.adjust(**values)
-            except VssError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+            if name not in FIXED:
+                values[camera][name] = parameter.value
+        try:
+            for camera, settings in values.items():
+                if (segmenter := streams[camera].segmenter) is not None:
+                    segmenter.parts.scheduler.adjust(**settings)
+        except VssError as error:
+            return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
+
+    def _fixed(self, full: str, camera: str) -> str:
+        """Return why a parameter cannot be changed now, empty where it can."""
+        name = full.rpartition('.')[2]
+        if camera not in {stream.name for stream in self._streams} and name in PER_CAMERA:
+            own = ', '.join(f'{stream.name}.{name}' for stream in self._streams)
+            return f'{name} is of each camera: set {own}'
+        if self._built is not None and name in FIXED:
+            return f'{full} is fixed once the node is configured: cleanup, set, configure'
+        return ''
 
     def _publish_diagnostics(self) -> None:
         if self._built is None:

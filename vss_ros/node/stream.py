@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from std_srvs.srv import Trigger
 
+from vss_ros.engine.turns import Share, Turns
 from vss_ros.engine.worker import Worker
 from vss_ros.images.image_error import ImageError
 from vss_ros.node.camera import Camera
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.options import NodeConfig
     from vss_ros.engine.pipeline import StreamSegmenter
+    from vss_ros.engine.sharing import SharedNetwork
     from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Intake
     from vss_ros.node.segmentation_node import SegmentationNode
@@ -40,15 +42,25 @@ class Stream:
     """One camera: its subscription and segmenter, its topics, and what is counted of it.
 
     It outlives configurations, so that counters go on.
+
+    Args:
+        node: Whose topics these are.
+        name: Of one of several cameras, below which its topics are; empty: the only one.
     """
 
-    def __init__(self, node: SegmentationNode) -> None:
+    def __init__(self, node: SegmentationNode, name: str = '') -> None:
+        self.name = name
         self.statistics = Statistics()
         self.segmenter: StreamSegmenter | None = None
         """While configured."""
         self.camera: Any = None
         """A ``Camera`` while active."""
         self._node = node
+        self._base = f'~/{name}' if name else '~'
+        self._turns = Turns()
+        self._share: Share | None = None
+        self._shared: SharedNetwork | None = None
+        self._waited_s = 0.0
         self._worker: Worker[Received] | None = None
         self._frames = self._hangs = 0
         self._overwritten = 0  # by workers that have ended
@@ -57,25 +69,41 @@ class Stream:
 
     # What the transitions make and undo.
 
-    def configure(self, config: NodeConfig, segmenter: StreamSegmenter, table: ClassTable) -> None:
-        """Create the topics and services."""
-        self._config = config
-        self.outputs = Outputs(self._node, config, table, self.note)
+    def configure(
+        self,
+        config: NodeConfig,
+        segmenter: StreamSegmenter,
+        table: ClassTable,
+        shared: SharedNetwork | None = None,
+    ) -> None:
+        """Create the topics and services.
+
+        Args:
+            config: The parameters as they are for this camera.
+            segmenter: Of this stream alone.
+            table: The classes that the network knows.
+            shared: What it computes by, where other streams do, too.
+        """
+        self._config, self._shared = config, shared
+        self._turns = Turns() if shared is None else shared.turns
+        self._share = None if shared is None else shared.share(config.fast_duty)
+        images = f'{self.name}/image_raw' if self.name else 'image_raw'
+        self.outputs = Outputs(self._node, config, table, self.note, self._base, images)
         self._services = [
-            self._node.create_service(Trigger, '~/request_key_frame', self._on_request_key_frame),
-            self._node.create_service(Trigger, '~/reset', self._on_reset),
+            self._node.create_service(Trigger, f'{self._base}/request_key_frame', self._on_request_key_frame),
+            self._node.create_service(Trigger, f'{self._base}/reset', self._on_reset),
         ]
         self.segmenter = segmenter
 
     def activate(self) -> None:
         """Subscribe to the camera."""
-        transport = camera_transport(self._node, self._config.image_transport)
+        transport = camera_transport(self._node, self._config.image_transport, self.name)
         video = transport.is_video
         self._intake: Intake = VideoIntake(self._reject, self._on_wait) if video else ImageIntake()
         self._previous_stamp_ns: int | None = None
         self._frame_id: str | None = None
         self.statistics.activated(self._config)
-        self._worker = Worker(self._segment, self._on_error, 'segmentation', merge if video else None)
+        self._worker = Worker(self._handle, self._on_error, 'segmentation', merge if video else None)
         self.camera = Camera(self._node, transport, self._config.qos, self._on_message, self.note)
 
     def stop(self, wait_s: float | None = None) -> None:
@@ -109,6 +137,14 @@ class Stream:
             self._worker.offer(Received((message,), time.perf_counter(), self._previous_stamp_ns, missing))
             self._previous_stamp_ns = stamp_to_ns(header_of(message).stamp)
 
+    def _handle(self, received: Received) -> None:
+        began, self._waited_s = time.perf_counter(), 0.0
+        try:
+            self._segment(received)
+        finally:
+            if self._share is not None:
+                self._share.rest(time.perf_counter() - began - self._waited_s)
+
     def _segment(self, received: Received) -> None:
         segmenter = self.segmenter
         if segmenter is None:
@@ -124,7 +160,12 @@ class Stream:
         if header.frame_id != self._frame_id and self._frame_id is not None:
             segmenter.request_reset()  # another camera's image continues no stream
         self._frame_id = header.frame_id
-        result = segmenter.step(frame, confidence=self.outputs.confident)
+        if self._shared is not None:
+            self._shared.prepare((frame.image.shape[0], frame.image.shape[1]))
+        decoded = time.perf_counter()
+        with self._turns:
+            self._waited_s = time.perf_counter() - decoded
+            result = segmenter.step(frame, confidence=self.outputs.confident)
         self._frames += 1
         latency = self.outputs.answer(result, header, received.at)
         age = (self._node.get_clock().now().nanoseconds - frame.stamp_ns) / 1e9
@@ -132,6 +173,10 @@ class Stream:
         self.outputs.follow_up(frame, result, header)
 
     # What goes wrong.
+
+    def _get_logger(self) -> Any:
+        of_node = self._node.get_logger()
+        return of_node.get_child(self.name) if self.name else of_node
 
     def watch(self) -> None:
         """Leave a decoder that hangs to itself; where the computation hangs, let the process end."""
@@ -147,7 +192,7 @@ class Stream:
             self.stop(wait_s=0)
             self.activate()
         else:
-            self._node.get_logger().fatal(f'{said}; the node ends, to be started anew')
+            self._get_logger().fatal(f'{said}; the node ends, to be started anew')
             self._node.exit_status = 1
 
     def _on_error(self, received: Received, error: BaseException) -> None:
@@ -156,7 +201,7 @@ class Stream:
             return
         stamp = header_of(received.messages[-1]).stamp
         self.statistics.failed(error)
-        self._node.get_logger().error(
+        self._get_logger().error(
             f'image {stamp.sec}.{stamp.nanosec:09d} was not segmented: {type(error).__name__}: {error}; '
             'going on with the next',
             throttle_duration_sec=1.0,
@@ -165,23 +210,23 @@ class Stream:
     def on_slow_track_error(self, error: BaseException) -> None:
         """Say and remember what went wrong in the slow track."""
         self.statistics.slow_track_failed(error)
-        self._node.get_logger().error(
+        self._get_logger().error(
             f'slow track: {type(error).__name__}: {error}; the fast track goes on', throttle_duration_sec=1.0
         )
 
     def _reject(self, error: ImageError) -> None:
         self.statistics.rejected(error)
-        self._node.get_logger().warning(f'image rejected: {error}', throttle_duration_sec=1.0)
+        self._get_logger().warning(f'image rejected: {error}', throttle_duration_sec=1.0)
 
     def _on_wait(self, packets: int, first: bool) -> None:
         self.statistics.waited(packets)
         if first:
-            self._node.get_logger().info("waiting for the video's next I-frame")
+            self._get_logger().info("waiting for the video's next I-frame")
 
     def note(self, counter: str, number: int, said: str) -> None:
         """Count what is wrong with what comes in or goes out, and say it, each kind once in a while."""
         if self.statistics.noted(counter, number, said):
-            self._node.get_logger().warning(said)
+            self._get_logger().warning(said)
 
     # Services, diagnostics.
 
@@ -207,6 +252,6 @@ class Stream:
         if segmenter is not None:
             counts['slow_track_errors'] = segmenter.slow_track_errors
             counts['late_results_dropped'] = segmenter.late_results_dropped
-        name = f'{self._node.get_fully_qualified_name().lstrip("/")}: segmentation'
+        name = f'{self._node.get_fully_qualified_name().lstrip("/")}: {self.name or "segmentation"}'
         said = None if camera is None else f'{camera.topic}: {camera.publishers}'
         return self.statistics.to_message(name, hardware, {**counts, **more}, said)

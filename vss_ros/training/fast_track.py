@@ -8,7 +8,7 @@ import yaml
 
 from vss_ros.engine.build import build_module
 from vss_ros.engine.model_card import read_card, weights_path
-from vss_ros.engine.options import written_size
+from vss_ros.engine.option import written_size
 from vss_ros.engine.runtimes.openvino import quantised_paths
 from vss_ros.errors import VssError
 from vss_ros.files import write_text, write_whole

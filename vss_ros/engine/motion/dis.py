@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, ClassVar
 
 import cv2
@@ -22,6 +23,14 @@ AMPLE = 400_000
 """Pixels of the network's input from which on half the sides are searched."""
 
 
+class _Search(threading.local):
+    """The search of each thread: its buffers serve one at a time."""
+
+    def __init__(self) -> None:
+        self.search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self.search.setVariationalRefinementIterations(0)
+
+
 @MOTIONS.register('dis', paper='Kroeger et al. 2016, Fast Optical Flow using Dense Inverse Search')
 class DenseInverseSearch(MotionEstimator):
     """DIS, preset FAST, on grey images of the network's input size; averaged over cells of stride 4.
@@ -39,8 +48,7 @@ class DenseInverseSearch(MotionEstimator):
 
     def __init__(self) -> None:
         super().__init__()
-        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._search.setVariationalRefinementIterations(0)
+        self._of_thread = _Search()
 
     def prepare(self, view: View) -> Tensor:
         """Return grey images ``(N, H, W)`` uint8 on the CPU."""
@@ -60,7 +68,7 @@ class DenseInverseSearch(MotionEstimator):
         border = 0, max(SMALLEST - height, 0), 0, max(SMALLEST - width, 0)
         for pair in zip(previous.numpy(), current.numpy(), strict=True):
             before, now = (cv2.copyMakeBorder(image, *border, cv2.BORDER_REPLICATE) for image in pair)
-            flow = self._search.calc(now, before, None)[:height, :width]  # type: ignore[call-overload]
+            flow = self._of_thread.search.calc(now, before, None)[:height, :width]  # type: ignore[call-overload]
             fields.append(cv2.resize(flow, cells, interpolation=cv2.INTER_AREA) / cell)
         flow = torch.from_numpy(np.stack(fields)).movedim(-1, 1)
         return MotionField(flow.to(view.device).contiguous(), self.stride)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from vss_ros.engine.runtimes.base import Cut, Graph, Runtime
 
 MOST_FORMS = 4
-"""Forms of arguments for which a piece keeps graphs; of a camera that changes its size the old ones go."""
+"""Forms of arguments for which a piece keeps graphs, for each stream: of a camera that changes its size those
+go that were used longest ago."""
 TRACING = threading.Lock()
 """PyTorch traces one function at a time."""
 
@@ -65,8 +66,7 @@ class Piece:
         key = (*map(_outline, arguments), *(tensor.shape for tensor in inputs))
         try:
             form = self._form(key, arguments, inputs)
-            # Not the thread's but the first that is free: what warmed up in one thread serves in another.
-            graph = form.free.pop() if form.free else form.make()
+            graph = form.take()
             outputs = graph(inputs)
             form.free.append(graph)
             return form.work.answer(outputs, inputs)
@@ -77,11 +77,16 @@ class Piece:
     def _form(self, key: Any, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]) -> _Form:
         """Return what serves a form of arguments."""
         with self._lock:
-            if key not in self._forms:
-                if len(self._forms) >= MOST_FORMS:
-                    self._forms.clear()
-                self._forms[key] = self._compile(arguments, inputs)
-            return self._forms[key]
+            form = self._forms.pop(key, None)
+            if form is not None:
+                self._forms[key] = form  # the last is the one used last
+                return form
+        form = self._compile(arguments, inputs)  # meanwhile other streams go on
+        with self._lock:
+            self._forms[key] = form
+            if len(self._forms) > MOST_FORMS * self._runtime.streams:
+                del self._forms[next(iter(self._forms))]
+        return form
 
     def _compile(self, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]) -> _Form:
         outlines = [_outline(argument) for argument in arguments]
@@ -125,6 +130,13 @@ class _Form:
     def __init__(self, work: _Work, make: Callable[[], Graph]) -> None:
         self.work, self.make = work, make
         self.free: list[Graph] = []
+
+    def take(self) -> Graph:
+        """Return a graph that nobody runs, the first one: what warmed up in a thread serves in another."""
+        try:
+            return self.free.pop()
+        except IndexError:
+            return self.make()
 
 
 class _Field(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import LogLocator
 
 from vss_ros.command_line import printable
-from vss_ros.engine.options import written_size
+from vss_ros.engine.option import written_size
 from vss_ros.evaluation.report.drawing import COLOURS, OTHERS, drawn, new_figure, styled
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field, create_model
 
 from vss_ros.engine.build import outline_segmenter
-from vss_ros.engine.options import SegmenterConfig, parse_size
+from vss_ros.engine.option import parse_size
+from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
 from vss_ros.schema import Label, Schema, converted, read_yaml

@@ -11,7 +11,8 @@ from vss_ros.engine.build import build_segmenter
 from vss_ros.engine.device import choose_device
 from vss_ros.engine.model_card import read_card
 from vss_ros.engine.network_files import in_short
-from vss_ros.engine.options import SegmenterConfig, parameters, written_size
+from vss_ros.engine.option import written_size
+from vss_ros.engine.options import SegmenterConfig, parameters
 from vss_ros.engine.propagation.base import NO_PROPAGATION
 from vss_ros.errors import VssError
 from vss_ros.evaluation.benchmark.contenders import WHOLE, per_frame
