@@ -156,14 +156,14 @@ class SegmentationNode(LifecycleNode):
         values: dict[str, dict[str, Any]] = {name: {} for name in streams}
         for parameter in parameters:
             camera, _, name = parameter.name.rpartition('.')
-            if camera not in streams and not (camera == '' and name in PARAMETERS):
+            if name not in PARAMETERS or camera not in {'', *streams}:
                 continue
             fault = parameter_fault(name, parameter.value)
             if not fault and parameter.value != self.get_parameter(parameter.name).value:
                 fault = self._fixed(parameter.name, camera)
             if fault:
                 return SetParametersResult(successful=False, reason=fault)
-            if name not in FIXED:
+            if name not in FIXED and camera in values:
                 values[camera][name] = parameter.value
         try:
             for camera, settings in values.items():
