@@ -57,14 +57,14 @@ def steps(stream: StreamSegmenter, images: Iterable[NDArray[np.uint8]], start: i
 def test_the_first_frame_is_answered_at_a_quarter_of_the_pixels_then_by_all(
     default: StreamSegmenter, street: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, compute = [], default._network.compute
+    sizes, compute = [], default.network.compute
 
     def counted(entry: Tensor) -> Tensor:
         sizes.append(tuple(entry.shape[1:3]))
         result: Tensor = compute(entry)
         return result
 
-    monkeypatch.setattr(default._network, 'compute', counted)
+    monkeypatch.setattr(default.network, 'compute', counted)
     monkeypatch.setattr(default.parts.track, '_compute', counted)
     results = steps(default, street[:1] * 4)
     assert sizes == [(64, 64), (96, 128)]
@@ -111,8 +111,8 @@ def test_a_standing_scene_costs_no_network_and_no_motion(
     noisy = [(street[0] + rng.normal(0, 2, street[0].shape)).clip(0, 255).astype(np.uint8) for _ in range(12)]
     before = steps(default, noisy[:5])
     assert before[-1].features_accurate
-    monkeypatch.setattr(default._network, 'propagate', None)
-    monkeypatch.setattr(default._network, 'compute', None)
+    monkeypatch.setattr(default.network, 'propagate', None)
+    monkeypatch.setattr(default.network, 'compute', None)
     monkeypatch.setattr(default._trail, 'follow', None)
     still = steps(default, noisy[5:], 5)
     assert {r.decision.reason for r in still} == {Reason.STILL}

@@ -50,7 +50,7 @@ def test_a_new_size_is_compiled_while_another_stream_has_its_turn(runtime: str) 
     stream = shared.segmenter(config, print)
     with shared.turns:
         shared.prepare((180, 640))
-        compute = built.network.compute
+        compute = built.segmenter.network.compute
         kept = dict(compute._forms)
         assert (runtime == 'torch') is (not kept)
         shared.prepare((180, 640))  # known

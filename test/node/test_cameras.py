@@ -94,7 +94,7 @@ def test_what_a_camera_has_for_itself(start: Callable[..., Graph]) -> None:
     front, rear = (stream.segmenter for stream in node._streams)
     assert front is not None
     assert rear is not None
-    assert front._network is rear._network  # weights and graphs once
+    assert front.network is rear.network  # weights and graphs once
     assert front.parts.track.thread is rear.parts.track.thread  # type: ignore[attr-defined]
     schedulers = front.parts.scheduler, rear.parts.scheduler
     assert [s.threshold for s in schedulers] == [0.5, schedulers[1].default_threshold]

@@ -61,8 +61,6 @@ class Built:
     device: torch.device
     runtime: Runtime
     """What computes the networks, why that, and what it could not compile."""
-    network: WholeNetwork
-    preprocess: Preprocessor
 
 
 def build_segmenter(
@@ -114,7 +112,7 @@ def build_segmenter(
         confidence=Confidence(calibration, card.class_names, config.min_confidence),
         on_slow_track_error=on_slow_track_error,
     )  # fmt: skip
-    return Built(segmenter, card, device, runtime, work, preprocess)
+    return Built(segmenter, card, device, runtime)
 
 
 def outline_segmenter(config: SegmenterConfig) -> tuple[ModelCard, Parts]:
@@ -348,6 +346,5 @@ def motion_name(wanted: str, propagation: Propagation | None, scheduler: Schedul
 def _track(config: SegmenterConfig, network: WholeNetwork) -> Track:
     if config.track == 'blocking' or config.propagation == NO_PROPAGATION:
         return Blocking()
-    if config.slow_delay:
-        return SimulatedFastSlow(network.compute, config.slow_delay)
-    return FastSlow(network.compute, config.slow_duty)
+    compute, delay = network.compute, config.slow_delay
+    return SimulatedFastSlow(compute, delay) if delay else FastSlow(compute, config.slow_duty)

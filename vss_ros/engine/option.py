@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ def written_size(size: tuple[int, int] | None) -> str:
     return 'auto' if size is None else 'x'.join(map(str, size))
 
 
-def camera_names(value: Any) -> tuple[str, ...]:
+def camera_names(value: Any, taken: Collection[str] = ()) -> tuple[str, ...]:
     """Return the names in a list, or in a text with commas; empty ones are left out.
 
     Raises:
-        VssError: What topics and parameters cannot be called by.
+        VssError: What topics and parameters cannot be called by, or is ``taken``.
     """
     parts = [*value] if isinstance(value, (list, tuple)) else str(value).split(',')
     names = tuple(filter(None, (str(part).strip() for part in parts)))
@@ -76,4 +76,15 @@ def camera_names(value: Any) -> tuple[str, ...]:
             f'cameras is {value!r}, expected names of letters, digits and single underscores, each once, '
             'such as [front, rear]'
         )
+    if found := {*names} & {*taken, 'qos_overrides'}:
+        raise VssError(f'cameras is {value!r}, expected names that no parameter has, got {min(found)}')
     return names
+
+
+def fault_of_cameras(value: Any, taken: Collection[str]) -> str:
+    """Return what is wrong with the names of cameras, empty where nothing is; see ``camera_names``."""
+    try:
+        camera_names(value, taken)
+    except VssError as error:
+        return str(error)
+    return ''

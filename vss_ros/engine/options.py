@@ -15,7 +15,7 @@ from math import isnan, nan
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from vss_ros.engine.option import Option, camera_names, option, parse_size, written_size
+from vss_ros.engine.option import Option, camera_names, fault_of_cameras, option, parse_size, written_size
 from vss_ros.errors import VssError
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def parameter_fault(name: str, value: Any) -> str:
     if declared is None:
         return ''
     if name == 'cameras':
-        return _fault_of_cameras(value)
+        return fault_of_cameras(value, PARAMETERS)
     kind = type(DEFAULTS[name])
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or isinstance(value, bool) is not (kind is bool):
@@ -307,14 +307,6 @@ def parameter_fault(name: str, value: Any) -> str:
     if bounds and not bounds[0] <= value <= bounds[1]:
         return f'{name} is {value!r}, out of its range {bounds[0]} to {bounds[1]}'
     return ''
-
-
-def _fault_of_cameras(value: Any) -> str:
-    try:
-        taken = sorted({*PARAMETERS, 'qos_overrides'} & {*camera_names(value)})
-    except VssError as error:
-        return str(error)
-    return f'cameras is {value!r}, expected names that no parameter has, got {taken[0]}' if taken else ''
 
 
 def node_config(values: Mapping[str, Any]) -> NodeConfig:

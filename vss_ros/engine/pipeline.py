@@ -75,10 +75,10 @@ class StreamSegmenter:
         self.parts = parts
         self.late_results_dropped = 0
         self.slow_track_errors = 0
-        self._preprocess = preprocess
+        self.preprocess = preprocess
         self.confidence = confidence or Confidence()
         self._on_slow_track_error = on_slow_track_error
-        self._network = network = network or WholeNetwork(
+        self.network = network = network or WholeNetwork(
             parts.backbone, parts.propagation, parts.scheduler, parts.motion, statistics=preprocess.statistics
         )
         self._cache = KeyFrameCache()
@@ -99,7 +99,7 @@ class StreamSegmenter:
 
     def network_size(self, camera: tuple[int, int]) -> tuple[int, int]:
         """Return height and width that a camera's images are brought to."""
-        return self._preprocess.size(camera)
+        return self.preprocess.size(camera)
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run a few plain frames of a height and width: the first image shall not pay for first calls.
@@ -153,11 +153,11 @@ class StreamSegmenter:
         if self.parts.propagation is None:
             verdict = Verdict(True, fresh_start or Reason.EVERY_FRAME)
             with self._timed('high'):
-                logits = self._network.logits(self._network.compute(self._network.entry(view)))
+                logits = self.network.logits(self.network.compute(self.network.entry(view)))
             return self._answer(frame, verdict, AnsweredBy.FULL, logits, None, confidence)
 
-        with self._timed('low' if self._network.needs_low else 'propagation'):
-            view, prepared, compared = self._network.look(view)
+        with self._timed('low' if self.network.needs_low else 'propagation'):
+            view, prepared, compared = self.network.look(view)
             if fresh_start is None and self._is_still(compared, confidence):
                 return self._again(frame)
         with self._timed('motion'):
@@ -184,12 +184,12 @@ class StreamSegmenter:
             # Only now: while both tracks compute, each takes nearly twice as long where two cores share one
             # core's units, and this frame is waited for.
             self._submitted = key.number
-            track.submit(key.number, self._network.entry(view))
+            track.submit(key.number, self.network.entry(view))
         return result
 
     def _view(self, frame: Frame) -> View:
         camera = (frame.image.shape[0], frame.image.shape[1])
-        return View(self._preprocess(frame.image)[None], self._preprocess, codec=frame.codec, camera=camera)
+        return View(self.preprocess(frame.image)[None], self.preprocess, codec=frame.codec, camera=camera)
 
     def _features(
         self, verdict: Verdict, key: KeyFrame | None, prepared: Tensor, view: View
@@ -200,11 +200,11 @@ class StreamSegmenter:
             with self._timed('propagation'):
                 high, logits = self._propagate(key, prepared, view)
             return AnsweredBy.FAST if verdict.is_key_frame else AnsweredBy.PROPAGATED, high, logits
-        glances = background and self._network.glances
+        glances = background and self.network.glances
         with self._timed('high'):
-            high = self._network.glance(view) if glances else self._network.compute(self._network.entry(view))
+            high = self.network.glance(view) if glances else self.network.compute(self.network.entry(view))
         with self._timed('head'):
-            logits = self._network.logits(high)
+            logits = self.network.logits(high)
         return AnsweredBy.FAST if glances else AnsweredBy.FULL, high, logits
 
     def _propagate(self, key: KeyFrame, prepared: Tensor, view: View) -> tuple[Tensor, Tensor]:
@@ -216,7 +216,7 @@ class StreamSegmenter:
             source = Source(key.for_propagation, key.high)
             if propagation.motion:
                 view = view.replace(motion=view.since_key)
-        high, logits = self._network.propagate(*source, prepared, view)
+        high, logits = self.network.propagate(*source, prepared, view)
         if propagation.frame_by_frame:
             self._cache.advance(prepared, high)
         return high, logits
@@ -278,7 +278,7 @@ class StreamSegmenter:
             self._distance = 0
             return Verdict(True, Reason.SCENE_CHANGE)
         self._distance += 1
-        score = self._network.score(key.for_scheduler, compared, view)
+        score = self.network.score(key.for_scheduler, compared, view)
         verdict = self.parts.scheduler.judge(self._distance, score, view)
         if fresh_start is not None:
             verdict = Verdict(True, fresh_start, verdict.score, verdict.threshold)

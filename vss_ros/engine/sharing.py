@@ -53,8 +53,9 @@ class SharedNetwork:
         )
         return StreamSegmenter(
             replace(parts, scheduler=scheduler, track=parts.track.another(config.slow_duty)),
-            built.preprocess.another(),
-            network=built.network,
+            built.segmenter.preprocess.another(),
+            network=built.segmenter.network,
+            confidence=built.segmenter.confidence,
             max_gap_ns=round(config.max_gap * 1e9),
             on_slow_track_error=on_slow_track_error,
         )
@@ -84,9 +85,11 @@ class SharedNetwork:
         be_nice()
         built = self._built
         parts = built.segmenter.parts
-        track = FastSlow(built.network.compute) if isinstance(parts.track, FastSlow) else parts.track
+        track = (
+            FastSlow(built.segmenter.network.compute) if isinstance(parts.track, FastSlow) else parts.track
+        )
         trial = StreamSegmenter(
-            replace(parts, track=track), built.preprocess.another(), network=built.network
+            replace(parts, track=track), built.segmenter.preprocess.another(), network=built.segmenter.network
         )
         try:
             trial.warm_up(size)
