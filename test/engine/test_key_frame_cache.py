@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vss_ros.engine.key_frame_cache import KeyFrameCache
+from vss_ros.engine.memory.key_frame_cache import KeyFrameCache
 
 
 def store(cache: KeyFrameCache) -> int:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from vss_ros.engine.confidence import Confidence
-from vss_ros.engine.continuity import Continuity
 from vss_ros.engine.frames import AnsweredBy, Decision, Frame, FrameResult, Reason
-from vss_ros.engine.key_frame_cache import KeyFrameCache, Source
 from vss_ros.engine.labels import argmax_upsampled, label_size
+from vss_ros.engine.memory.continuity import Continuity
+from vss_ros.engine.memory.key_frame_cache import KeyFrameCache, Source
 from vss_ros.engine.motion.base import MotionTrail
 from vss_ros.engine.schedulers.base import Verdict
 from vss_ros.engine.view import View
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vss_ros.engine.backbones.base import Backbone
-    from vss_ros.engine.key_frame_cache import KeyFrame
+    from vss_ros.engine.memory.key_frame_cache import KeyFrame
     from vss_ros.engine.motion import MotionEstimator
     from vss_ros.engine.preprocess import Preprocessor
     from vss_ros.engine.propagation.base import Propagation
