@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rcl_interfaces.msg import SetParametersResult
 
-from vss_ros.engine import tracks
+from vss_ros.engine.tracks import fast_slow as tracks
 from vss_ros.node.main import main as run_node
 from vss_ros.node.segmentation_node import SegmentationNode
 from vss_ros.node.stream import Stream
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.options import NodeConfig
     from vss_ros.engine.pipeline import StreamSegmenter
-    from vss_ros.engine.sharing import SharedNetwork
+    from vss_ros.engine.tracks.sharing import SharedNetwork
     from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 

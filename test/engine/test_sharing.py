@@ -14,7 +14,7 @@ from vss_ros.engine.device import CPU
 from vss_ros.engine.options import SegmenterConfig
 from vss_ros.engine.preprocess import IMAGENET
 from vss_ros.engine.runtimes import RUNTIMES, piece
-from vss_ros.engine.sharing import SharedNetwork
+from vss_ros.engine.tracks.sharing import SharedNetwork
 
 if TYPE_CHECKING:
     from vss_ros.engine.frames import FrameResult

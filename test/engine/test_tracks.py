@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vss_ros.engine import tracks
 from vss_ros.engine.tracks import FastSlow, SlowResult
+from vss_ros.engine.tracks import fast_slow as tracks
 
 if TYPE_CHECKING:
     import pytest

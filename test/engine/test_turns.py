@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from vss_ros.engine import turns
-from vss_ros.engine.turns import BURST_S, Share, Turns
+from vss_ros.engine.tracks import turns
+from vss_ros.engine.tracks.turns import BURST_S, Share, Turns
 
 if TYPE_CHECKING:
     import pytest

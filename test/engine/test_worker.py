@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from vss_ros.engine.worker import Worker
+from vss_ros.engine.tracks.worker import Worker
 
 
 def test_newest_item_replaces_the_waiting_one() -> None:

@@ -17,8 +17,8 @@ from node_graph import Graph, image_message
 from safetensors.torch import load_file, save_file
 
 from experiments.robot import clip as clip_images
-from vss_ros.engine import tracks
 from vss_ros.engine.tracks import FastSlow
+from vss_ros.engine.tracks import fast_slow as tracks
 from vss_ros.node import segmentation_node, stream
 from vss_ros.resources import resource
 

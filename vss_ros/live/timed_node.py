@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vss_ros.engine.options import NodeConfig
     from vss_ros.engine.pipeline import StreamSegmenter
-    from vss_ros.engine.sharing import SharedNetwork
+    from vss_ros.engine.tracks.sharing import SharedNetwork
     from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 

@@ -13,7 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from vss_ros.engine.build import Built, build_segmenter
 from vss_ros.engine.option import camera_names
 from vss_ros.engine.options import PARAMETERS, PER_CAMERA, parameter_fault
-from vss_ros.engine.sharing import SharedNetwork
+from vss_ros.engine.tracks.sharing import SharedNetwork
 from vss_ros.errors import VssError
 from vss_ros.images.classes import load_classes
 from vss_ros.node.bond import form_bond
@@ -198,7 +198,8 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().fatal(f'{deaf}; the node ends, to be started anew')
             self.exit_status = 1
         for stream in self._streams:
-            stream.watch()
+            if stream.watch():
+                self.exit_status = 1
 
     # What the transitions make and undo.
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from std_srvs.srv import Trigger
 
-from vss_ros.engine.turns import Share, Turns
-from vss_ros.engine.worker import Worker
+from vss_ros.engine.tracks.turns import Share, Turns
+from vss_ros.engine.tracks.worker import Worker
 from vss_ros.images.image_error import ImageError
 from vss_ros.node.camera import Camera
 from vss_ros.node.conversions import header_of, stamp_to_ns
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from diagnostic_msgs.msg import DiagnosticStatus
+    from rclpy.lifecycle import LifecycleNode
 
     from vss_ros.engine.options import NodeConfig
     from vss_ros.engine.pipeline import StreamSegmenter
-    from vss_ros.engine.sharing import SharedNetwork
+    from vss_ros.engine.tracks.sharing import SharedNetwork
     from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Intake
-    from vss_ros.node.segmentation_node import SegmentationNode
 
 DECODING_S, COMPUTING_S, MOST_HANGS = 10.0, 120.0, 3
 """Seconds after which one image hangs (a new size is compiled first); how many decoders may, each of which
@@ -48,7 +48,7 @@ class Stream:
         name: Of one of several cameras, below which its topics are; empty: the only one.
     """
 
-    def __init__(self, node: SegmentationNode, name: str = '') -> None:
+    def __init__(self, node: LifecycleNode, name: str = '') -> None:
         self.name = name
         self.statistics = Statistics()
         self.segmenter: StreamSegmenter | None = None
@@ -178,22 +178,22 @@ class Stream:
         of_node = self._node.get_logger()
         return of_node.get_child(self.name) if self.name else of_node
 
-    def watch(self) -> None:
-        """Leave a decoder that hangs to itself; where the computation hangs, let the process end."""
+    def watch(self) -> bool:
+        """Leave a decoder that hangs to itself; return whether computing hangs, so that the process must end."""
         if self.segmenter is not None:
             self.outputs.follow()
         worker = self._worker
         if worker is None or worker.busy_s < (DECODING_S if self._decoding else COMPUTING_S):
-            return
+            return False
         said = f'{"decoding" if self._decoding else "computing"} takes {worker.busy_s:.0f} s and hangs'
         self._hangs += 1
         if self._decoding and self._hangs <= MOST_HANGS:
             self.note('hangs', 1, f'{said}; another decoder takes over')
             self.stop(wait_s=0)
             self.activate()
-        else:
-            self._get_logger().fatal(f'{said}; the node ends, to be started anew')
-            self._node.exit_status = 1
+            return False
+        self._get_logger().fatal(f'{said}; the node ends, to be started anew')
+        return True
 
     def _on_error(self, received: Received, error: BaseException) -> None:
         if isinstance(error, ImageError):

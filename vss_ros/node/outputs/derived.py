@@ -15,7 +15,7 @@ from nav_msgs.msg import OccupancyGrid
 from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2
 from std_msgs.msg import Header
 
-from vss_ros.engine.worker import Worker
+from vss_ros.engine.tracks.worker import Worker
 from vss_ros.errors import VssError
 from vss_ros.images.cloud import depth_of, fill_cloud, points_from_depth, points_of
 from vss_ros.images.ground import GroundView, kinds_of, shares

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from vss_ros.engine.pipeline import StreamSegmenter
 from vss_ros.engine.runtimes.piece import MOST_FORMS
-from vss_ros.engine.tracks import FastSlow, be_nice
-from vss_ros.engine.turns import Share, Turns
+from vss_ros.engine.tracks.fast_slow import FastSlow, be_nice
+from vss_ros.engine.tracks.turns import Share, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
