@@ -179,7 +179,7 @@ class Stream:
         return of_node.get_child(self.name) if self.name else of_node
 
     def watch(self) -> bool:
-        """Leave a decoder that hangs to itself; return whether computing hangs, so that the process must end."""
+        """Leave a decoder that hangs to itself; return whether computing hangs: the process has to end."""
         if self.segmenter is not None:
             self.outputs.follow()
         worker = self._worker
