@@ -11,8 +11,10 @@ import pytest
 pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
+from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
 from node_graph import Graph, image_message
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from experiments.robot import clip as clip_images
@@ -20,6 +22,7 @@ from vss_ros.images.cloud import POINT
 from vss_ros.msg import SceneSummary
 from vss_ros.node.conversions import ns_to_stamp, stamp_to_ns
 from vss_ros.node.outputs.inputs import info_topic
+from vss_ros.node.process import load_message_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALL = {'size': '96x128', 'propagation': 'none', 'track': 'blocking', 'threads': 1}
+TRANSFORMS = load_message_type('tf2_msgs/msg/TFMessage')
 FOCAL, CENTRE = 400.0, (239.5, 179.5)
 DEPTH = np.random.default_rng(0).integers(500, 9000, (360, 480), np.uint16)
 
@@ -208,6 +212,52 @@ def test_the_ground_its_summary_the_info_and_the_picture(robots: Callable[..., R
     assert picture is not None
     assert picture.shape == (360, 480, 3)
     assert POINT.itemsize == 24
+
+
+def send_and_say(robot: Robot) -> None:
+    robot.subscribed(robot.info)
+    robot.say(1)
+    robot.wait(lambda: robot.stream.outputs._derived._info.newest() is not None, 'the info')
+    robot.send(image_message(clip_images(1)[0], 10**9))
+
+
+@pytest.mark.skipif(TRANSFORMS is not None, reason='tf2_ros is installed: nothing is missing')
+def test_without_tf2_it_is_said_what_the_ground_needs_and_shares_come_all_the_same(
+    robots: Callable[..., Robot],
+) -> None:
+    robot = robots()
+    got = robot.listen(ground=OccupancyGrid, scene=SceneSummary)
+    send_and_say(robot)
+    robot.wait(lambda: robot.count('outputs_failed') == 1 and bool(got['scene']), 'the summary')
+    assert 'expected tf2_ros' in robot.diagnostics['last_trouble']
+    assert sum(got['scene'][0].shares) == pytest.approx(1)
+    assert not got['scene'][0].drivable
+    assert not got['ground']
+
+
+def test_tf2_says_where_the_camera_is(robots: Callable[..., Robot]) -> None:
+    if TRANSFORMS is None:
+        pytest.skip('needs tf2_ros, which is not among the wheels: source a ROS 2 distribution')
+    robot = robots(ground_frame='base')
+    got = robot.listen(ground=OccupancyGrid)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    static = robot.client.create_publisher(TRANSFORMS, '/tf_static', latched)
+    placed = TransformStamped(child_frame_id='camera_optical_frame')
+    placed.header.frame_id = 'base'
+    place, turn = placed.transform.translation, placed.transform.rotation
+    place.x, place.z = 0.5, 1.4
+    turn.x, turn.y, turn.z, turn.w = -0.5, 0.5, -0.5, 0.5  # REP-103: looks ahead
+    static.publish(TRANSFORMS(transforms=[placed]))
+    robot.subscribed(static)
+    robot.wait(lambda: robot.stream.outputs._derived._pose._buffer.all_frames_as_yaml() != '{}', 'tf')
+    send_and_say(robot)
+    robot.wait(lambda: bool(got['ground']), 'the ground')
+    info = got['ground'][0].info
+    assert (info.origin.position.x, info.origin.position.y) == (0.5, -7.5)
+    cells = np.array(got['ground'][0].data, np.int8).reshape(info.height, info.width)
+    assert (cells[70:80, 80:120] == 0).mean() > 0.5
+    names = {name for name, _ in robot.client.get_service_names_and_types_by_node('segmentation', '/')}
+    assert '/tf2_frames' not in names
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class GroundPose:
             from tf2_ros import Buffer, TransformListener
         except ImportError:
             return
-        self._buffer = Buffer(node=self._node)
+        self._buffer = Buffer()  # given the node it would leave a service behind
         self._listener = TransformListener(self._buffer, self._node)
 
     def of(self, header: Header) -> Pose:
