@@ -5,7 +5,7 @@ writes cloud.png, ground.png and summary.json. The exit status is 1 where a figu
 
 Example:
   make demo-3d                                            into demo-3d-output/
-  tools/run python -m experiments.demo_3d -o out --seed 52 --frames 8
+  tools/run python -m experiments.demo_3d -o out --seed 7 --frames 8
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _parse() -> Any:
     parser = new_parser('demo-3d', __doc__)
     add(parser, '-o --output DIR', 'where pictures and figures go', Path('demo-3d-output'))
     add(parser, '--seed N', 'which drive', 52)
-    add(parser, '--frames N', 'how many images, three a second', 6)
+    add(parser, '--frames N', 'how many images, three a second', 4)
     return parser.parse_args()
 
 
