@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from data_trees import write_png
 
 from vss_ros.cli.main import main
 from vss_ros.engine.model_card import read_card
+from vss_ros.recordings.open import open_source
 from vss_ros.training import calibrate, fast_track, finetune
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = {
-    'pick': ['-n', '11', '--every', '10'],
+    'pick': ['-n', '11', '--every', '2'],
     '--finetune': ['--steps', '2'],
     '--fast-track-for': ['--steps', '1'],
     '--calibrate': [],
@@ -31,7 +34,12 @@ SMALL = {
 @pytest.fixture
 def place(tmp_path: Path, project_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a folder with a drive, in which the commands are run."""
-    shutil.copy(project_root / 'test/data/street/street.mcap', tmp_path / 'drive.mcap')
+    with open_source(project_root / 'test/data/street') as source:
+        for frame, _ in islice(source, 0, None, 7):
+            write_png(tmp_path / f'frames/{frame.index:03}.png', frame.image)
+    assert main(['bag', 'make', str(tmp_path / 'frames'), '-o', str(tmp_path / 'bag')]) == 0
+    (written,) = (tmp_path / 'bag').glob('*.mcap')
+    shutil.copy(written, tmp_path / 'drive.mcap')
     for module, name, value in (
         (finetune, 'EPOCHS', 2), (finetune, 'BATCH', 2), (finetune, 'MOST_CROP', (32, 64)),
         (fast_track, 'EPOCHS', 1), (fast_track, 'BATCH', 2), (fast_track, 'MOST_CROP', (64, 96)),

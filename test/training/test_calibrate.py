@@ -24,12 +24,12 @@ SIZE = (64, 96)
 
 def test_the_temperature_that_labels_were_drawn_at_is_found() -> None:
     torch.manual_seed(0)
-    logits = 4 * torch.randn(1, 3, 200, 300)
+    logits = 4 * torch.randn(1, 3, 100, 150)
     found = []
     for temperature in (0.7, 2.0):
-        drawn = torch.multinomial(logits[0].flatten(1).T.div(temperature).softmax(1), 1).view(200, 300)
+        drawn = torch.multinomial(logits[0].flatten(1).T.div(temperature).softmax(1), 1).view(100, 150)
         sums = module._Squares(3)
-        sums.count(1, drawn.numpy().astype(np.uint8), logits, (200, 300))
+        sums.count(1, drawn.numpy().astype(np.uint8), logits, (100, 150))
         found.append(module._lowest(sums.errors[1].sum(0)))
     assert found == pytest.approx([0.7, 2.0], rel=0.1)
 
