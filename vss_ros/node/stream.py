@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 DECODING_S, COMPUTING_S, MOST_HANGS = 10.0, 120.0, 3
 """Seconds after which one image hangs (a new size is compiled first); how many decoders may, each of which
 leaves a thread, until the process ends."""
+RESIZING = 10
+"""Of several cameras, one compiles for a new size at most one in so many seconds."""
 
 
 class Stream:
@@ -60,7 +62,7 @@ class Stream:
         self._turns = Turns()
         self._share: Share | None = None
         self._shared: SharedNetwork | None = None
-        self._waited_s = 0.0
+        self._waited_s = self._resized_until = 0.0
         self._worker: Worker[Received] | None = None
         self._frames = self._hangs = 0
         self._overwritten = 0  # by workers that have ended
@@ -160,8 +162,7 @@ class Stream:
         if header.frame_id != self._frame_id and self._frame_id is not None:
             segmenter.request_reset()  # another camera's image continues no stream
         self._frame_id = header.frame_id
-        if self._shared is not None:
-            self._shared.prepare((frame.image.shape[0], frame.image.shape[1]))
+        self._prepare((frame.image.shape[0], frame.image.shape[1]))
         decoded = time.perf_counter()
         with self._turns:
             self._waited_s = time.perf_counter() - decoded
@@ -171,6 +172,25 @@ class Stream:
         age = (self._node.get_clock().now().nanoseconds - frame.stamp_ns) / 1e9
         self.statistics.answered(result, latency, age)
         self.outputs.follow_up(frame, result, header)
+
+    def _prepare(self, size: tuple[int, int]) -> None:
+        """Have a new size compiled before the turn, where other streams would wait for that.
+
+        Raises:
+            ImageError: The camera had another one just before: it shall not compile all the time.
+        """
+        if self._shared is None or self._shared.knows(size):
+            return
+        began = time.monotonic()
+        if began < self._resized_until:
+            raise ImageError(
+                'size',
+                f'expected images of one size, got {size[1]}x{size[0]} soon after another new one; look '
+                'at who publishes',
+            )
+        self._shared.prepare(size)
+        now = time.monotonic()
+        self._resized_until = now + RESIZING * (now - began)
 
     # What goes wrong.
 

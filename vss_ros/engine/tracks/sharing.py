@@ -64,22 +64,26 @@ class SharedNetwork:
         """Return what keeps one more stream to its share of the time; 0: an equal one."""
         return Share(duty, self._shares)
 
-    def prepare(self, camera: tuple[int, int]) -> None:
-        """Compile for a camera's height and width, where that was not done yet; to be called outside a turn.
-
-        At the lowest priority, so that it holds no other stream.
-        """
+    def knows(self, camera: tuple[int, int]) -> bool:
+        """Tell whether a camera's height and width need no compiling."""
         size = self._built.segmenter.network_size(camera)
         with self._lock:
             known = size in self._sizes
-            self._sizes.pop(size, None)
-            self._sizes[size] = None  # the last is the one used last
+            if known:
+                del self._sizes[size]
+                self._sizes[size] = None  # the last is the one used last
+        return known
+
+    def prepare(self, camera: tuple[int, int]) -> None:
+        """Compile for a camera's height and width, outside a turn and at low priority: it holds nobody."""
+        size = self._built.segmenter.network_size(camera)
+        thread = threading.Thread(target=self._compile, args=(size,), name='compile', daemon=True)
+        thread.start()
+        thread.join()
+        with self._lock:
+            self._sizes[size] = None
             if len(self._sizes) > self._most_sizes:
                 del self._sizes[next(iter(self._sizes))]
-        if not known:
-            thread = threading.Thread(target=self._compile, args=(size,), name='compile', daemon=True)
-            thread.start()
-            thread.join()
 
     def _compile(self, size: tuple[int, int]) -> None:
         be_nice()
