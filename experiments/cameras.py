@@ -97,6 +97,8 @@ class Rig:
         self._files: dict[str, list[Path]] = defaultdict(list)
         for name in names:
             self.plug_in(name)
+        for camera in self.cameras.values():
+            camera.wait_for('sends', START_SECONDS)
         self.listener.spin(MATCH_S + SETTLE_S)
 
     def plug_in(self, name: str) -> None:
@@ -125,6 +127,8 @@ class Rig:
         done['load'] = os.getloadavg()[0]
         if kind == 'killed':
             self.plug_in(camera)
+            while 'sends' not in self.cameras[camera].log.read_text():
+                self.listener.spin(0.1)
             self.listener.spin(MATCH_S)
         elif kind in SIGNALS:
             self.cameras[camera].signal(SIGNALS['good'])

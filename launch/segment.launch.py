@@ -19,11 +19,14 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
+from vss_ros.engine.option import camera_names
 from vss_ros.engine.options import PARAMETERS
 from vss_ros.node.process import end_with
 from vss_ros.resources import large_image_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from launch.action import Action
 
 NODE = 'segmentation'
@@ -50,6 +53,12 @@ def arguments() -> list[Action]:
             'image_topic',
             'image_raw',
             'Topic of the camera; /compressed at its end chooses image_transport',
+            None,
+        ),
+        (
+            'cameras',
+            '',
+            'Several in one node, as front,rear, with an image_topic for each; empty: as in params_file',
             None,
         ),
         (
@@ -85,6 +94,23 @@ def arguments() -> list[Action]:
     ]
 
 
+def remappings(cameras: Sequence[str], topics: str) -> list[tuple[str, str]]:
+    """Return the rules from the node's names to the cameras' topics.
+
+    Raises:
+        ValueError: There are not as many topics as cameras.
+    """
+    if not cameras:
+        return [('image_raw', topics)]
+    given = [topic.strip() for topic in topics.split(',')]
+    if given == ['image_raw']:  # the default
+        return []
+    if len(given) != len(cameras):
+        msg = f'expected an image_topic for each of {", ".join(cameras)}, got {topics!r}; use commas'
+        raise ValueError(msg)
+    return [(f'{camera}/image_raw', topic) for camera, topic in zip(cameras, given, strict=True)]
+
+
 def start(context: LaunchContext) -> list[Action]:
     """Return the node with its environment, now that the arguments are known."""
 
@@ -96,7 +122,9 @@ def start(context: LaunchContext) -> list[Action]:
 
     # Only what is given: the defaults of this file must not overrule the parameter file.
     overrides: dict[str, str | bool] = {n: flag(n) for n in ('use_sim_time', 'autostart') if text(n)}
-    overrides |= {name: text(name) for name in ('model', 'device', 'image_transport') if text(name)}
+    overrides |= {
+        name: text(name) for name in ('model', 'device', 'cameras', 'image_transport') if text(name)
+    }
     file = Path(text('params_file'))
     if not file.is_file():
         msg = f'expected a parameter file as params_file, got {str(file)!r}, which is none'
@@ -114,7 +142,7 @@ def start(context: LaunchContext) -> list[Action]:
         name=NODE,
         namespace=text('namespace'),
         parameters=[text('params_file'), overrides],
-        remappings=[('image_raw', text('image_topic'))],
+        remappings=remappings(camera_names(text('cameras')), text('image_topic')),
         ros_arguments=['--log-level', f'{logger}:={text("log_level")}'],
         respawn=flag('respawn'),
         respawn_delay=2.0,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LAUNCH_FILE = ROOT / 'launch' / 'segment.launch.py'
 ARGUMENTS = {
     'namespace', 'params_file', 'model', 'device', 'image_topic', 'image_transport', 'use_sim_time',
-    'autostart', 'log_level', 'respawn', 'large_images',
+    'autostart', 'cameras', 'log_level', 'respawn', 'large_images',
 }  # fmt: skip
 
 
@@ -110,3 +110,16 @@ def test_a_missing_file_ends_the_launch_and_misspelt_arguments_are_said(
     done, _, _ = run(LAUNCH_FILE, tmp_path / 'again', 'image_topc:=/cam/image')
     assert "there is no argument 'image_topc', did you mean 'image_topic'?" in done.stdout + done.stderr
     assert done.returncode == 0
+
+
+def test_several_cameras(launch_ros: None, tmp_path: Path) -> None:
+    result = start(tmp_path, 'cameras:=front,rear', 'image_topic:=/f/image_raw, /r/image_raw')
+    assert overrides(result) == {'cameras': 'front,rear'}
+    words = result['arguments']
+    assert {'front/image_raw:=/f/image_raw', 'rear/image_raw:=/r/image_raw'} <= {*words}
+
+
+def test_a_topic_for_each_camera(launch_ros: None, tmp_path: Path) -> None:
+    done, *_ = run(LAUNCH_FILE, tmp_path, 'cameras:=front,rear', 'image_topic:=/f/image_raw')
+    assert done.returncode
+    assert 'expected an image_topic for each of front, rear' in done.stdout + done.stderr
