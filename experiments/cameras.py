@@ -11,7 +11,6 @@ Examples:
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -106,7 +105,7 @@ class Rig:
         number = self.names.index(name)
         folder = self._folder / f'{name or "camera"}{len(self._files[name])}'
         folder.mkdir()
-        self._files[name].append(folder / 'sent.json')
+        self._files[name].append(folder / 'sent.txt')
         words = [self._source, '--first', str(7 * number), '--sent', str(self._files[name][-1])]
         words += ['--ros-args', '-r', f'image_raw:=/{name}/image_raw'.replace('//', '/')]
         self.cameras[name] = self._stack.enter_context(Child('rig_camera', words, folder))
@@ -143,7 +142,7 @@ class Rig:
         self.node.stop()
         self._stack.close()
         return {
-            name: [stamp for file in files if file.exists() for stamp in json.loads(file.read_text())]
+            name: [int(line) for file in files for line in file.read_text().splitlines()]
             for name, files in self._files.items()
         }
 

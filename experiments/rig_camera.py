@@ -1,12 +1,11 @@
 """One camera of a rig: plays a recording at a steady rate, and misbehaves on a signal.
 
-SIGUSR1: it floods, ten times as many images; SIGUSR2: it sends rubbish; SIGHUP: it is good again. The stamps
-of the good images it sent lie in a JSON file after its end.
+SIGUSR1: it floods, ten times as many images; SIGUSR2: it sends rubbish; SIGHUP: it is good again. It writes the
+stamps of the good images down, a line each.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import struct
@@ -85,7 +84,7 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
     publisher = node.create_publisher(
         Image, 'image_raw', QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
     )
-    sent: list[int] = []
+    sent = Path(options.sent).open('w', buffering=1)  # noqa: SIM115 (it may be killed)
     # Free-running cameras: each begins at a moment of its own.
     due_ns, index = time.monotonic_ns() + options.first * 5_000_000, options.first
     sys.stdout.write('sends\n')
@@ -99,9 +98,9 @@ def _run(arguments: Sequence[str], stop: StopRequest) -> None:
         struct.pack_into('<iI', data, STAMP, *divmod(stamp_ns, 10**9))
         publisher.publish(bytes(data))
         if kind == 'good':
-            sent.append(stamp_ns)
+            sent.write(f'{stamp_ns}\n')
         due_ns += round(1e9 / options.rate / (FLOOD if kind == 'flooded' else 1))
-    Path(options.sent).write_text(json.dumps(sent))
+    sent.close()
     node.destroy_node()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -74,3 +74,25 @@ def test_sizes_that_nobody_uses_any_more_make_room_and_others_stay() -> None:
         added(steady)
         assert added._forms[key] is form
     assert len(added._forms) == 2 * piece.MOST_FORMS
+
+
+def test_a_size_that_cannot_be_compiled_leaves_the_others_their_graphs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip('openvino', reason='needs openvino: pip install openvino')
+    runtime = RUNTIMES.get('openvino')(CPU, 'f32', 1)
+    compile_graph = runtime.compile
+
+    def choosy(work: Any, inputs: Any, cut: Any = None) -> Any:
+        if inputs[0].shape[1] == 5:
+            raise ValueError('no such size')
+        return compile_graph(work, inputs, cut)
+
+    monkeypatch.setattr(runtime, 'compile', choosy)
+    added = piece.Piece(runtime, lambda given: given + 1, [], IMAGENET)
+    added(torch.zeros(1, 3))
+    with pytest.warns(RuntimeWarning, match='no such size'):
+        assert added(torch.zeros(1, 5)).tolist() == [[1.0] * 5]
+    assert added(torch.zeros(1, 5)).tolist() == [[1.0] * 5]
+    assert [form is None for form in added._forms.values()] == [False, True]
+    assert len(runtime.faults) == 1

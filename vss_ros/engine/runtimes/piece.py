@@ -54,34 +54,39 @@ class Piece:
         self._image_strides = image_strides
         self._runtime, self._function, self._modules = runtime, function, tuple(modules)
         self._statistics, self._cut = statistics, cut
-        self._forms: dict[Any, _Form] = {}
+        self._forms: dict[Any, _Form | None] = {}  # None: it runs in PyTorch
         self._lock = threading.Lock()
         self._failed = False
 
     def __call__(self, *arguments: Tensor | View | None) -> Any:
         """Return the function's answer."""
-        if not self._runtime.compiles or self._failed:
+        if not self._runtime.compiles:
             return self._runtime.run(self._function, *arguments)
         inputs = [tensor for argument in arguments for tensor in self._tensors(argument)]
         key = (*map(_outline, arguments), *(tensor.shape for tensor in inputs))
         try:
             form = self._form(key, arguments, inputs)
-            graph = form.take()
-            outputs = graph(inputs)
-            form.free.append(graph)
-            return form.work.answer(outputs, inputs)
-        except Exception as error:  # noqa: BLE001 (each runtime raises what it likes)
-            self._fall_back(error)
-            return self._runtime.run(self._function, *arguments)
-
-    def _form(self, key: Any, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]) -> _Form:
-        """Return what serves a form of arguments."""
-        with self._lock:
-            form = self._forms.pop(key, None)
             if form is not None:
-                self._forms[key] = form  # the last is the one used last
+                graph = form.take()
+                outputs = graph(inputs)
+                form.free.append(graph)
+                return form.work.answer(outputs, inputs)
+        except Exception as error:  # noqa: BLE001 (each runtime raises what it likes)
+            self._keep(key, None)
+            self._fall_back(error)
+        return self._runtime.run(self._function, *arguments)
+
+    def _form(
+        self, key: Any, arguments: tuple[Tensor | View | None, ...], inputs: list[Tensor]
+    ) -> _Form | None:
+        """Return what serves a form of arguments; None leaves it to PyTorch."""
+        with self._lock:
+            if key in self._forms:
+                form = self._forms[key] = self._forms.pop(key)  # the last is the one used last
                 return form
-        form = self._compile(arguments, inputs)  # meanwhile other streams go on
+        return self._keep(key, self._compile(arguments, inputs))  # meanwhile other streams go on
+
+    def _keep(self, key: Any, form: _Form | None) -> _Form | None:
         with self._lock:
             self._forms[key] = form
             if len(self._forms) > MOST_FORMS * self._runtime.streams:
@@ -113,6 +118,8 @@ class Piece:
         return tensors
 
     def _fall_back(self, error: Exception) -> None:
+        if self._failed:  # said once, of whichever form came first
+            return
         self._failed = True
         name = getattr(self._function, '__qualname__', repr(self._function))
         text = str(error).strip().splitlines()
