@@ -1,7 +1,7 @@
 """One camera of a rig: plays a recording at a steady rate, and misbehaves on a signal.
 
-SIGUSR1: it floods, ten times as many images; SIGUSR2: it sends rubbish; SIGHUP: it is good again. It writes the
-stamps of the good images down, a line each.
+SIGUSR1: it floods, ten times as many images; SIGUSR2: it sends rubbish; SIGHUP: it is good again. It writes
+the stamps of the good images down, a line each.
 """
 
 from __future__ import annotations
