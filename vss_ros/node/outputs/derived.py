@@ -143,9 +143,13 @@ class Derived:
 
     def _do(self, what: str, job: Callable[[], None]) -> None:
         """Let the thread do a job, in place of one of the same kind that it has not begun."""
-        if self._worker is None:
-            self._worker = Worker(self._work, lambda *_: None, 'derived', lambda waiting, new: waiting | new)
-        self._worker.offer({what: job})
+        with self._lock:  # answers and depth come in different threads
+            if self._worker is None:
+                self._worker = Worker(
+                    self._work, lambda *_: None, 'derived', lambda waiting, new: waiting | new
+                )
+            worker = self._worker
+        worker.offer({what: job})
 
     def _work(self, jobs: dict[str, Callable[[], None]]) -> None:
         for job in jobs.values():
