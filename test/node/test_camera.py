@@ -26,7 +26,8 @@ from sensor_msgs.msg import CompressedImage
 rclpy.init()
 node = rclpy.create_node('other')
 node.create_publisher(CompressedImage, '/image_raw', 1)
-rclpy.spin(node)
+while rclpy.ok():  # a signal that comes between two looks is seen at the next
+    rclpy.spin_once(node, timeout_sec=0.5)
 """
 STALE, WARN = b'\x03', b'\x01'
 
