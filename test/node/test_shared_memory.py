@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs rclpy: make test, or source a ROS 2 distribution')
 pytest.importorskip('vss_ros.msg', reason='needs the generated messages: make build')
 
+from vss_ros.node import shared_memory
 from vss_ros.node.shared_memory import Ports, _listened_to, remove_orphans
 from vss_ros.resources import large_image_environment
 
@@ -70,15 +71,30 @@ def test_only_what_nobody_holds_goes(ros_domain: dict[str, str]) -> None:
             holder.wait()
 
 
-def test_a_node_whose_ports_were_removed_hears_again(start: Callable[..., Graph]) -> None:
+def test_a_node_whose_ports_were_removed_hears_again(
+    start: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As Fast DDS does it between two processes, where one has stood still; see ``Ports``."""
     graph = start(propagation='none', qos='reliable')
     ports = _listened_to()
     assert ports
     told: list[str] = []
-    in_place = Ports()
-    assert [in_place.look(lambda *said: told.append(said[2])) for _ in range(3)] == ['', '', '']
+    looked_after = Ports()
+
+    def look() -> str:
+        return looked_after.look(lambda *said: told.append(said[2]))
+
+    assert [look() for _ in range(3)] == ['', '', '']
+    with monkeypatch.context() as made_anew:
+        made_anew.setattr(shared_memory, '_listened_to', set)
+        assert look() == ''
     assert not told
+    with monkeypatch.context() as removed:
+        removed.setattr(shared_memory, '_inode', lambda _: 0)
+        removed.setattr(shared_memory, '_mark', lambda *_: True)
+        assert [look(), look()] == ['', '']
+        assert len(told) == len(ports)
+        assert any(look() for _ in range(shared_memory.MOST_LOOKS))
     for port in ports:
         Path('/dev/shm', port).unlink()
     words = [sys.executable, str(SENDER), '100', 'reliable', '--ros-args', '-r', 'large_image:=image_raw']

@@ -135,10 +135,10 @@ class Ports:
         Returns:
             A sentence on a port that is still gone after ``MOST_LOOKS``; else empty.
         """
-        if self._inodes and all(_inode(name) == inode for name, inode in self._inodes.items()):
+        inodes = {name: _inode(name) for name in _listened_to()}  # but for one that is just being made anew
+        if inodes == self._inodes:
             return ''
-        self._inodes = {name: _inode(name) for name in _listened_to()}
-        mapped = list(_mappings('self')) if self._inodes else []
+        self._inodes, mapped = inodes, list(_mappings('self'))
         held = {(name, inode) for *_, inode, name in mapped}
         lost = {name for name, inode in self._inodes.items() if (name, inode) not in held}
         self._lost = {name: self._lost.get(name, 0) + 1 for name in lost}
