@@ -171,8 +171,11 @@ def changes(phases: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if phase['kind'] == 'well':
             continue
         for name, figure in phase['cameras'].items():
-            if name != phase['camera']:
-                usual = mean(beside['cameras'][name]['p99'] for beside in (before, after))
+            beside = [
+                near['cameras'][name]['p99'] for near in (before, after) if 'p99' in near['cameras'][name]
+            ]
+            if name != phase['camera'] and beside and 'p99' in figure:
+                usual = mean(beside)
                 change = round(figure['p99'] / usual - 1, 3)
                 made.append({'fault': phase['kind'], 'of': phase['camera'], 'camera': name, 'change': change})
     return made
@@ -192,7 +195,7 @@ def measure(source: str, folder: Path, seconds: float, rounds: int, words: Seque
     figures(rig, phases, rig.close())
     well = [phase for phase in phases if phase['kind'] == 'well']
     more = (well[0]['memory_mb'] - alone[0]['memory_mb']) / len(CAMERAS)
-    least = min(camera['answered'] for phase in well for camera in phase['cameras'].values())
+    least = min(camera['answered'] or 0 for phase in well for camera in phase['cameras'].values())
     made = changes(phases)
     return {
         'alone': alone[0], 'phases': phases, 'changes': made, 'memory_mb_a_camera': round(more, 1),
