@@ -64,7 +64,6 @@ def test_a_new_size_is_compiled_while_another_stream_has_its_turn(runtime: str) 
 def test_sizes_that_nobody_uses_any_more_make_room_and_others_stay() -> None:
     pytest.importorskip('openvino', reason='needs openvino: pip install openvino')
     runtime = RUNTIMES.get('openvino')(CPU, 'f32', 1)
-    runtime.streams = 2
     added = piece.Piece(runtime, lambda given: given + 1, [], IMAGENET)
     steady = torch.zeros(1, 3)
     added(steady)

@@ -40,8 +40,8 @@ class Runtime(ABC):
 
     def __init__(self, device: torch.device, precision: str, threads: int) -> None:
         self.device, self.precision, self.threads = device, precision, threads
-        self.streams = 1
-        """For how many streams graphs are kept; their images may be of different sizes."""
+        self.sizes = 2
+        """For how many sizes of images graphs are kept."""
         self.faults: list[str] = []
         """What could not be compiled and runs in PyTorch instead; one sentence each."""
         self.reason = 'as asked for'

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from vss_ros.engine.preprocess import Normalisation
     from vss_ros.engine.runtimes.base import Cut, Graph, Runtime
 
-MOST_FORMS = 4
-"""Forms of arguments for which a piece keeps graphs, for each stream: of a camera that changes its size those
-go that were used longest ago."""
+MOST_FORMS = 2
+"""Forms of arguments a size for which a piece keeps graphs: those go that were used longest ago."""
 TRACING = threading.Lock()
 """PyTorch traces one function at a time."""
 
@@ -89,7 +88,7 @@ class Piece:
     def _keep(self, key: Any, form: _Form | None) -> _Form | None:
         with self._lock:
             self._forms[key] = form
-            if len(self._forms) > MOST_FORMS * self._runtime.streams:
+            if len(self._forms) > MOST_FORMS * self._runtime.sizes:
                 del self._forms[next(iter(self._forms))]
         return form
 

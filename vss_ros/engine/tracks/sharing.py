@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vss_ros.engine.pipeline import StreamSegmenter
-from vss_ros.engine.runtimes.piece import MOST_FORMS
 from vss_ros.engine.tracks.fast_slow import FastSlow, be_nice
 from vss_ros.engine.tracks.turns import Share, Turns
 
@@ -33,9 +32,8 @@ class SharedNetwork:
         """At computing on the fast track."""
         self._shares: list[Share] = []
         self._lock = threading.Lock()
-        self._most_sizes = MOST_FORMS * streams // 2  # some pieces have two forms a size
         self._sizes = {built.segmenter.network_size(built.card.input_size): None}
-        built.runtime.streams = streams
+        built.runtime.sizes = streams + 1
 
     def segmenter(
         self, config: SegmenterConfig, on_slow_track_error: Callable[[BaseException], None]
@@ -82,7 +80,7 @@ class SharedNetwork:
         thread.join()
         with self._lock:
             self._sizes[size] = None
-            if len(self._sizes) > self._most_sizes:
+            if len(self._sizes) > self._built.runtime.sizes:
                 del self._sizes[next(iter(self._sizes))]
 
     def _compile(self, size: tuple[int, int]) -> None:
