@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ LOST_S = 60.0
 LIGHT = ('runtime:=torch', 'precision:=f32', 'threads:=1', 'size:=96x128')
 MODULE = 'vss_ros.node.main'
 SHARED = Path('/dev/shm')
+_OWNER = re.compile(r'fast(?:dds|rtps)_(?:port\d+|[0-9a-f]{16})')
 SETTLE_S = 11.0
 """After which shared memory of killed processes counts as nobody's."""
 
@@ -107,8 +110,15 @@ def turn(kind: str, start: str, span: float, rng: random.Random, log: Path) -> d
 
 
 def held() -> tuple[int, float]:
-    """Return how many files of Fast DDS lie in shared memory, and their megabytes."""
-    sizes = [file.stat().st_size for file in SHARED.glob('*fast*') if file.exists()]
+    """Return how many files of Fast DDS lie in shared memory that no process uses, and their megabytes."""
+    used: set[str] = set()
+    for maps in Path('/proc').glob('[1-9]*/maps'):
+        with suppress(OSError):  # it has ended
+            used.update(_OWNER.findall(maps.read_text(errors='replace')))
+    owners = [(file, _OWNER.search(file.name)) for file in SHARED.iterdir()]
+    sizes = [
+        file.stat().st_size for file, owner in owners if owner and owner[0] not in used and file.exists()
+    ]
     return len(sizes), sum(sizes) / 1e6
 
 
