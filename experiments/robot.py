@@ -170,11 +170,11 @@ class Robot(Node):
         began, end = time.monotonic(), time.monotonic() + patience
         if self.camera is None:
             self.plug_in()
-        first = time.time_ns()
-        while not any(first <= stamp for stamp in self.masks):
+        sent: set[int] = set()
+        while not sent & set(self.masks):  # by stamp: earlier ones may lie in the future
             if time.monotonic() > end:
                 raise LostError(f'no good image was answered within {patience:.0f} s; status: {self.said}')
-            self.send()
+            sent.add(self.send())
             self.spin(1 / 15)
         return time.monotonic() - began
 
