@@ -201,7 +201,7 @@ def measure(source: str, folder: Path, seconds: float, rounds: int, words: Seque
         'alone': alone[0], 'phases': phases, 'changes': made, 'memory_mb_a_camera': round(more, 1),
         'least_answered': least, 'worst_change': max((row['change'] for row in made), default=None),
         'bars': {'answered': least >= 0.95, 'memory': more <= 60,
-                 'apart': all(row['change'] <= 0.2 for row in made)},
+                 'apart': bool(made) and all(row['change'] <= 0.2 for row in made)},
     }  # fmt: skip
 
 
