@@ -110,6 +110,32 @@ def test_a_node_whose_ports_were_removed_hears_again(
     assert all(Path('/dev/shm', port).exists() for port in ports)
 
 
+def test_a_port_whose_maker_was_killed_goes_though_its_guard_is_taken() -> None:
+    """Left as it is, each later process of that port waits for ever for what is to be written there."""
+    port = Path('/dev/shm/fastdds_port65533')
+    guard = port.with_name(f'sem.{port.name}_mutex')
+    made = f'ctypes.CDLL(None).sem_open(b"/{guard.name.removeprefix("sem.")}", os.O_CREAT, 0o600, 0)'
+    try:
+        port.touch()
+        os.utime(port, (0, 0))
+        holder = subprocess.Popen(
+            [sys.executable, '-c', f'import ctypes, os; {made}; print(flush=True); input()'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        with holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            remove_orphans()
+            assert port.exists()  # a process that lives is about to write there
+            holder.kill()
+        remove_orphans()
+        assert not port.exists()
+        assert not guard.exists()
+    finally:
+        port.unlink(missing_ok=True)
+        guard.unlink(missing_ok=True)
+
+
 def test_young_segments_and_other_files_stay(tmp_path: Path) -> None:
     names = ['fastdds_0123456789abcdef', 'fastdds_port999999', 'other']
     for name in names:

@@ -18,6 +18,7 @@ from vss_ros.errors import VssError
 from vss_ros.live.observer import Observer, ask, graph
 from vss_ros.live.received import Received
 from vss_ros.node.intake import TRANSPORTS
+from vss_ros.node.shared_memory import remove_orphans
 from vss_ros.recordings.bags import BagWriter
 from vss_ros.resources import large_image_environment, resource
 
@@ -132,6 +133,7 @@ def stay_apart() -> None:
     """Unless the environment says otherwise, use a domain without robots and stay on this machine."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(QUIET_DOMAIN))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    remove_orphans()
 
 
 def play(run: LiveRun, folder: Path, on_image: Callable[[], object] | None = None) -> Received:

@@ -49,7 +49,7 @@ def remove_orphans(folder: Path = FOLDER) -> tuple[int, int]:
     mapped = _mapped_by_all() if ports else set()
     for port in ports:
         guard = f'sem.{port.name}_mutex'
-        if not {port.name, guard} & mapped:
+        if not {port.name, guard, _inode(guard)} & mapped:
             with suppress(OSError), _guarding(port, guard), _unowned(port):
                 port.unlink()
                 port.with_name(guard).unlink()
@@ -77,7 +77,11 @@ def _unowned(file: Path) -> Iterator[Path]:
 
 @contextmanager
 def _guarding(port: Path, guard: str) -> Iterator[None]:
-    """Keep every process from opening a port; raises an OSError where one is just doing so."""
+    """Keep every process from opening a port; raises an OSError where one is just doing so.
+
+    Of a process that was killed meanwhile the semaphore stays taken, and a port that has no content yet: every
+    later process of that port would wait for the content for ever.
+    """
     if port.parent != FOLDER or not port.with_name(guard).exists():
         yield
         return
@@ -87,12 +91,14 @@ def _guarding(port: Path, guard: str) -> Iterator[None]:
     if not semaphore:
         raise OSError(ctypes.get_errno(), guard)
     try:
-        if system.sem_trywait(semaphore):
+        taken = system.sem_trywait(semaphore) == 0
+        if not taken and _inode(guard) in _mapped_by_all(but=str(os.getpid())):
             raise BlockingIOError
         try:
             yield
         finally:
-            system.sem_post(semaphore)
+            if taken:
+                system.sem_post(semaphore)
     finally:
         system.sem_close(semaphore)
 
@@ -105,13 +111,17 @@ def _mappings(process: str) -> Iterator[tuple[int, int, int, str]]:
             yield int(begin, 16), int(end, 16), int(inode), name
 
 
-def _mapped_by_all() -> set[str]:
-    """Return the names that any process has mapped which lets us see."""
-    names: set[str] = set()
+def _mapped_by_all(but: str = '') -> set[str | int]:
+    """Return the names and inodes that any process has mapped which lets us see, ``but`` that of a number.
+
+    Whoever made a semaphore has it mapped by the name that it had before it was complete.
+    """
+    found: set[str | int] = set()
     for process in Path('/proc').glob('[1-9]*'):
         with suppress(OSError):
-            names.update(name for *_, name in _mappings(process.name))
-    return names
+            if process.name != but:
+                found.update(*((name, inode) for *_, inode, name in _mappings(process.name)))
+    return found
 
 
 class Ports:
