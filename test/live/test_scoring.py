@@ -74,7 +74,12 @@ def test_the_same_answers_in_time_give_the_figures_of_a_replay(tmp_path: Path) -
     live = score_live(InputFrames(images, config()), config().as_live(1.0), played)
     replayed = evaluate_bag(images, config())
     assert list(map(coarse, live.result.rows)) == list(map(coarse, replayed.result.rows))
-    assert replace(live.result, rows=()) == replace(replayed.result, rows=())
+    # What is sure of an answer the replay knows alone.
+    answers = [
+        replace(result, rows=(), metrics={k: v for k, v in result.metrics.items() if k != 'calibration'})
+        for result in (live.result, replayed.result)
+    ]
+    assert answers[0] == answers[1]
     assert live.timing.latency_ms == pytest.approx([10 + i for i in range(9)], abs=0.01)
     assert live.timing.subscriber_ms == (20.0,) * 9
     assert live.timing.played_rate == 1.0

@@ -90,8 +90,7 @@ def describe(name: str) -> dict[str, Any]:
             if row['name'] == name and heading != 'models':
                 found = {'kind': heading.removesuffix('s'), **row}
     if has_card(name):
-        values = dict(read_card(name))
-        found['card'] = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+        found['card'] = read_card(name).model_dump(mode='json')
     if not found:
         raise VssError(f'{name!r} is neither a part nor a model card; list them with: vss models')
     return found

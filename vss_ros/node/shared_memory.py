@@ -79,7 +79,7 @@ def _unowned(file: Path) -> Iterator[Path]:
 def _guarding(port: Path, guard: str) -> Iterator[None]:
     """Keep every process from opening a port; raises an OSError where one is just doing so.
 
-    Of a process that was killed meanwhile the semaphore stays taken, and a port that has no content yet: every
+    Of a process that was killed meanwhile the semaphore stays taken, and maybe a port without content: every
     later process of that port would wait for the content for ever.
     """
     if port.parent != FOLDER or not port.with_name(guard).exists():
