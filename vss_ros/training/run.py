@@ -98,11 +98,7 @@ def run_recipe(
     """
     where = choose_device(device)
     recipe = read_recipe(path)
-    if recipe.batch % processes.count():
-        raise VssError(
-            f'{path}: expected a batch that {processes.count()} processes share evenly, got {recipe.batch}; '
-            'start another number of processes, or change the recipe'
-        )
+    _check_shares(path, recipe.batch)
     if recipe.int8:
         load_nncf()  # before hours of training
     # Before data that may take minutes to open.
@@ -131,6 +127,14 @@ def run_recipe(
     done = [_with_int8(job, card, module) for card, (_, module) in zip(saved, cards, strict=True)]
     processes.wait_for_all()  # a later recipe may build on these cards
     return done
+
+
+def _check_shares(path: Path, batch: int) -> None:
+    if batch % processes.count():
+        raise VssError(
+            f'{path}: expected a batch that {processes.count()} processes share evenly, got {batch}; '
+            'start another number of processes, or change the recipe'
+        )
 
 
 def _with_int8(job: Job, card: ModelCard, module: Any) -> ModelCard:
