@@ -85,6 +85,10 @@ def run_program(name: str, run: Callable[[], int]) -> int:
     except (VssError, OSError) as error:  # no space, no permission: the system's own words say it best
         return _fail(name, str(error), 2)
     except Exception as error:
+        if isinstance(
+            error.__cause__, KeyboardInterrupt
+        ):  # as Python 3.11.2 may hand on what a signal raised
+            return _fail(name, 'interrupted', 130)
         if os.environ.get(TRACEBACK):
             raise
         if isinstance(error, MemoryError) or 'allocate memory' in str(error):

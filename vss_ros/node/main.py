@@ -35,8 +35,11 @@ def main(args: list[str] | None = None, kind: type[SegmentationNode] | None = No
         status = _start(stop, args, kind)
     except SystemExit:
         status = 0
-    except BaseException:  # noqa: BLE001 (what nobody foresaw: said, and the process ends all the same)
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 (what nobody foresaw: said, and the process ends)
+        if isinstance(error.__cause__, SystemExit):  # as Python 3.11.2 may hand on what a signal raised
+            status = 0
+        else:
+            traceback.print_exc()
     stop.finished()
     sys.stdout.flush()
     sys.stderr.flush()
