@@ -64,7 +64,7 @@ def add(parser: Any, names: str, text: str, default: Any = None, **more: Any) ->
     parser.add_argument(*words, **(arguments | more))
 
 
-def run_program(name: str, run: Callable[[], int]) -> int:
+def run_program(name: str, run: Callable[[], int]) -> int:  # noqa: PLR0911 (a status each)
     """Run a program; an error becomes one line that begins with the program's name.
 
     Returns:
@@ -85,9 +85,10 @@ def run_program(name: str, run: Callable[[], int]) -> int:
     except (VssError, OSError) as error:  # no space, no permission: the system's own words say it best
         return _fail(name, str(error), 2)
     except Exception as error:
-        if isinstance(
-            error.__cause__, KeyboardInterrupt
-        ):  # as Python 3.11.2 may hand on what a signal raised
+        # As Python 3.11.2 may hand on what a signal raised.
+        if isinstance(error.__cause__, SystemExit):
+            raise error.__cause__ from None
+        if isinstance(error.__cause__, KeyboardInterrupt):
             return _fail(name, 'interrupted', 130)
         if os.environ.get(TRACEBACK):
             raise
