@@ -23,10 +23,6 @@ from vss_ros.node.stream import Stream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vss_ros.engine.options import NodeConfig
-    from vss_ros.engine.pipeline import StreamSegmenter
-    from vss_ros.engine.tracks.sharing import SharedNetwork
-    from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 
 HANG_S = 2.0
@@ -43,15 +39,11 @@ class FaultyStream(Stream):
         self.armed = ''
         self._leaked: list[Any] = []
 
-    def configure(
-        self,
-        config: NodeConfig,
-        segmenter: StreamSegmenter,
-        table: ClassTable,
-        shared: SharedNetwork | None = None,
-    ) -> None:
+    def configure(self, *given: Any, **named: Any) -> None:
         """Wrap what computes."""
-        super().configure(config, segmenter, table, shared)
+        super().configure(*given, **named)
+        segmenter = self.segmenter
+        assert segmenter is not None
         self._wrap(segmenter, 'step', 'step')
         if isinstance(segmenter.parts.track, tracks.FastSlow):
             self._wrap(segmenter.parts.track.thread, 'compute', 'slow')

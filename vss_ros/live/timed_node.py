@@ -20,10 +20,6 @@ from vss_ros.node.stream import Stream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vss_ros.engine.options import NodeConfig
-    from vss_ros.engine.pipeline import StreamSegmenter
-    from vss_ros.engine.tracks.sharing import SharedNetwork
-    from vss_ros.images.classes import ClassTable
     from vss_ros.node.intake import Received
 
 PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 1e6
@@ -43,16 +39,10 @@ class TimedStream(Stream):
         self._row: dict[str, Any] = {}
         self._came: dict[int, tuple[float, float]] = {}
 
-    def configure(
-        self,
-        config: NodeConfig,
-        segmenter: StreamSegmenter,
-        table: ClassTable,
-        shared: SharedNetwork | None = None,
-    ) -> None:
+    def configure(self, *given: Any, **named: Any) -> None:
         """Wrap what computes and publishes."""
-        super().configure(config, segmenter, table, shared)
-        self._time(segmenter, 'step', 'compute')
+        super().configure(*given, **named)
+        self._time(self.segmenter, 'step', 'compute')
         self._time(self.outputs._mask, 'publish', 'publish')
 
     def activate(self) -> None:

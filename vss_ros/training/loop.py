@@ -154,12 +154,7 @@ def run_epochs(
     _forget_after(folder / CURVE, done)
     for epoch in range(done, recipe.epochs):
         started = time.time()
-        rng = np.random.default_rng((recipe.seed, epoch))
-        torch.manual_seed(recipe.seed + (epoch << 32))  # what dropout draws
-        model.train()
-        chosen = batches(epoch, rng)
-        rng = processes.own_generator(rng)
-        losses = _train_epoch(recipe, model, optimiser, peaks, average, epoch, chosen, step, rng)
+        losses = _train_epoch(recipe, model, optimiser, peaks, average, epoch, batches, step)
         point: dict[str, Any] = {'epoch': epoch + 1}
         point |= {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
         if processes.number() == 0:
@@ -186,11 +181,15 @@ def _train_epoch(
     peaks: list[float],
     average: MovingAverage[Any],
     epoch: int,
-    chosen: Sequence[B],
+    batches: Callable[[int, np.random.Generator], Sequence[B]],
     step: Callable[[B, np.random.Generator], dict[str, float]],
-    rng: np.random.Generator,
 ) -> list[dict[str, float]]:
     """Go through an epoch's batches; return the losses of each."""
+    rng = np.random.default_rng((recipe.seed, epoch))
+    torch.manual_seed(recipe.seed + (epoch << 32))  # what dropout draws
+    model.train()
+    chosen = batches(epoch, rng)
+    rng = processes.own_generator(rng)
     losses = []
     title = f'epoch {epoch + 1}/{recipe.epochs}'
     shown = tqdm(chosen, title, mininterval=5, disable=processes.number() > 0)

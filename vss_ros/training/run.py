@@ -107,11 +107,8 @@ def run_recipe(
     sets = open_data(recipe, folders)
     folder = runs / path.stem
     folder.mkdir(parents=True, exist_ok=True)
-    named = (name for name in folders if name in recipe.data or name in recipe.evaluate)
-    options = ' '.join(f'--data {name}=DIR' for name in named)
-    options += ' --compile' if compiled else ''
-    options += f' --device {device}' if device != 'auto' else ''
-    command = f'vss train config/experiments/{path.name} {options}'
+    more = [*(['--compile'] if compiled else []), *([f'--device {device}'] if device != 'auto' else [])]
+    command = _command(path, recipe, folders, more)
     said = provenance(recipe, sets, where, command) | origins(teacher, start)
     job = Job(recipe, sets, folders, folder, output, resume, compiled, where, teacher, start, said)
     cards = {'backbone': _backbone, 'pairs': _pairs, 'motion': _motion}[recipe.stage](job)
@@ -127,6 +124,13 @@ def run_recipe(
     done = [_with_int8(job, card, module) for card, (_, module) in zip(saved, cards, strict=True)]
     processes.wait_for_all()  # a later recipe may build on these cards
     return done
+
+
+def _command(path: Path, recipe: Recipe, folders: dict[str, Path], more: list[str]) -> str:
+    """Return the command that trains this again."""
+    named = (name for name in folders if name in recipe.data or name in recipe.evaluate)
+    data = [f'--data {name}=DIR' for name in named]
+    return ' '.join([f'vss train config/experiments/{path.name}', *data, *more])
 
 
 def _check_shares(path: Path, batch: int) -> None:
