@@ -86,7 +86,11 @@ class Graph:
         self._thread.start()
         if start:
             counts = [camera.get_subscription_count for camera in self.cameras.values()]
-            self.wait(lambda: all(count() == 1 for count in counts), 'the node to subscribe')
+            try:
+                self.wait(lambda: all(count() == 1 for count in counts), 'the node to subscribe')
+            except AssertionError:
+                self.close()  # or all tests after it would fail, too
+                raise
             time.sleep(0.3)  # the other direction of discovery has no counter
 
     def _spin(self) -> None:
